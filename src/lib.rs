@@ -1,1 +1,7 @@
 //! regsync
+pub mod auth;
+pub mod config;
+pub mod event;
+pub mod image;
+pub mod plan;
+pub mod store;

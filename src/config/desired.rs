@@ -1,0 +1,245 @@
+//! The validated configuration: every value parsed, every default applied, everything with its place in the file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::TagGlob;
+use crate::image::{Digest, Location, Reference, Registry, Repository, Tag};
+
+/// A place in a configuration file, for messages and annotations.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file, as named on the command line.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A configuration file that a plan was made from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConfigFile {
+    /// The path, as named on the command line.
+    pub path: Arc<str>,
+    /// The SHA-256 of its bytes.
+    pub sha256: Digest,
+}
+
+/// Everything the configuration asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// The files it was read from, in the order given.
+    pub files: Vec<ConfigFile>,
+    /// How to reach registries, where that differs from the defaults.
+    pub registries: BTreeMap<RegistryKey, RegistryRules>,
+    /// What to mirror, in the order written.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// What an entry of `registries` is for: a host, or a namespace of one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RegistryKey {
+    /// The host.
+    pub registry: Registry,
+    /// The leading path components of the repositories it is for; all of the host's where `None`.
+    pub namespace: Option<Arc<str>>,
+}
+
+impl RegistryKey {
+    /// Whether `repository` belongs to this entry: the host is equal and the namespace matches in whole components.
+    pub fn covers(&self, repository: &Repository) -> bool {
+        let within = |namespace: &str| {
+            let rest = repository.name().strip_prefix(namespace);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.registry == *repository.registry() && self.namespace.as_deref().is_none_or(within)
+    }
+}
+
+/// How to reach one registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryRules {
+    /// Where the entry stands.
+    pub place: Place,
+    /// The most requests under way at once; the built-in default where `None`.
+    pub concurrency: Option<NonZeroUsize>,
+    /// The most requests started in a second; unlimited where `None`.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// Speak plain HTTP.
+    pub plain_http: bool,
+    /// Extra certificate authority and client certificate.
+    pub tls: Tls,
+    /// Where credentials come from; the only rule that an entry for a namespace may hold.
+    pub auth: Auth,
+}
+
+/// Certificates for one registry: paths of PEM files, already joined to the directory of the configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Authorities trusted beside the system's.
+    pub ca: Option<PathBuf>,
+    /// The client certificate chain and its key: both or neither.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Where the credentials of a registry come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// The environment and the machine's credential files, in the documented order.
+    #[default]
+    Keychain,
+    /// None are sent, whatever is configured elsewhere.
+    Anonymous,
+}
+
+/// One entry of `mirrors`: a source, its targets, and which tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// Where the entry stands.
+    pub place: Place,
+    /// Where images are read.
+    pub source: Location,
+    /// Where images are written, in the order written; never empty.
+    pub targets: Vec<Location>,
+    /// Which tags; never empty.
+    pub tags: Vec<TagRule>,
+    /// What happens when a tag would move at the target.
+    pub on_tag_move: OnTagMove,
+    /// Globs of target tags that never move.
+    pub immutable_tags: Vec<TagGlob>,
+    /// What it means that nothing was selected.
+    pub on_empty: OnEmpty,
+}
+
+/// One item of `tags`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagRule {
+    /// This tag, whether the registry lists it or not.
+    Exact(Tag),
+    /// Every listed tag that matches.
+    Glob(TagGlob),
+    /// This digest under this tag, whatever the tag says at the source.
+    Pin(Tag, Digest),
+}
+
+/// `on-tag-move`: what happens when the target's tag names another digest than the one wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnTagMove {
+    /// The tag moves.
+    #[default]
+    Update,
+    /// The target's tag stays, and that is fine.
+    Keep,
+    /// The target's tag stays, and the run says so.
+    Block,
+}
+
+/// `on-empty`: what it means that no tag was selected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnEmpty {
+    /// An error: most often a typing mistake.
+    #[default]
+    Error,
+    /// A warning.
+    Warn,
+}
+
+/// One image to read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceImage {
+    /// Where.
+    pub location: Location,
+    /// Under which tag.
+    pub tag: Tag,
+    /// The digest that was approved, where it was: then the tag is only its name.
+    pub pin: Option<Digest>,
+}
+
+impl SourceImage {
+    /// The reference by tag, as plans show it.
+    pub fn reference(&self) -> Reference {
+        Reference::tagged(self.location.clone(), self.tag.clone())
+    }
+}
+
+/// What may happen to one tag at a target that names another digest: `on-tag-move`, `immutable-tags` and pins as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagPolicy {
+    /// It may move.
+    Move,
+    /// It stays, and that is fine.
+    Keep,
+    /// It must not move: `on-tag-move: block`.
+    Block,
+    /// It must not move: one of `immutable-tags`, and no pin approves the move.
+    Immutable,
+}
+
+/// One image that a mirror wants at its targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What to read.
+    pub source: SourceImage,
+    /// Where to write it: one reference for each target of the mirror.
+    pub targets: Vec<Reference>,
+    /// What may happen to the tag there.
+    pub policy: TagPolicy,
+}
+
+impl Mirror {
+    /// Whether the tags of the source must be listed to know what is wanted.
+    pub fn needs_tag_list(&self) -> bool {
+        self.tags.iter().any(|rule| matches!(rule, TagRule::Glob(_)))
+    }
+
+    /// The images wanted, given the tags that the source lists (none are needed without [`Self::needs_tag_list`]).
+    /// Sorted by tag; a tag that several rules select appears once, and a pin is stronger than a name.
+    pub fn expand(&self, listed: &[Tag]) -> Vec<Wanted> {
+        let mut selected: BTreeMap<&Tag, Option<&Digest>> = BTreeMap::new();
+        for rule in &self.tags {
+            match rule {
+                TagRule::Pin(tag, digest) => {
+                    selected.insert(tag, Some(digest));
+                }
+                TagRule::Exact(tag) => {
+                    selected.entry(tag).or_insert(None);
+                }
+                TagRule::Glob(glob) => {
+                    for tag in listed.iter().filter(|tag| glob.matches(tag.as_str())) {
+                        selected.entry(tag).or_insert(None);
+                    }
+                }
+            }
+        }
+        selected.into_iter().map(|(tag, pin)| self.wanted(tag, pin)).collect()
+    }
+
+    fn wanted(&self, tag: &Tag, pin: Option<&Digest>) -> Wanted {
+        let at = |target: &Location| Reference::tagged(target.clone(), tag.clone());
+        Wanted {
+            source: SourceImage { location: self.source.clone(), tag: tag.clone(), pin: pin.cloned() },
+            targets: self.targets.iter().map(at).collect(),
+            policy: self.policy(tag, pin.is_some()),
+        }
+    }
+
+    fn policy(&self, tag: &Tag, pinned: bool) -> TagPolicy {
+        let immutable = self.immutable_tags.iter().any(|glob| glob.matches(tag.as_str()));
+        match self.on_tag_move {
+            OnTagMove::Block => TagPolicy::Block,
+            _ if immutable && !pinned => TagPolicy::Immutable,
+            OnTagMove::Keep => TagPolicy::Keep,
+            OnTagMove::Update => TagPolicy::Move,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Descriptors: how a manifest points at content.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Digest, MediaType, Platform};
+
+/// Type, digest and size of some content (image-spec `descriptor.md`), with the fields that copying reads. Embedded
+/// `data` is not among them: content always comes from where it is stored, verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// What the content is.
+    pub media_type: MediaType,
+    /// The digest that the content must have.
+    pub digest: Digest,
+    /// The size in bytes that the content must have.
+    pub size: u64,
+    /// The platform a child of an index is for.
+    pub platform: Option<Platform>,
+    /// Annotations of the descriptor.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Descriptor {
+    /// A descriptor of plain content.
+    pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
+        Self { media_type, digest, size, platform: None, annotations: BTreeMap::new() }
+    }
+}
+
+/// The JSON of a descriptor. Sizes beyond `i64::MAX` are refused, as the specification's type is a signed integer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Wire {
+    #[serde(default)]
+    media_type: String,
+    digest: String,
+    size: u64,
+    #[serde(default)]
+    platform: Option<Platform>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+impl TryFrom<Wire> for Descriptor {
+    type Error = String;
+
+    fn try_from(wire: Wire) -> Result<Self, String> {
+        if i64::try_from(wire.size).is_err() {
+            return Err(format!("the size {} of `{}` is out of range", wire.size, wire.digest));
+        }
+        Ok(Self {
+            media_type: MediaType::new(&wire.media_type),
+            digest: wire.digest.parse().map_err(|error| format!("`{}`: {error}", wire.digest))?,
+            size: wire.size,
+            platform: wire.platform,
+            annotations: wire.annotations.unwrap_or_default(),
+        })
+    }
+}

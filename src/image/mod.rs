@@ -1,0 +1,26 @@
+//! The vocabulary of images, as the OCI specifications use it. Pure: no I/O, no clock, no environment.
+//!
+//! Owns what a registry, repository, tag, digest, descriptor, manifest and platform *are*, and how their
+//! text forms are read. Refuses to know where images live, which ones are wanted, or how they move.
+
+mod descriptor;
+mod digest;
+mod failure;
+mod location;
+mod manifest;
+mod media_type;
+mod platform;
+mod reference;
+mod registry;
+mod written;
+
+pub use descriptor::Descriptor;
+pub use digest::{Algorithm, Digest, DigestError, Hasher};
+pub use failure::{Code, Failure, Side};
+pub use location::{LayoutPath, Location, Repository};
+pub use manifest::{ImageManifest, Index, Manifest, ManifestError, View};
+pub use media_type::{MANIFEST_ACCEPT, MediaType};
+pub use platform::Platform;
+pub use reference::{Reference, ReferenceError, Tag, TagOrDigest};
+pub use registry::Registry;
+pub use written::{Role, Written};

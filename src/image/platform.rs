@@ -1,0 +1,40 @@
+//! The platform that a child of an index is for.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// Operating system, architecture and variant (image-spec `image-index.md`, "platform"). Untrusted text from an index:
+/// kept as it came, shown as `os/architecture[/variant]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+pub struct Platform {
+    /// Operating system, a `GOOS` value such as `linux`.
+    #[serde(default)]
+    pub os: String,
+    /// CPU architecture, a `GOARCH` value such as `arm64`.
+    #[serde(default)]
+    pub architecture: String,
+    /// CPU variant, such as `v7`.
+    #[serde(default)]
+    pub variant: Option<String>,
+    /// Operating system version; used by Windows images.
+    #[serde(default, rename = "os.version")]
+    pub os_version: Option<String>,
+}
+
+impl Platform {
+    /// Whether this is the `unknown/unknown` that BuildKit gives to attestations: not a platform that anything runs on.
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown" && self.architecture == "unknown"
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) if !variant.is_empty() => write!(f, "/{variant}"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Registry hosts, in one canonical spelling.
+//!
+//! Owns the only comparison of hosts in the program: two spellings of one registry are equal here or nowhere.
+//! Refuses credentials, schemes, paths and look-alike hosts.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::ReferenceError;
+
+/// A registry's host and optional port, canonical: lower case, no trailing dot, and `docker.io` for each of
+/// Docker Hub's names.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Registry(Arc<str>);
+
+const DOCKER_HUB: &str = "docker.io";
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
+/// RFC 1035 §2.3.4.
+const HOST_LIMIT: usize = 253;
+
+impl Registry {
+    /// Docker Hub.
+    pub fn docker_hub() -> Self {
+        Self(DOCKER_HUB.into())
+    }
+
+    /// The canonical text: `host` or `host:port`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is Docker Hub.
+    pub fn is_docker_hub(&self) -> bool {
+        &*self.0 == DOCKER_HUB
+    }
+
+    /// The `host[:port]` that answers the distribution API: another name than its own at Docker Hub.
+    pub fn api_host(&self) -> &str {
+        if self.is_docker_hub() { DOCKER_HUB_API } else { &self.0 }
+    }
+
+    /// The host without its port; an IPv6 address keeps its brackets.
+    pub fn host(&self) -> &str {
+        split_port(&self.0).0
+    }
+
+    /// Whether the host is this machine by its very spelling: `localhost`, `*.localhost`, 127.0.0.0/8, `[::1]`.
+    /// Only these speak plain HTTP without being told to.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        let address = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+            None => host.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+        };
+        address.map_or_else(|| host == "localhost" || host.ends_with(".localhost"), |address| address.is_loopback())
+    }
+
+    /// Whether the first component of a short name (`alpine`, `team/app`, `ghcr.io/x`) can only be a host: it has a
+    /// dot or a port, or is `localhost`. The rule of the reference grammar that every client shares.
+    pub(super) fn looks_like_host(component: &str) -> bool {
+        component.contains(['.', ':']) || component == "localhost"
+    }
+}
+
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    let after_address = match text.rfind(']') {
+        Some(end) => end + 1,
+        None if text.starts_with('[') => return (text, None),
+        None => 0,
+    };
+    match text[after_address..].find(':') {
+        Some(colon) => (&text[..after_address + colon], Some(&text[after_address + colon + 1..])),
+        None => (text, None),
+    }
+}
+
+impl FromStr for Registry {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let (host, port) = split_port(text);
+        if let Some(port) = port {
+            let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
+            if !digits || port.parse::<u16>().is_err() {
+                return Err(ReferenceError::Port(text.to_owned()));
+            }
+        }
+        let lower = host.to_ascii_lowercase();
+        let host = canonical_host(&lower).ok_or_else(|| ReferenceError::Host(text.to_owned()))?;
+        if host.len() > HOST_LIMIT {
+            return Err(ReferenceError::Length { what: "host", limit: HOST_LIMIT });
+        }
+        let known = match (host.as_str(), port) {
+            ("docker.io" | "index.docker.io" | "registry-1.docker.io", None | Some("443")) => DOCKER_HUB.to_owned(),
+            (host, None | Some("443")) => host.to_owned(),
+            (host, Some(port)) => format!("{host}:{port}"),
+        };
+        Ok(Self(known.into()))
+    }
+}
+
+/// A DNS name or an address in its usual form. Numbers that only look like a name (`2130706433`, `0x7f.1`) are
+/// refused: resolvers read them as addresses. So are punycode names, which people cannot tell apart.
+fn canonical_host(lower: &str) -> Option<String> {
+    if let Some(inner) = lower.strip_prefix('[') {
+        let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
+    }
+    let host = lower.strip_suffix('.').unwrap_or(lower);
+    let labels: Vec<&str> = host.split('.').collect();
+    let well_formed = labels.iter().all(|label| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && !label.starts_with("xn--")
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    });
+    // WHATWG URL §3.5, "ends in a number": such a host is an IPv4 address in some spelling.
+    let last = labels.last()?;
+    let numeric = last.bytes().all(|b| b.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    let plain_address = host.parse::<Ipv4Addr>().is_ok();
+    (well_formed && (!numeric || plain_address)).then(|| host.to_owned())
+}
+
+impl fmt::Display for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registry({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> String {
+        text.parse::<Registry>().expect(text).to_string()
+    }
+
+    #[test]
+    fn spellings_of_one_host_are_one_registry() {
+        assert_eq!(canonical("GHCR.io."), "ghcr.io");
+        assert_eq!(canonical("ghcr.io:443"), "ghcr.io");
+        assert_eq!(canonical("index.docker.io"), "docker.io");
+        assert_eq!(canonical("registry-1.docker.io"), "docker.io");
+        assert_eq!(canonical("[0:0::1]:5000"), "[::1]:5000");
+        assert_eq!(canonical("registry.internal:5000"), "registry.internal:5000");
+    }
+
+    #[test]
+    fn look_alikes_and_numbers_are_not_hosts() {
+        for text in
+            ["2130706433", "0x7f.1", "1.2.3", "xn--80ak6aa92e.com", "[::1", "a..b", "-a.io", "gh%2fcr.io", "a_b.io", ""]
+        {
+            assert!(matches!(text.parse::<Registry>(), Err(ReferenceError::Host(_))), "{text}");
+        }
+        for text in ["ghcr.io:0", "ghcr.io:65536", "ghcr.io:http", "ghcr.io:", "ghcr.io:080"] {
+            assert!(matches!(text.parse::<Registry>(), Err(ReferenceError::Port(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_known_by_its_spelling_alone() {
+        for text in ["localhost", "localhost:5000", "a.localhost", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000"] {
+            assert!(text.parse::<Registry>().expect(text).is_loopback(), "{text}");
+        }
+        for text in ["localhost.evil.io", "10.0.0.1:5000", "[::2]:5000", "ghcr.io"] {
+            assert!(!text.parse::<Registry>().expect(text).is_loopback(), "{text}");
+        }
+    }
+}

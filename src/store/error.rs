@@ -1,0 +1,76 @@
+//! Failures of stores, modelled by what callers do about them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::image::{Code, Failure};
+
+/// Why a store could not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The class of the failure.
+    pub code: Code,
+    /// What was being done, naming the reference: `read the manifest of ghcr.io/acme/app:1.0`. No secrets, no queries.
+    pub request: String,
+    /// What went wrong; may end in the registry's own words.
+    pub message: String,
+    /// The HTTP status answered, where one was.
+    pub status: Option<u16>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// How long all attempts took together.
+    pub elapsed: Duration,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Error {
+    /// An error of one attempt.
+    pub fn new(code: Code, request: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            request: request.into(),
+            message: message.into(),
+            status: None,
+            attempts: 1,
+            elapsed: Duration::ZERO,
+            hint: None,
+        }
+    }
+
+    /// The same error with advice.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not {}: {}", self.request, self.message)?;
+        if self.attempts > 1 {
+            write!(f, " ({} attempts in {:.1} s)", self.attempts, self.elapsed.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        Self { code: error.code, side: None, status: error.status, message, hint: error.hint }
+    }
+}
+
+/// Why a blob was not written: the side that failed decides what is to be said and done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// The content could not be read, or was not what its descriptor says.
+    #[error("{0}")]
+    Source(Error),
+    /// The content could not be written.
+    #[error("{0}")]
+    Target(Error),
+}

@@ -1,0 +1,74 @@
+//! Where images live: registries behind the distribution API, and OCI image layouts.
+//!
+//! Owns the two traits that the rest of the program copies through. Refuses to know why an image is wanted: it speaks of
+//! manifests, blobs and tags, never of mirrors and plans. What it returns for a digest has been checked against it.
+
+mod blob;
+mod error;
+
+use futures_util::future::BoxFuture;
+
+pub use blob::BlobStream;
+pub use error::{Error, PushError};
+
+use crate::image::{Descriptor, Location, Manifest, Repository, Tag, TagOrDigest};
+
+/// The future of a store operation.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
+
+/// Opens a blob for reading; called once for each attempt to write it.
+pub type OpenBlob<'a> = dyn Fn() -> Answer<'a, BlobStream> + Send + Sync + 'a;
+
+/// A place to read the images of one location from.
+pub trait ImageSource: Send + Sync {
+    /// The location it is bound to.
+    fn location(&self) -> &Location;
+
+    /// What a tag or digest names now; `None` only where its absence is proven (a 404, or a layout's index). Costs one
+    /// HEAD at a registry; the digest may come from a header, so it may decide a skip but never a write.
+    fn resolve<'a>(&'a self, version: &'a TagOrDigest) -> Answer<'a, Option<Descriptor>>;
+
+    /// The manifest that `descriptor` describes, its bytes checked against the digest; `None` where it is proven absent.
+    /// The descriptor's media type is used where the store itself does not say.
+    fn manifest<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Option<Manifest>>;
+
+    /// The content of a blob, as a stream that fails unless its size and digest are those of `descriptor`.
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, BlobStream>;
+
+    /// All tags, sorted, without repetitions. A list that could not be read to its end is an error, never a short list.
+    fn tags(&self) -> Answer<'_, Vec<Tag>>;
+}
+
+/// A place to write the images of one location to.
+pub trait ImageTarget: ImageSource {
+    /// Whether the blob is there.
+    fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool>;
+
+    /// Asks the registry to make a blob of its repository `from` available in this one, without sending it.
+    fn mount_blob<'a>(&'a self, descriptor: &'a Descriptor, from: &'a Repository) -> Answer<'a, Mount>;
+
+    /// Writes a blob: opens it with `open`, checks it while it streams, and completes the upload only if its size and
+    /// digest are right. `session` is an upload that [`Self::mount_blob`] left open.
+    fn push_blob<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+        open: &'a OpenBlob<'a>,
+        session: Option<UploadSession>,
+    ) -> BoxFuture<'a, Result<(), PushError>>;
+
+    /// Writes a manifest, byte for byte: under `tag`, or by its digest alone. Its blobs and children must be there.
+    fn push_manifest<'a>(&'a self, manifest: &'a Manifest, tag: Option<&'a Tag>) -> Answer<'a, ()>;
+}
+
+/// The answer to a mount.
+#[derive(Debug)]
+pub enum Mount {
+    /// The blob is there now.
+    Mounted,
+    /// It must be uploaded; the registry may have opened the upload already.
+    Declined(Option<UploadSession>),
+}
+
+/// An upload that a registry has opened: the URL to go on at. Opaque outside the store.
+#[derive(Debug)]
+pub struct UploadSession(pub(crate) String);
