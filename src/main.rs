@@ -1,1 +1,3 @@
+//! The `regsync` binary.
+
 fn main() {}

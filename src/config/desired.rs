@@ -196,6 +196,19 @@ pub struct Wanted {
     pub policy: TagPolicy,
 }
 
+impl Desired {
+    /// The images that each mirror wants, with the mirror's index, in the order written. `tags` gives the tag list of a
+    /// source; a mirror that needs a list and has none wants nothing that can be told.
+    pub fn expand<'a>(&self, tags: impl Fn(&Location) -> Option<&'a [Tag]>) -> Vec<(usize, Vec<Wanted>)> {
+        let wanted = |mirror: &Mirror| match tags(&mirror.source) {
+            _ if !mirror.needs_tag_list() => mirror.expand(&[]),
+            Some(listed) => mirror.expand(listed),
+            None => Vec::new(),
+        };
+        self.mirrors.iter().map(wanted).enumerate().collect()
+    }
+}
+
 impl Mirror {
     /// Whether the tags of the source must be listed to know what is wanted.
     pub fn needs_tag_list(&self) -> bool {

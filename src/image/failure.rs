@@ -45,7 +45,10 @@ pub enum Code {
     /// A credential would have had to leave its origin; it was not sent.
     #[serde(rename = "E_BOUNDARY")]
     Boundary,
-    /// No credential, or the credential was not accepted.
+    /// The host asks for a credential and none is configured.
+    #[serde(rename = "E_NO_CREDENTIALS")]
+    NoCredentials,
+    /// A credential is configured but broken, or was not accepted.
     #[serde(rename = "E_AUTH")]
     Auth,
     /// The credential was accepted, the access was not.
@@ -90,6 +93,12 @@ pub enum Code {
     /// Nothing matched the tags asked for.
     #[serde(rename = "E_NOTHING_SELECTED")]
     NothingSelected,
+    /// The tag would move, and `on-tag-move: block` or `immutable-tags` forbids it.
+    #[serde(rename = "E_TAG_WOULD_MOVE")]
+    TagWouldMove,
+    /// The target is no longer what the plan saw.
+    #[serde(rename = "E_STALE")]
+    Stale,
     /// Two mirrors want different images under one target tag.
     #[serde(rename = "E_CONFLICT")]
     Conflict,
@@ -111,6 +120,7 @@ impl Code {
             Self::Protocol => "E_PROTOCOL",
             Self::Redirect => "E_REDIRECT",
             Self::Boundary => "E_BOUNDARY",
+            Self::NoCredentials => "E_NO_CREDENTIALS",
             Self::Auth => "E_AUTH",
             Self::Denied => "E_DENIED",
             Self::NotFound => "E_NOT_FOUND",
@@ -126,6 +136,8 @@ impl Code {
             Self::Layout => "E_LAYOUT",
             Self::Io => "E_IO",
             Self::NothingSelected => "E_NOTHING_SELECTED",
+            Self::TagWouldMove => "E_TAG_WOULD_MOVE",
+            Self::Stale => "E_STALE",
             Self::Conflict => "E_CONFLICT",
             Self::Interrupted => "E_INTERRUPTED",
             Self::Internal => "E_INTERNAL",

@@ -1,10 +1,19 @@
 //! The plan: what would happen, decided. Pure: (Desired, Observed) → Plan.
 //!
-//! Owns the decision table ([`decide`]), the steps and their reasons, and the JSON form of a plan. Refuses I/O, clocks and
+//! Owns the decision table (in `decide`), the steps and their reasons, and the JSON form of a plan. Refuses I/O, clocks and
 //! `Result`: a failed read arrives as [`Sighting::Unreadable`] and leaves as a step in error. Equal inputs, equal bytes.
 
+mod build;
+mod decide;
+pub mod file;
+mod id;
 mod observed;
+mod read;
+mod scope;
 mod step;
 
+pub use build::plan;
 pub use observed::{Cost, Observed, Sighting};
-pub use step::{Action, Bytes, Plan, Reason, Risk, Scope, SourceState, Step, Summary, TargetState, Warning};
+pub use read::{Bases, document};
+pub use scope::{Filter, Scope};
+pub use step::{Action, Bytes, Plan, Reason, Risk, SourceState, Step, Summary, TargetState, Warning};

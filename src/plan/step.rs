@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Scope;
 use crate::config::{ConfigFile, Place};
 use crate::image::{Digest, Failure, MediaType, Platform, Reference};
 
@@ -55,7 +56,7 @@ pub enum Reason {
     /// The target's tag names another digest and is left so by `on-tag-move: keep`.
     Kept,
     /// The target's tag names another digest and must not move.
-    TagWouldMove,
+    TagWouldMove(Failure),
     /// Another mirror wants another digest under the same target tag.
     Conflict(Failure),
     /// The source could not be read.
@@ -81,7 +82,7 @@ impl Reason {
             Self::New => Action::Copy,
             Self::TagMoved => Action::Update,
             Self::InSync | Self::Kept => Action::Skip,
-            Self::TagWouldMove | Self::Conflict(_) => Action::Blocked,
+            Self::TagWouldMove(_) | Self::Conflict(_) => Action::Blocked,
             _ => Action::Error,
         }
     }
@@ -93,7 +94,7 @@ impl Reason {
             Self::TagMoved => "tag-moved",
             Self::InSync => "in-sync",
             Self::Kept => "kept",
-            Self::TagWouldMove => "tag-would-move",
+            Self::TagWouldMove(_) => "tag-would-move",
             Self::Conflict(_) => "conflict",
             Self::SourceUnreadable(_) => "source-unreadable",
             Self::TargetUnreadable(_) => "target-unreadable",
@@ -108,7 +109,8 @@ impl Reason {
     /// What went wrong, where something did.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Conflict(failure)
+            Self::TagWouldMove(failure)
+            | Self::Conflict(failure)
             | Self::SourceUnreadable(failure)
             | Self::TargetUnreadable(failure)
             | Self::NoCredentials(failure)
@@ -193,20 +195,6 @@ impl Step {
     pub fn action(&self) -> Action {
         self.reason.action()
     }
-}
-
-/// Which part of the configuration was planned.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Scope {
-    /// Globs of target references that were planned; all where empty.
-    #[serde(default)]
-    pub only: Vec<String>,
-    /// Globs of target references that were left out.
-    #[serde(default)]
-    pub exclude: Vec<String>,
-    /// `K/N`, where the run was one of several; not used yet.
-    #[serde(default)]
-    pub shard: Option<String>,
 }
 
 /// A remark about the whole plan or one mirror.

@@ -1,0 +1,272 @@
+//! The JSON form of a plan: versioned, for reviewers, scripts and a later `apply`.
+//!
+//! Owns the document's shape and the way back from it. A plan file is a claim, not a truth: everything in it is parsed as
+//! strictly as the configuration, and its id is computed again.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Bytes, Plan, Risk, Scope, Step, Summary, Warning, id};
+use crate::config::{ConfigFile, Place};
+use crate::image::{Digest, Failure};
+
+/// The version written. Readers refuse another major version and ignore fields they do not know.
+pub const FORMAT_VERSION: &str = "1.0";
+
+/// The `kind` of a plan.
+pub const KIND: &str = "regsync.plan";
+
+/// When and by what a document was made: the only part of it that two equal plans do not share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The version of the tool.
+    pub tool_version: String,
+    /// RFC 3339.
+    pub created_at: String,
+}
+
+/// A plan as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "regsync plan")]
+pub struct Document {
+    /// `MAJOR.MINOR` of this format.
+    pub format_version: String,
+    /// `regsync.plan`.
+    pub kind: String,
+    /// The version of the tool that made it.
+    pub tool_version: String,
+    /// When it was made: RFC 3339.
+    pub created_at: String,
+    /// The SHA-256 of what it intends: equal intent, equal id.
+    pub plan_id: String,
+    /// The configuration files it was made from.
+    pub config: Vec<ConfigDocument>,
+    /// Which part of them.
+    pub scope: Scope,
+    /// Whether nothing was left unread.
+    pub complete: bool,
+    /// The number of steps of each kind.
+    pub summary: Summary,
+    /// What all steps move, in bytes; null where that was not asked.
+    pub bytes: Option<Bytes>,
+    /// Remarks.
+    pub warnings: Vec<WarningDocument>,
+    /// The steps, in order.
+    pub steps: Vec<StepDocument>,
+}
+
+/// One configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigDocument {
+    /// Its path, as named on the command line.
+    pub path: String,
+    /// The digest of its bytes, in hex.
+    pub sha256: String,
+}
+
+/// One remark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WarningDocument {
+    /// What it says.
+    pub message: String,
+    /// The mirror it is about.
+    pub location: Option<PlaceDocument>,
+}
+
+/// A place in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlaceDocument {
+    /// The file, as named on the command line.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+/// One target tag and what happens to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepDocument {
+    /// What happens.
+    pub action: Action,
+    /// Why: `new`, `tag-moved`, `in-sync`, …
+    pub reason: String,
+    /// Dangers.
+    pub risk: Vec<Risk>,
+    /// What is read; null where a whole mirror failed.
+    pub source: Option<SourceDocument>,
+    /// What is written; null where a whole mirror failed.
+    pub target: Option<TargetDocument>,
+    /// The digest of the target's tag after apply.
+    pub digest: Option<String>,
+    /// How the source is cut down to some platforms: always null in this version.
+    #[serde(default)]
+    pub trim: Option<Trim>,
+    /// The platforms in the image.
+    pub platforms: Vec<String>,
+    /// Artifacts that go with the image: always empty in this version.
+    #[serde(default)]
+    pub referrers: Vec<Referrer>,
+    /// What the step moves, in bytes; null where that was not asked.
+    pub bytes: Option<Bytes>,
+    /// The mirror it comes from.
+    pub location: PlaceDocument,
+    /// What is wrong, in words.
+    pub message: Option<String>,
+    /// What is wrong, for scripts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// Remarks.
+    pub warnings: Vec<String>,
+}
+
+/// The source of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceDocument {
+    /// The reference by tag.
+    pub reference: String,
+    /// The digest to copy.
+    pub digest: Option<String>,
+    /// Its media type.
+    pub media_type: Option<String>,
+}
+
+/// The target of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetDocument {
+    /// The reference by tag.
+    pub reference: String,
+    /// The digest that the tag names now; null where there is no such tag.
+    pub digest: Option<String>,
+}
+
+/// A platform subset; reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trim {
+    /// The platforms kept.
+    pub platforms: Vec<String>,
+    /// `index` or `manifest`.
+    pub single: String,
+}
+
+/// An artifact that refers to the image; reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Referrer {
+    /// Its digest.
+    pub digest: String,
+    /// Its type.
+    pub artifact_type: Option<String>,
+    /// The tag it is found by, where it has one.
+    pub tag: Option<String>,
+}
+
+/// Why a text is not a plan that can be applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// Not JSON, or JSON of another shape.
+    #[error("not a regsync plan: {0}")]
+    Syntax(String),
+    /// A document of ours, of another kind.
+    #[error("a `{0}` document, not a `regsync.plan`")]
+    Kind(String),
+    /// Made by a tool that speaks another language.
+    #[error("plan format {found} cannot be read; this version reads {FORMAT_VERSION} and later minor versions")]
+    Version {
+        /// The version found.
+        found: String,
+    },
+    /// A value that is not what its field holds.
+    #[error("step {step}: {problem}")]
+    Step {
+        /// Its number, from 1.
+        step: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The id is not that of the steps.
+    #[error("the plan was changed after it was made: its steps have the id {computed}, but it says {stated}")]
+    Id {
+        /// What the steps say.
+        computed: String,
+        /// What the file says.
+        stated: String,
+    },
+}
+
+impl Plan {
+    /// The SHA-256 over the canonical JSON (RFC 8785) of the steps that write. Equal intent, equal id.
+    pub fn id(&self) -> Digest {
+        id::of(&self.steps)
+    }
+
+    /// The plan as a document.
+    pub fn document(&self, stamp: &Stamp) -> Document {
+        Document {
+            format_version: FORMAT_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            tool_version: stamp.tool_version.clone(),
+            created_at: stamp.created_at.clone(),
+            plan_id: self.id().to_string(),
+            config: self.config.iter().map(ConfigDocument::from).collect(),
+            scope: self.scope.clone(),
+            complete: self.is_complete(),
+            summary: self.summary(),
+            bytes: self.bytes(),
+            warnings: self.warnings.iter().map(WarningDocument::from).collect(),
+            steps: self.steps.iter().map(StepDocument::from).collect(),
+        }
+    }
+
+    /// The plan as JSON text, indented, ending in a line feed.
+    pub fn to_json(&self, stamp: &Stamp) -> String {
+        // Strings, numbers and lists of them: nothing here can fail to serialise.
+        serde_json::to_string_pretty(&self.document(stamp)).map(|text| text + "\n").unwrap_or_default()
+    }
+}
+
+impl From<&ConfigFile> for ConfigDocument {
+    fn from(file: &ConfigFile) -> Self {
+        Self { path: file.path.to_string(), sha256: file.sha256.hex().to_owned() }
+    }
+}
+
+impl From<&Warning> for WarningDocument {
+    fn from(warning: &Warning) -> Self {
+        Self { message: warning.message.clone(), location: warning.place.as_ref().map(PlaceDocument::from) }
+    }
+}
+
+impl From<&Place> for PlaceDocument {
+    fn from(place: &Place) -> Self {
+        Self { file: place.file.to_string(), line: place.line, column: place.column }
+    }
+}
+
+impl From<&Step> for StepDocument {
+    fn from(step: &Step) -> Self {
+        let failure = step.reason.failure();
+        Self {
+            action: step.action(),
+            reason: step.reason.as_str().to_owned(),
+            risk: step.risk.iter().copied().collect(),
+            source: step.source.as_ref().map(|source| SourceDocument {
+                reference: source.reference.to_string(),
+                digest: source.digest.as_ref().map(ToString::to_string),
+                media_type: source.media_type.as_ref().map(ToString::to_string),
+            }),
+            target: step.target.as_ref().map(|target| TargetDocument {
+                reference: target.reference.to_string(),
+                digest: target.digest.as_ref().map(ToString::to_string),
+            }),
+            digest: step.digest.as_ref().map(ToString::to_string),
+            trim: None,
+            platforms: step.platforms.iter().map(ToString::to_string).collect(),
+            referrers: Vec::new(),
+            bytes: step.bytes,
+            location: PlaceDocument::from(&step.place),
+            message: failure.map(|failure| failure.message.clone()),
+            error: failure.cloned(),
+            warnings: step.warnings.iter().map(ToString::to_string).collect(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The identity of a plan: a hash of what it intends and of nothing else.
+
+use serde::Serialize;
+
+use super::Step;
+use crate::image::{Digest, Reference};
+
+/// What one step intends. The fields stand in the order of RFC 8785 (by UTF-16 code units of their names), and hold
+/// nothing but strings and nulls: the compact text that serde writes of it is its canonical form.
+#[derive(Serialize)]
+struct Intent {
+    action: super::Action,
+    digest: Option<String>,
+    referrers: [(); 0],
+    source: Option<Source>,
+    target: Option<Target>,
+    trim: Option<()>,
+}
+
+#[derive(Serialize)]
+struct Source {
+    digest: Option<String>,
+    repository: String,
+}
+
+#[derive(Serialize)]
+struct Target {
+    digest: Option<String>,
+    reference: String,
+}
+
+/// The SHA-256 over the canonical JSON of the steps that write, in their order.
+pub(super) fn of(steps: &[Step]) -> Digest {
+    let intents: Vec<Intent> = steps.iter().filter(|step| step.action().writes()).map(intent).collect();
+    // Strings and nulls only: nothing here can fail to serialise.
+    Digest::sha256(&serde_json::to_vec(&intents).unwrap_or_default())
+}
+
+fn intent(step: &Step) -> Intent {
+    let text = |digest: &Option<Digest>| digest.as_ref().map(ToString::to_string);
+    let location = |reference: &Reference| reference.location.to_string();
+    Intent {
+        action: step.action(),
+        digest: text(&step.digest),
+        referrers: [],
+        source: step
+            .source
+            .as_ref()
+            .map(|source| Source { digest: text(&source.digest), repository: location(&source.reference) }),
+        target: step
+            .target
+            .as_ref()
+            .map(|target| Target { digest: text(&target.digest), reference: target.reference.to_string() }),
+        trim: None,
+    }
+}

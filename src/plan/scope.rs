@@ -1,0 +1,107 @@
+//! Which part of the configuration a run is about: `--only` and `--exclude`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::TagGlob;
+use crate::image::{Location, Reference};
+
+/// The part of the configuration that was planned, as it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Scope {
+    /// Globs of target references that were planned; all where empty.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// Globs of target references that were left out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// `K/N`, where the run was one of several; not written yet.
+    #[serde(default)]
+    pub shard: Option<String>,
+}
+
+/// A scope, ready to be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    only: Vec<TagGlob>,
+    exclude: Vec<TagGlob>,
+}
+
+impl Scope {
+    /// Compiles the globs; the error names the one that is none.
+    pub fn filter(&self) -> Result<Filter, String> {
+        let compile = |globs: &[String]| -> Result<Vec<TagGlob>, String> {
+            globs.iter().map(|text| TagGlob::new(text).map_err(|error| format!("`{text}`: {error}"))).collect()
+        };
+        Ok(Filter { only: compile(&self.only)?, exclude: compile(&self.exclude)? })
+    }
+}
+
+impl Filter {
+    /// Whether the target `reference` is in the scope. A glob may match the whole reference or its location alone.
+    pub fn selects(&self, reference: &Reference) -> bool {
+        let (whole, location) = (reference.to_string(), reference.location.to_string());
+        let hit = |globs: &[TagGlob]| globs.iter().any(|glob| glob.matches(&whole) || glob.matches(&location));
+        (self.only.is_empty() || hit(&self.only)) && !hit(&self.exclude)
+    }
+
+    /// Whether some tag at the target `location` may be in the scope, as far as can be told before its tags are known.
+    pub fn may_select(&self, location: &Location) -> bool {
+        let text = location.to_string();
+        let may_hit = |glob: &TagGlob| {
+            let written = glob.as_str();
+            let tag = written.rfind('/').map_or(0, |slash| slash + 1);
+            match written[tag..].rfind(':') {
+                Some(colon) => TagGlob::new(&written[..tag + colon]).is_ok_and(|glob| glob.matches(&text)),
+                None => glob.matches(&text) || written.contains("**"),
+            }
+        };
+        let excluded = self.exclude.iter().any(|glob| glob.matches(&text));
+        (self.only.is_empty() || self.only.iter().any(may_hit)) && !excluded
+    }
+
+    /// Whether the scope is everything.
+    pub fn is_all(&self) -> bool {
+        self.only.is_empty() && self.exclude.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::image::{Role, Written};
+
+    fn reference(text: &str) -> Reference {
+        let written = Written::parse(text, Role::Source, Path::new("/")).unwrap();
+        Reference::tagged(written.location, written.tag.unwrap())
+    }
+
+    fn filter(only: &[&str], exclude: &[&str]) -> Filter {
+        let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        Scope { only: owned(only), exclude: owned(exclude), shard: None }.filter().unwrap()
+    }
+
+    #[test]
+    fn globs_match_the_reference_or_its_location() {
+        let app = reference("ghcr.io/acme/app:1.2");
+        for only in ["ghcr.io/acme/app", "ghcr.io/acme/*", "ghcr.io/acme/app:1.*", "**:1.2", "**/app", "**1.2"] {
+            assert!(filter(&[only], &[]).selects(&app), "{only}");
+            assert!(filter(&[only], &[]).may_select(&app.location), "{only}");
+            assert!(!filter(&[], &[only]).selects(&app), "{only}");
+        }
+        for only in ["ghcr.io/*", "ghcr.io/acme/app:2.*", "app", "quay.io/**"] {
+            assert!(!filter(&[only], &[]).selects(&app), "{only}");
+        }
+        assert!(!filter(&["ghcr.io/other/*"], &[]).may_select(&app.location));
+        assert!(filter(&[], &["ghcr.io/acme/app:1.2"]).may_select(&app.location));
+        assert!(!filter(&[], &["ghcr.io/acme/app"]).may_select(&app.location));
+    }
+
+    #[test]
+    fn a_glob_that_is_none_is_named() {
+        let scope = Scope { only: vec!["a[".to_owned()], ..Scope::default() };
+        assert!(scope.filter().unwrap_err().contains("a["));
+    }
+}
