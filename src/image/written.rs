@@ -157,6 +157,8 @@ mod tests {
 
     use super::*;
 
+    type Check = fn(&ReferenceError) -> bool;
+
     fn parse(text: &str, role: Role) -> Result<Written, ReferenceError> {
         Written::parse(text, role, Path::new("/config"))
     }
@@ -205,7 +207,6 @@ mod tests {
         use ReferenceError as E;
         let long_tag = format!("ghcr.io/a:{}", "t".repeat(129));
         let long_name = format!("ghcr.io/{}", "a".repeat(256));
-        type Check = fn(&ReferenceError) -> bool;
         let cases: Vec<(&str, Check)> = vec![
             ("ghcr.io/a\u{202e}b", |e| matches!(e, E::Character(c) if c.contains("U+202E"))),
             ("ghcr.io/\u{430}pp", |e| matches!(e, E::Character(_))),

@@ -1,10 +1,11 @@
 //! From what is wanted and what was seen to the ordered list of steps.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::decide::{decide, unreadable};
-use super::{Cost, Filter, Observed, Plan, Reason, Risk, Scope, Sighting, SourceState, Step, TargetState, Warning};
+use super::cost::weigh;
+use super::decide::decide;
+use super::overlap::settle_overlaps;
+use super::{Filter, Observed, Plan, Reason, Risk, Scope, Sighting, SourceState, Step, TargetState, Warning};
 use crate::config::{Desired, Mirror, OnEmpty, Wanted};
 use crate::image::{Code, Failure, Reference, Side, Tag};
 
@@ -20,19 +21,16 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
     for (index, wanted) in desired.expand(listed) {
         let mirror = &desired.mirrors[index];
         let mut own = mirror_steps(mirror, &wanted, observed, filter);
-        own.sort_by(|a, b| target_of(a).cmp(&target_of(b)));
+        own.sort_by(|a, b| a.target_reference().cmp(&b.target_reference()));
         if wanted.is_empty() {
             own.extend(nothing_selected(mirror, observed, filter, &mut warnings));
         }
         steps.extend(own);
     }
-    let steps = settle_overlaps(steps);
+    let mut steps = settle_overlaps(steps);
+    weigh(&mut steps, observed);
     warnings.sort();
     Plan { config: desired.files.clone(), scope: scope.clone(), warnings, steps }
-}
-
-fn target_of(step: &Step) -> Option<&Reference> {
-    step.target.as_ref().map(|target| &target.reference)
 }
 
 fn mirror_steps(mirror: &Mirror, wanted: &[Wanted], observed: &Observed, filter: &Filter) -> Vec<Step> {
@@ -45,26 +43,17 @@ fn step(mirror: &Mirror, wanted: &Wanted, target: &Reference, observed: &Observe
     let not_read = Sighting::Unreadable(Failure::new(Code::Internal, "it was not read"));
     let source = observed.sources.get(&wanted.source).unwrap_or(&not_read);
     let now = observed.targets.get(target).unwrap_or(&not_read);
-    let mut reason = decide(wanted, source, (target, now));
+    let reason = decide(wanted, source, (target, now));
     let wanted_now = match source {
         Sighting::Present(descriptor) => Some(descriptor),
         _ => None,
     };
-    let cost = wanted_now.filter(|_| reason.action().writes()).and_then(|descriptor| {
-        let key = (descriptor.digest.clone(), target.location.clone());
-        observed.costs.get(&key)
-    });
-    if let Some(Err(failure)) = cost {
-        reason = unreadable(failure, failure.side.unwrap_or(Side::Source));
-    }
-    let cost = cost.and_then(|cost| cost.as_ref().ok()).cloned().unwrap_or_default();
     let digest = wanted_now.map(|descriptor| descriptor.digest.clone());
     let after = match (&reason, now) {
         (reason, _) if reason.action().writes() => digest.clone(),
         (_, Sighting::Present(now)) => Some(now.digest.clone()),
         _ => None,
     };
-    let Cost { bytes, platforms } = cost;
     Step {
         risk: if matches!(reason, Reason::TagMoved) { [Risk::TagMove].into() } else { [].into() },
         source: Some(SourceState {
@@ -80,8 +69,8 @@ fn step(mirror: &Mirror, wanted: &Wanted, target: &Reference, observed: &Observe
             },
         }),
         digest: after,
-        platforms,
-        bytes,
+        platforms: Vec::new(),
+        bytes: None,
         place: mirror.place.clone(),
         warnings: moved_pin(wanted, observed),
         reason,
@@ -147,62 +136,4 @@ fn nothing_matches(mirror: &Mirror, tags: &[Tag]) -> Failure {
     let hint = "check `tags`; `on-empty: warn` makes this a warning";
     let failure = Failure::new(Code::NothingSelected, message).on(Side::Source);
     Failure { hint: Some(hint.to_owned()), ..failure }
-}
-
-/// One target tag wanted by several mirrors: with one digest it is done once, with different ones by nobody.
-fn settle_overlaps(steps: Vec<Step>) -> Vec<Step> {
-    let mut claims: BTreeMap<Reference, Vec<usize>> = BTreeMap::new();
-    for (index, step) in steps.iter().enumerate() {
-        if let Some(target) = target_of(step) {
-            claims.entry(target.clone()).or_default().push(index);
-        }
-    }
-    let mut settled: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
-    for (target, claimants) in claims.into_iter().filter(|(_, claimants)| claimants.len() > 1) {
-        settle(&mut settled, &target, &claimants);
-    }
-    settled.into_iter().flatten().collect()
-}
-
-fn settle(steps: &mut [Option<Step>], target: &Reference, claimants: &[usize]) {
-    let claims: Vec<_> = claimants.iter().filter_map(|index| steps[*index].as_ref()).map(claim).collect();
-    let agreed = claims.iter().all(|(digest, _)| digest.is_some() && *digest == claims[0].0);
-    let readable = claims.iter().all(|(digest, _)| digest.is_some());
-    let places: Vec<String> = claims.iter().map(|(_, place)| place.clone()).collect();
-    if agreed {
-        for (position, index) in claimants.iter().enumerate() {
-            match &mut steps[*index] {
-                Some(first) if position == 0 => {
-                    first.warnings.push(format!("{target} is also wanted by {}", places[1..].join(", ")).into());
-                }
-                other => *other = None,
-            }
-        }
-    } else {
-        for (position, index) in claimants.iter().enumerate() {
-            let others: Vec<_> =
-                places.iter().enumerate().filter(|(i, _)| *i != position).map(|(_, p)| p.as_str()).collect();
-            if let Some(step) = steps[*index].as_mut().filter(|step| step.action() != super::Action::Error) {
-                block(step, target, &others.join(", "), readable);
-            }
-        }
-    }
-}
-
-fn claim(step: &Step) -> (Option<crate::image::Digest>, String) {
-    (step.source.as_ref().and_then(|source| source.digest.clone()), step.place.to_string())
-}
-
-fn block(step: &mut Step, target: &Reference, others: &str, readable: bool) {
-    let message = if readable {
-        format!("{target} is wanted with another digest by {others}")
-    } else {
-        format!("{target} is also wanted by {others}, which could not be read")
-    };
-    let hint = "let one mirror write each target tag".to_owned();
-    let failure = Failure { hint: Some(hint), ..Failure::new(Code::Conflict, message).on(Side::Target) };
-    step.digest = step.target.as_ref().and_then(|target| target.digest.clone());
-    step.risk.clear();
-    step.bytes = None;
-    step.reason = Reason::Conflict(failure);
 }

@@ -4,16 +4,18 @@
 //! `Result`: a failed read arrives as [`Sighting::Unreadable`] and leaves as a step in error. Equal inputs, equal bytes.
 
 mod build;
+mod cost;
 mod decide;
 pub mod file;
 mod id;
 mod observed;
+mod overlap;
 mod read;
 mod scope;
 mod step;
 
 pub use build::plan;
-pub use observed::{Cost, Observed, Sighting};
+pub use observed::{Contents, Observed, Sighting};
 pub use read::{Bases, document};
 pub use scope::{Filter, Scope};
 pub use step::{Action, Bytes, Plan, Reason, Risk, SourceState, Step, Summary, TargetState, Warning};

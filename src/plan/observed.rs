@@ -1,8 +1,7 @@
 //! What was seen at the registries, as plain data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Bytes;
 use crate::config::SourceImage;
 use crate::image::{Descriptor, Digest, Failure, Location, Platform, Reference, Tag};
 
@@ -17,12 +16,14 @@ pub enum Sighting {
     Unreadable(Failure),
 }
 
-/// What copying one image to one target would move, and what is in it.
+/// What an image consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Bytes, where they were asked for.
-    pub bytes: Option<Bytes>,
-    /// The platforms of the image, in the order of its index.
+pub struct Contents {
+    /// The size of all its manifests together, in bytes.
+    pub manifests: u64,
+    /// Its blobs with their sizes in bytes, each once, without foreign layers.
+    pub blobs: BTreeMap<Digest, u64>,
+    /// Its platforms, in the order of its index.
     pub platforms: Vec<Platform>,
 }
 
@@ -33,10 +34,12 @@ pub struct Observed {
     pub tags: BTreeMap<Location, Result<Vec<Tag>, Failure>>,
     /// Each wanted source image.
     pub sources: BTreeMap<SourceImage, Sighting>,
-    /// Each tag that a target might get.
-    pub targets: BTreeMap<Reference, Sighting>,
     /// For pinned images whose tag names something else at the source by now: the digest it names, if any.
     pub moved_pins: BTreeMap<SourceImage, Option<Digest>>,
-    /// Of what would be copied: by source digest and target, `Err` where its manifests could not be read or copied.
-    pub costs: BTreeMap<(Digest, Location), Result<Cost, Failure>>,
+    /// Each tag that a target might get.
+    pub targets: BTreeMap<Reference, Sighting>,
+    /// What is in the images that would be copied, by source and digest, where it was asked.
+    pub contents: BTreeMap<(Location, Digest), Result<Contents, Failure>>,
+    /// Which blobs of an image (by its digest) a target holds already, where it was asked.
+    pub held: BTreeMap<(Digest, Location), Result<BTreeSet<Digest>, Failure>>,
 }

@@ -195,6 +195,19 @@ impl Step {
     pub fn action(&self) -> Action {
         self.reason.action()
     }
+
+    /// The same step, prevented: its target stays as it is.
+    pub(super) fn fail(&mut self, reason: Reason) {
+        self.reason = reason;
+        self.digest = self.target.as_ref().and_then(|target| target.digest.clone());
+        self.risk.clear();
+        self.bytes = None;
+    }
+
+    /// The target tag, where the step has one.
+    pub fn target_reference(&self) -> Option<&Reference> {
+        self.target.as_ref().map(|target| &target.reference)
+    }
 }
 
 /// A remark about the whole plan or one mirror.

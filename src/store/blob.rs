@@ -21,6 +21,7 @@ pub struct BlobStream {
     seen: u64,
     hasher: Option<Hasher>,
     request: String,
+    watch: Option<Box<dyn Fn(u64) + Send>>,
 }
 
 impl BlobStream {
@@ -31,7 +32,21 @@ impl BlobStream {
         inner: BoxStream<'static, Result<Bytes, Error>>,
     ) -> Self {
         let hasher = Some(Hasher::new(descriptor.digest.algorithm()));
-        Self { descriptor: descriptor.clone(), inner, held: None, seen: 0, hasher, request: request.into() }
+        Self {
+            descriptor: descriptor.clone(),
+            inner,
+            held: None,
+            seen: 0,
+            hasher,
+            request: request.into(),
+            watch: None,
+        }
+    }
+
+    /// Calls `watch` with the number of bytes of each chunk that is handed on.
+    #[must_use]
+    pub fn watched(self, watch: impl Fn(u64) + Send + 'static) -> Self {
+        Self { watch: Some(Box::new(watch)), ..self }
     }
 
     /// The size it will have, in bytes.
@@ -67,6 +82,13 @@ impl BlobStream {
         Error::new(code, &self.request, message)
     }
 
+    fn hand_on(&self, chunk: Bytes) -> Poll<Option<Result<Bytes, Error>>> {
+        if let Some(watch) = &self.watch {
+            watch(chunk.len() as u64);
+        }
+        Poll::Ready(Some(Ok(chunk)))
+    }
+
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Bytes, Error>>> {
         self.held = None;
         self.hasher = None;
@@ -87,13 +109,16 @@ impl Stream for BlobStream {
                         return self.fail(error);
                     }
                     if let Some(proven) = self.held.replace(chunk) {
-                        return Poll::Ready(Some(Ok(proven)));
+                        return self.hand_on(proven);
                     }
                 }
                 Some(Err(error)) => return self.fail(error),
                 None => {
                     return match self.prove() {
-                        Ok(()) => Poll::Ready(self.held.take().map(Ok)),
+                        Ok(()) => match self.held.take() {
+                            Some(last) => self.hand_on(last),
+                            None => Poll::Ready(None),
+                        },
                         Err(error) => self.fail(error),
                     };
                 }

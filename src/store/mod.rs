@@ -5,13 +5,15 @@
 
 mod blob;
 mod error;
+mod graph;
 
 use futures_util::future::BoxFuture;
 
 pub use blob::BlobStream;
 pub use error::{Error, PushError};
+pub use graph::{Graph, MANIFEST_BYTES_LIMIT, MANIFEST_COUNT_LIMIT, NESTING_LIMIT};
 
-use crate::image::{Descriptor, Location, Manifest, Repository, Tag, TagOrDigest};
+use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Repository, Tag, TagOrDigest};
 
 /// The future of a store operation.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
@@ -28,9 +30,9 @@ pub trait ImageSource: Send + Sync {
     /// HEAD at a registry; the digest may come from a header, so it may decide a skip but never a write.
     fn resolve<'a>(&'a self, version: &'a TagOrDigest) -> Answer<'a, Option<Descriptor>>;
 
-    /// The manifest that `descriptor` describes, its bytes checked against the digest; `None` where it is proven absent.
-    /// The descriptor's media type is used where the store itself does not say.
-    fn manifest<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, Option<Manifest>>;
+    /// The manifest with this digest, its bytes checked against it; `None` where it is proven absent. `media_type` is what
+    /// a descriptor says of it, used where the store itself says nothing.
+    fn manifest<'a>(&'a self, digest: &'a Digest, media_type: &'a MediaType) -> Answer<'a, Option<Manifest>>;
 
     /// The content of a blob, as a stream that fails unless its size and digest are those of `descriptor`.
     fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, BlobStream>;

@@ -5,18 +5,12 @@
 
 /// The segments that follow a path's beginning: `std::fs` → `fs`, `crate::{a, b::c}` → `a`, `b`.
 pub(crate) fn segments_after<'a>(code: &[Token<'a>], beginning: &[&str]) -> Vec<Token<'a>> {
-    let pattern: Vec<&str> = beginning
-        .iter()
-        .flat_map(|name| [*name, ":", ":"])
-        .collect();
+    let pattern: Vec<&str> = beginning.iter().flat_map(|name| [*name, ":", ":"]).collect();
     let mut found = Vec::new();
     for at in 0..code.len() {
         let rest = &code[at..];
-        let matches = rest.len() > pattern.len()
-            && rest
-                .iter()
-                .zip(&pattern)
-                .all(|(token, wanted)| token.text == *wanted);
+        let matches =
+            rest.len() > pattern.len() && rest.iter().zip(&pattern).all(|(token, wanted)| token.text == *wanted);
         if matches {
             found.extend(first_segments(&rest[pattern.len()..]));
         }
@@ -55,14 +49,9 @@ pub(crate) fn tokens(code: &str) -> Vec<Token<'_>> {
     for (number, line) in code.lines().enumerate() {
         let mut rest = line.trim_start();
         while let Some(first) = rest.chars().next() {
-            let word = rest
-                .find(|c: char| !c.is_alphanumeric() && c != '_')
-                .unwrap_or(rest.len());
+            let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             let (text, tail) = rest.split_at(if word == 0 { first.len_utf8() } else { word });
-            found.push(Token {
-                line: number + 1,
-                text,
-            });
+            found.push(Token { line: number + 1, text });
             rest = tail.trim_start();
         }
     }
@@ -75,10 +64,7 @@ pub(crate) fn without_tests<'a>(code: &[Token<'a>]) -> Vec<Token<'a>> {
     let (mut kept, mut at) = (Vec::new(), 0);
     while at < code.len() {
         let is_test = code[at..].len() > attribute.len()
-            && code[at..]
-                .iter()
-                .zip(attribute)
-                .all(|(token, wanted)| token.text == wanted);
+            && code[at..].iter().zip(attribute).all(|(token, wanted)| token.text == wanted);
         if !is_test {
             kept.push(code[at]);
             at += 1;
@@ -128,9 +114,7 @@ fn literal_length(rest: &str, before: Option<char>) -> Option<usize> {
     if rest.starts_with('"') {
         return to_end(closing_quote(rest));
     }
-    if rest.starts_with('r')
-        && !before.is_some_and(|c| c.is_ascii_lowercase() && c != 'b' && c != 'c')
-    {
+    if rest.starts_with('r') && !before.is_some_and(|c| c.is_ascii_lowercase() && c != 'b' && c != 'c') {
         let hashes = rest[1..].bytes().take_while(|byte| *byte == b'#').count();
         let body = rest[1 + hashes..].strip_prefix('"')?;
         let close = format!("\"{}", "#".repeat(hashes));
@@ -141,10 +125,7 @@ fn literal_length(rest: &str, before: Option<char>) -> Option<usize> {
     match characters.next()? {
         (_, '\\') => body[2..].find('\'').map(|end| end + 4),
         // Without a closing quote right behind, it is a lifetime.
-        _ => characters
-            .next()
-            .filter(|(_, c)| *c == '\'')
-            .map(|(end, _)| end + 2),
+        _ => characters.next().filter(|(_, c)| *c == '\'').map(|(end, _)| end + 2),
     }
 }
 
@@ -152,17 +133,8 @@ fn literal_length(rest: &str, before: Option<char>) -> Option<usize> {
 fn block_comment(text: &str) -> Option<usize> {
     let (mut depth, mut at) = (0_usize, 0);
     loop {
-        let next = at
-            + text[at..]
-                .find("/*")
-                .into_iter()
-                .chain(text[at..].find("*/"))
-                .min()?;
-        depth = if text[next..].starts_with("/*") {
-            depth + 1
-        } else {
-            depth - 1
-        };
+        let next = at + text[at..].find("/*").into_iter().chain(text[at..].find("*/")).min()?;
+        depth = if text[next..].starts_with("/*") { depth + 1 } else { depth - 1 };
         at = next + 2;
         if depth == 0 {
             return Some(at);

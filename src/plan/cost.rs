@@ -1,0 +1,39 @@
+//! What the steps move, in bytes: every blob counted once for each target, in the order of the steps.
+
+use std::collections::BTreeSet;
+
+use super::decide::unreadable;
+use super::{Bytes, Observed, Step};
+use crate::image::{Digest, Location, Side};
+
+/// Puts sizes and platforms into the steps that write. A step whose image turned out unreadable, or of a kind that cannot
+/// be copied, becomes a step in error: better now than halfway.
+pub(super) fn weigh(steps: &mut [Step], observed: &Observed) {
+    let mut promised: BTreeSet<(Location, Digest)> = BTreeSet::new();
+    for step in steps.iter_mut().filter(|step| step.action().writes()) {
+        weigh_step(step, observed, &mut promised);
+    }
+}
+
+fn weigh_step(step: &mut Step, observed: &Observed, promised: &mut BTreeSet<(Location, Digest)>) {
+    let (Some(source), Some(target), Some(digest)) = (&step.source, &step.target, &step.digest) else { return };
+    let target = target.reference.location.clone();
+    let contents = match observed.contents.get(&(source.reference.location.clone(), digest.clone())) {
+        None => return,
+        Some(Ok(contents)) => contents,
+        Some(Err(failure)) => return step.fail(unreadable(failure, Side::Source)),
+    };
+    step.platforms.clone_from(&contents.platforms);
+    let held = match observed.held.get(&(digest.clone(), target.clone())) {
+        None => return,
+        Some(Ok(held)) => held,
+        Some(Err(failure)) => return step.fail(unreadable(failure, Side::Target)),
+    };
+    let mut bytes = Bytes { transfer: contents.manifests, present: 0 };
+    for (blob, size) in &contents.blobs {
+        let there = held.contains(blob) || !promised.insert((target.clone(), blob.clone()));
+        let (transfer, present) = if there { (0, *size) } else { (*size, 0) };
+        bytes += Bytes { transfer, present };
+    }
+    step.bytes = Some(bytes);
+}

@@ -1,0 +1,61 @@
+//! Target tags that more than one mirror wants: found over all steps at once.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Reason, Step};
+use crate::image::{Code, Digest, Failure, Reference, Side};
+
+/// One target tag wanted by several mirrors: with one digest it is done once, with different ones by nobody.
+pub(super) fn settle_overlaps(steps: Vec<Step>) -> Vec<Step> {
+    let mut claims: BTreeMap<Reference, Vec<usize>> = BTreeMap::new();
+    for (index, step) in steps.iter().enumerate() {
+        if let Some(target) = step.target_reference() {
+            claims.entry(target.clone()).or_default().push(index);
+        }
+    }
+    let mut settled: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
+    for (target, claimants) in claims.into_iter().filter(|(_, claimants)| claimants.len() > 1) {
+        settle(&mut settled, &target, &claimants);
+    }
+    settled.into_iter().flatten().collect()
+}
+
+fn settle(steps: &mut [Option<Step>], target: &Reference, claimants: &[usize]) {
+    let claims: Vec<_> = claimants.iter().filter_map(|index| steps[*index].as_ref()).map(claim).collect();
+    let agreed = claims.iter().all(|(digest, _)| digest.is_some() && *digest == claims[0].0);
+    let readable = claims.iter().all(|(digest, _)| digest.is_some());
+    let places: Vec<String> = claims.iter().map(|(_, place)| place.clone()).collect();
+    if agreed {
+        for (position, index) in claimants.iter().enumerate() {
+            match &mut steps[*index] {
+                Some(first) if position == 0 => {
+                    first.warnings.push(format!("{target} is also wanted by {}", places[1..].join(", ")).into());
+                }
+                other => *other = None,
+            }
+        }
+    } else {
+        for (position, index) in claimants.iter().enumerate() {
+            let others: Vec<_> =
+                places.iter().enumerate().filter(|(i, _)| *i != position).map(|(_, p)| p.as_str()).collect();
+            if let Some(step) = steps[*index].as_mut().filter(|step| step.action() != Action::Error) {
+                block(step, target, &others.join(", "), readable);
+            }
+        }
+    }
+}
+
+fn claim(step: &Step) -> (Option<Digest>, String) {
+    (step.source.as_ref().and_then(|source| source.digest.clone()), step.place.to_string())
+}
+
+fn block(step: &mut Step, target: &Reference, others: &str, readable: bool) {
+    let message = if readable {
+        format!("{target} is wanted with another digest by {others}")
+    } else {
+        format!("{target} is also wanted by {others}, which could not be read")
+    };
+    let hint = "let one mirror write each target tag".to_owned();
+    let failure = Failure { hint: Some(hint), ..Failure::new(Code::Conflict, message).on(Side::Target) };
+    step.fail(Reason::Conflict(failure));
+}
