@@ -1,0 +1,177 @@
+//! The record of requests, and its text for snapshots. Bodies are counted, never kept.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::Call;
+use super::call::header;
+
+/// One request and how it was answered.
+#[derive(Clone, Debug)]
+pub struct RecordedRequest {
+    /// Order of arrival, over all servers of the process.
+    pub sequence: usize,
+    /// Host and port the client asked for.
+    pub host: String,
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    /// In order of arrival, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Bytes of the body that arrived.
+    pub body_length: usize,
+    /// `None` where the connection ended without an answer.
+    pub status: Option<u16>,
+}
+
+impl RecordedRequest {
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// Path and query.
+    pub fn target(&self) -> String {
+        if self.query.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{}", self.path, self.query)
+        }
+    }
+
+    /// `GET /v2/ -> 200`.
+    pub fn line(&self) -> String {
+        let status = self
+            .status
+            .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        format!("{} {} -> {status}", self.method, self.target())
+    }
+}
+
+static SEQUENCE: AtomicUsize = AtomicUsize::new(0);
+
+/// The requests of one server.
+#[derive(Default)]
+pub(super) struct Log(Mutex<Vec<RecordedRequest>>);
+
+impl Log {
+    /// Records the head of a request and returns its sequence number.
+    pub(super) fn open(&self, call: &Call, host: String) -> usize {
+        let mut requests = self.0.lock().unwrap();
+        let sequence = SEQUENCE.fetch_add(1, Ordering::SeqCst);
+        requests.push(RecordedRequest {
+            sequence,
+            host,
+            method: call.method.clone(),
+            path: call.path.clone(),
+            query: call.query.clone(),
+            headers: call.headers.clone(),
+            body_length: 0,
+            status: None,
+        });
+        sequence
+    }
+
+    pub(super) fn received(&self, sequence: usize, length: usize) {
+        self.change(sequence, |request| request.body_length = length);
+    }
+
+    pub(super) fn answered(&self, sequence: usize, status: u16) {
+        self.change(sequence, |request| request.status = Some(status));
+    }
+
+    pub(super) fn requests(&self) -> Vec<RecordedRequest> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
+
+    fn change(&self, sequence: usize, change: impl FnOnce(&mut RecordedRequest)) {
+        // The log may have been cleared while the request was under way.
+        let mut requests = self.0.lock().unwrap();
+        if let Some(request) = requests
+            .iter_mut()
+            .find(|request| request.sequence == sequence)
+        {
+            change(request);
+        }
+    }
+}
+
+/// One line per different request, sorted, with how often it was seen.
+pub(super) fn sorted_text(requests: &[RecordedRequest], names: &[(&str, &str)]) -> String {
+    let mut lines = BTreeMap::new();
+    for request in requests {
+        *lines.entry(neutral_line(request, names)).or_insert(0) += 1;
+    }
+    lines
+        .into_iter()
+        .fold(String::new(), |mut text, (line, count)| {
+            let times = if count == 1 {
+                String::new()
+            } else {
+                format!(" (x{count})")
+            };
+            writeln!(text, "{line}{times}").unwrap();
+            text
+        })
+}
+
+/// One line per request, by arrival.
+pub(super) fn ordered_text(requests: &[RecordedRequest], names: &[(&str, &str)]) -> String {
+    requests
+        .iter()
+        .map(|request| neutral_line(request, names) + "\n")
+        .collect()
+}
+
+fn neutral_line(request: &RecordedRequest, names: &[(&str, &str)]) -> String {
+    let mut line = request.line().replace("%3A", ":").replace("%2F", "/");
+    for (digest, name) in names {
+        line = line.replace(digest, &format!("[{name}]"));
+    }
+    short_digests(&nameless_sessions(&line))
+}
+
+/// Upload sessions are numbered by arrival, which concurrency makes arbitrary.
+fn nameless_sessions(line: &str) -> String {
+    let Some((before, session)) = line.split_once("/blobs/uploads/") else {
+        return line.to_owned();
+    };
+    if !session.starts_with("session-") {
+        return line.to_owned();
+    }
+    let end = |text: &str| text.find(['?', '&', ' ']).unwrap_or(text.len());
+    let rest = &session[end(session)..];
+    let rest = rest
+        .split_once("_state=")
+        .map_or(rest.to_owned(), |(head, state)| {
+            let tail = &state[end(state)..];
+            format!("{head}_state=[state]{tail}")
+        });
+    format!("{before}/blobs/uploads/[session]{rest}")
+}
+
+/// Every `sha256:<64 hex>` and `sha512:<128 hex>` cut to twelve digits.
+pub fn short_digests(text: &str) -> String {
+    let mut short = text.to_owned();
+    for prefix in ["sha256:", "sha512:"] {
+        let mut from = 0;
+        while let Some(found) = short[from..].find(prefix) {
+            let start = from + found + prefix.len();
+            let digits = short[start..]
+                .bytes()
+                .take_while(u8::is_ascii_hexdigit)
+                .count();
+            if digits >= 64 {
+                short.replace_range(start + 12..start + digits, "");
+            }
+            from = start;
+        }
+    }
+    short
+}
