@@ -5,4 +5,5 @@
     reason = "a test reports a broken assumption by panicking"
 )]
 
+mod self_check;
 mod support;
