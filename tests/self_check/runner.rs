@@ -6,9 +6,7 @@ use std::time::Duration;
 use crate::support::harness::{Output, Regsync};
 
 fn sh(regsync: &Regsync, script: &str) -> Output {
-    regsync
-        .spawn_program(Path::new("/bin/sh"), &["-c", script])
-        .wait()
+    regsync.spawn_program(Path::new("/bin/sh"), &["-c", script]).wait()
 }
 
 #[test]
@@ -18,9 +16,7 @@ fn the_binary_starts() {
 
 #[test]
 fn the_environment_holds_only_what_was_put_there() {
-    let regsync = Regsync::new()
-        .env("REGSYNC_AUTH_A", "x")
-        .config("version: 1\n");
+    let regsync = Regsync::new().env("REGSYNC_AUTH_A", "x").config("version: 1\n");
     let output = sh(
         &regsync,
         "env | cut -d= -f1 | grep -v -e '^PWD$' -e '^_$' -e '^SHLVL$' -e '^OLDPWD$' | sort; cat regsync.yaml",
@@ -41,9 +37,7 @@ fn the_environment_holds_only_what_was_put_there() {
 
 #[test]
 fn a_transcript_is_the_same_in_each_run() {
-    let regsync = Regsync::new()
-        .host("127.0.0.1:4711", "TARGET")
-        .without_digests();
+    let regsync = Regsync::new().host("127.0.0.1:4711", "TARGET").without_digests();
     let script = "echo $HOME 127.0.0.1:4711/app@sha256:$(printf %064d 1); \
         echo \"done in 1.25s (350ms) at 2026-01-02T03:04:05Z, 3s.\" >&2; exit 3";
     insta::assert_snapshot!(sh(&regsync, script).assert_status(3).transcript(), @r"

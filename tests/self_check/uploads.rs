@@ -8,23 +8,11 @@ use crate::support::images::{media_type, upload_url, zoo};
 use crate::support::registry::{FakeRegistry, Options};
 
 fn post(registry: &FakeRegistry, query: &str) -> Reply {
-    send(
-        "POST",
-        &format!("{}/v2/app/blobs/uploads/{query}", registry.url()),
-        &[],
-        &[],
-    )
-    .unwrap()
+    send("POST", &format!("{}/v2/app/blobs/uploads/{query}", registry.url()), &[], &[]).unwrap()
 }
 
 fn code(reply: &Reply) -> (u16, String) {
-    (
-        reply.status,
-        reply.json()["errors"][0]["code"]
-            .as_str()
-            .unwrap()
-            .to_owned(),
-    )
+    (reply.status, reply.json()["errors"][0]["code"].as_str().unwrap().to_owned())
 }
 
 fn location(registry: &FakeRegistry, reply: &Reply) -> String {
@@ -38,16 +26,10 @@ fn a_blob_is_there_once_its_digest_is_proven() {
         let digest = algorithm.digest(b"content");
         let opened = post(&registry, "");
         let url = upload_url(&registry.url(), &opened, &digest);
-        assert_eq!(
-            code(&send("PUT", &url, &[], b"c0ntent").unwrap()),
-            (400, "DIGEST_INVALID".to_owned())
-        );
+        assert_eq!(code(&send("PUT", &url, &[], b"c0ntent").unwrap()), (400, "DIGEST_INVALID".to_owned()));
         assert!(!registry.has_blob("app", &digest));
         // The session has gone with the mistake.
-        assert_eq!(
-            code(&send("PUT", &url, &[], b"content").unwrap()),
-            (404, "BLOB_UPLOAD_UNKNOWN".to_owned())
-        );
+        assert_eq!(code(&send("PUT", &url, &[], b"content").unwrap()), (404, "BLOB_UPLOAD_UNKNOWN".to_owned()));
         let url = upload_url(&registry.url(), &post(&registry, ""), &digest);
         assert_eq!(send("PUT", &url, &[], b"content").unwrap().status, 201);
         assert!(registry.has_blob("app", &digest));
@@ -58,68 +40,30 @@ fn a_blob_is_there_once_its_digest_is_proven() {
 fn chunks_are_taken_in_order_at_the_latest_location() {
     let registry = FakeRegistry::start();
     let first = location(&registry, &post(&registry, ""));
-    let patch = |url: &str, range: &str, body: &[u8]| {
-        send("PATCH", url, &[("Content-Range", range)], body).unwrap()
-    };
-    assert_eq!(
-        code(&patch(&first, "bytes 0-2", b"abc")),
-        (400, "BLOB_UPLOAD_INVALID".to_owned())
-    );
-    assert_eq!(
-        code(&patch(&first, "0-5", b"abc")),
-        (400, "SIZE_INVALID".to_owned())
-    );
+    let patch = |url: &str, range: &str, body: &[u8]| send("PATCH", url, &[("Content-Range", range)], body).unwrap();
+    assert_eq!(code(&patch(&first, "bytes 0-2", b"abc")), (400, "BLOB_UPLOAD_INVALID".to_owned()));
+    assert_eq!(code(&patch(&first, "0-5", b"abc")), (400, "SIZE_INVALID".to_owned()));
     let appended = patch(&first, "0-2", b"abc");
-    assert_eq!(
-        (appended.status, appended.header("range")),
-        (202, Some("0-2"))
-    );
+    assert_eq!((appended.status, appended.header("range")), (202, Some("0-2")));
     let second = location(&registry, &appended);
-    assert_eq!(
-        code(&patch(&first, "3-5", b"def")),
-        (400, "BLOB_UPLOAD_INVALID".to_owned())
-    );
+    assert_eq!(code(&patch(&first, "3-5", b"def")), (400, "BLOB_UPLOAD_INVALID".to_owned()));
     let out_of_order = patch(&second, "4-6", b"efg");
-    assert_eq!(
-        (out_of_order.status, out_of_order.header("range")),
-        (416, Some("0-2"))
-    );
+    assert_eq!((out_of_order.status, out_of_order.header("range")), (416, Some("0-2")));
     let third = patch(&second, "3-5", b"def");
     let progress = send("GET", &location(&registry, &third), &[], &[]).unwrap();
-    assert_eq!(
-        (progress.status, progress.header("range")),
-        (204, Some("0-5"))
-    );
+    assert_eq!((progress.status, progress.header("range")), (204, Some("0-5")));
     let digest = sha256(b"abcdefgh");
-    let closed = send(
-        "PUT",
-        &upload_url(&registry.url(), &progress, &digest),
-        &[],
-        b"gh",
-    )
-    .unwrap();
-    assert_eq!(
-        (closed.status, closed.header("docker-content-digest")),
-        (201, Some(digest.as_str()))
-    );
+    let closed = send("PUT", &upload_url(&registry.url(), &progress, &digest), &[], b"gh").unwrap();
+    assert_eq!((closed.status, closed.header("docker-content-digest")), (201, Some(digest.as_str())));
 }
 
 #[test]
 fn chunks_shorter_than_the_least_length_must_be_the_last() {
-    let registry = FakeRegistry::with(Options {
-        chunk_min_length: Some(4),
-        ..Options::default()
-    });
+    let registry = FakeRegistry::with(Options { chunk_min_length: Some(4), ..Options::default() });
     let opened = post(&registry, "");
     assert_eq!(opened.header("oci-chunk-min-length"), Some("4"));
     let patch = |at: &Reply, range: &str, body: &[u8]| {
-        send(
-            "PATCH",
-            &location(&registry, at),
-            &[("Content-Range", range)],
-            body,
-        )
-        .unwrap()
+        send("PATCH", &location(&registry, at), &[("Content-Range", range)], body).unwrap()
     };
     let whole = patch(&opened, "0-3", b"abcd");
     let short = patch(&whole, "4-5", b"ef");
@@ -131,33 +75,16 @@ fn chunks_shorter_than_the_least_length_must_be_the_last() {
 fn a_blob_can_be_mounted_from_a_repository_that_has_it() {
     let registry = FakeRegistry::start();
     let digest = registry.put_blob("library/base", "shared");
-    assert_eq!(
-        post(&registry, &format!("?mount={digest}&from=library%2Fbase")).status,
-        201
-    );
+    assert_eq!(post(&registry, &format!("?mount={digest}&from=library%2Fbase")).status, 201);
     assert!(registry.has_blob("app", &digest));
     let elsewhere = post(&registry, &format!("?mount={digest}&from=library/other"));
     assert_eq!(elsewhere.status, 202);
-    assert!(
-        elsewhere
-            .header("location")
-            .unwrap()
-            .starts_with("/v2/app/blobs/uploads/")
-    );
-    let cannot = FakeRegistry::with(Options {
-        mounts: false,
-        absolute_locations: true,
-        ..Options::default()
-    });
+    assert!(elsewhere.header("location").unwrap().starts_with("/v2/app/blobs/uploads/"));
+    let cannot = FakeRegistry::with(Options { mounts: false, absolute_locations: true, ..Options::default() });
     cannot.put_blob("library/base", "shared");
     let opened = post(&cannot, &format!("?mount={digest}&from=library/base"));
     assert_eq!(opened.status, 202);
-    assert!(
-        opened
-            .header("location")
-            .unwrap()
-            .starts_with(&cannot.url())
-    );
+    assert!(opened.header("location").unwrap().starts_with(&cannot.url()));
 }
 
 #[test]
@@ -178,35 +105,16 @@ fn a_broken_put_commits_nothing_and_a_broken_patch_keeps_what_came() {
     let registry = FakeRegistry::start();
     let digest = sha256(b"whole");
     let opened = post(&registry, "");
-    send_broken(
-        "PUT",
-        &upload_url(&registry.url(), &opened, &digest),
-        &[],
-        (500, b"whole"),
-    );
+    send_broken("PUT", &upload_url(&registry.url(), &opened, &digest), &[], (500, b"whole"));
     let session = location(&registry, &opened);
     send_broken("PATCH", &session, &[("Content-Range", "0-4")], (5, b"who"));
     let ends = Instant::now() + Duration::from_secs(10);
     while send("GET", &session, &[], &[]).unwrap().header("range") != Some("0-2") {
-        assert!(
-            Instant::now() < ends,
-            "{}",
-            registry.request_log_in_order(&[])
-        );
+        assert!(Instant::now() < ends, "{}", registry.request_log_in_order(&[]));
     }
     assert!(!registry.has_blob("app", &digest));
     let rest = send("PATCH", &session, &[("Content-Range", "3-4")], b"le").unwrap();
-    assert_eq!(
-        send(
-            "PUT",
-            &upload_url(&registry.url(), &rest, &digest),
-            &[],
-            &[]
-        )
-        .unwrap()
-        .status,
-        201
-    );
+    assert_eq!(send("PUT", &upload_url(&registry.url(), &rest, &digest), &[], &[]).unwrap().status, 201);
 }
 
 #[test]
@@ -220,34 +128,13 @@ fn a_manifest_must_be_true_and_refer_to_what_is_there() {
     };
     let root = &image.root;
     let expected = |code: &str| (400, code.to_owned());
-    assert_eq!(
-        put("1", &root.media_type, &root.bytes),
-        expected("MANIFEST_BLOB_UNKNOWN")
-    );
-    assert_eq!(
-        put("1", &other.root.media_type, &other.root.bytes),
-        expected("MANIFEST_BLOB_UNKNOWN")
-    );
-    assert_eq!(
-        put(other.digest(), &root.media_type, &root.bytes),
-        expected("DIGEST_INVALID")
-    );
-    assert_eq!(
-        put("1", media_type::DOCKER_MANIFEST, &root.bytes),
-        expected("MANIFEST_INVALID")
-    );
-    assert_eq!(
-        put("1", &root.media_type, b"{"),
-        expected("MANIFEST_INVALID")
-    );
-    assert_eq!(
-        put("-1", &root.media_type, &root.bytes),
-        expected("TAG_INVALID")
-    );
-    assert_eq!(
-        put("1", &root.media_type, &vec![b' '; 4 * 1024 * 1024 + 1]),
-        (413, "MANIFEST_INVALID".to_owned())
-    );
+    assert_eq!(put("1", &root.media_type, &root.bytes), expected("MANIFEST_BLOB_UNKNOWN"));
+    assert_eq!(put("1", &other.root.media_type, &other.root.bytes), expected("MANIFEST_BLOB_UNKNOWN"));
+    assert_eq!(put(other.digest(), &root.media_type, &root.bytes), expected("DIGEST_INVALID"));
+    assert_eq!(put("1", media_type::DOCKER_MANIFEST, &root.bytes), expected("MANIFEST_INVALID"));
+    assert_eq!(put("1", &root.media_type, b"{"), expected("MANIFEST_INVALID"));
+    assert_eq!(put("-1", &root.media_type, &root.bytes), expected("TAG_INVALID"));
+    assert_eq!(put("1", &root.media_type, &vec![b' '; 4 * 1024 * 1024 + 1]), (413, "MANIFEST_INVALID".to_owned()));
     assert!(registry.store.tags("app").is_empty());
 }
 
@@ -258,15 +145,6 @@ fn an_unknown_blob_is_named_in_the_detail() {
     image.push_to(&registry, "app", "1");
     registry.store.delete_blob("app", &image.blobs[1].digest);
     let url = format!("{}/v2/app/manifests/2", registry.url());
-    let reply = send(
-        "PUT",
-        &url,
-        &[("Content-Type", media_type::OCI_MANIFEST)],
-        &image.root.bytes,
-    )
-    .unwrap();
-    assert_eq!(
-        reply.json()["errors"][0]["detail"]["digest"],
-        image.blobs[1].digest.as_str()
-    );
+    let reply = send("PUT", &url, &[("Content-Type", media_type::OCI_MANIFEST)], &image.root.bytes).unwrap();
+    assert_eq!(reply.json()["errors"][0]["detail"]["digest"], image.blobs[1].digest.as_str());
 }

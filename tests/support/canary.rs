@@ -17,10 +17,7 @@ pub fn canary(label: &str) -> String {
 ///
 /// Base64 has three alignments; of each, the part that does not depend on the neighbours is looked for.
 pub fn holds(text: &str, secret: &str) -> bool {
-    text.contains(secret)
-        || encoded_cores(secret)
-            .iter()
-            .any(|core| text.contains(core.as_str()))
+    text.contains(secret) || encoded_cores(secret).iter().any(|core| text.contains(core.as_str()))
 }
 
 /// Panics when `text` (called `place` in the message) holds any secret of the stage or one of `secrets`.
@@ -28,10 +25,7 @@ pub fn holds(text: &str, secret: &str) -> bool {
 pub fn assert_no_canary(place: &str, text: &str, secrets: &[&str]) {
     assert!(!holds(text, PREFIX), "a secret is in {place}:\n{text}");
     for secret in secrets {
-        assert!(
-            !holds(text, secret),
-            "the secret {secret} is in {place}:\n{text}"
-        );
+        assert!(!holds(text, secret), "the secret {secret} is in {place}:\n{text}");
     }
 }
 

@@ -34,21 +34,14 @@ impl BlobCdn {
 
     /// Serves bytes at a path; returns their URL.
     pub fn serve(&self, path: &str, bytes: impl Into<Bytes>) -> String {
-        self.shelves
-            .paths
-            .lock()
-            .unwrap()
-            .insert(path.to_owned(), bytes.into());
+        self.shelves.paths.lock().unwrap().insert(path.to_owned(), bytes.into());
         format!("{}{path}", self.server.url())
     }
 
     /// Serves every blob of a registry; returns a target for `Fault::Redirect`.
     pub fn serve_blobs_of(&self, store: &Store) -> String {
         self.shelves.stores.lock().unwrap().push(store.clone());
-        format!(
-            "{}/blobs/{{digest}}?signature=CANARY-signature",
-            self.server.url()
-        )
+        format!("{}/blobs/{{digest}}?signature=CANARY-signature", self.server.url())
     }
 }
 
@@ -70,14 +63,7 @@ impl Handler for Counter {
         }
         let on_path = self.0.paths.lock().unwrap().get(&call.path).cloned();
         let digest = call.path.strip_prefix("/blobs/").unwrap_or_default();
-        let in_store = || {
-            self.0
-                .stores
-                .lock()
-                .unwrap()
-                .iter()
-                .find_map(|store| store.blob_anywhere(digest))
-        };
+        let in_store = || self.0.stores.lock().unwrap().iter().find_map(|store| store.blob_anywhere(digest));
         match on_path.or_else(in_store) {
             Some(bytes) => super::registry::blob_answer(call, bytes),
             None => Answer::status(404),

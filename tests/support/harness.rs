@@ -44,21 +44,13 @@ pub struct Running {
 impl Regsync {
     /// An empty directory, homes of its own, and `PATH`.
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("regsync-test")
-            .tempdir()
-            .unwrap();
+        let dir = tempfile::Builder::new().prefix("regsync-test").tempdir().unwrap();
         let mut redactions = Redactions::default();
         redactions.name(dir.path().to_str().unwrap(), "DIR");
         for sub in ["work", "home", "home/config", "home/cache", "home/run"] {
             fs::create_dir(dir.path().join(sub)).unwrap();
         }
-        Self {
-            dir,
-            env: Vec::new(),
-            redactions,
-            patience: PATIENCE,
-        }
+        Self { dir, env: Vec::new(), redactions, patience: PATIENCE }
     }
 
     /// Writes `regsync.yaml`.
@@ -143,39 +135,24 @@ impl Regsync {
         let home = self.home();
         let mut command = Command::new(program);
         command.args(args).current_dir(self.path("")).env_clear();
-        command
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", &home);
-        command
-            .env("XDG_CONFIG_HOME", home.join("config"))
-            .env("XDG_CACHE_HOME", home.join("cache"));
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &home);
+        command.env("XDG_CONFIG_HOME", home.join("config")).env("XDG_CACHE_HOME", home.join("cache"));
         command.env("XDG_RUNTIME_DIR", home.join("run"));
         // Without it a process has no sockets on Windows.
         command.envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().map(read_in_background);
         let stderr = child.stderr.take().map(read_in_background);
-        Running {
-            child,
-            stdout,
-            stderr,
-            redactions: self.redactions.clone(),
-            ends: Instant::now() + self.patience,
-        }
+        Running { child, stdout, stderr, redactions: self.redactions.clone(), ends: Instant::now() + self.patience }
     }
 }
 
 impl Running {
     /// Sends a signal by name: `TERM`, `INT`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
-            .status();
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(status.unwrap().success(), "the process is gone already");
     }
 
@@ -194,21 +171,10 @@ impl Running {
     #[track_caller]
     pub fn wait(mut self) -> Output {
         let status = self.await_exit();
-        let take = |reader: Option<JoinHandle<String>>| {
-            reader
-                .map(|reader| reader.join().unwrap())
-                .unwrap_or_default()
-        };
+        let take = |reader: Option<JoinHandle<String>>| reader.map(|reader| reader.join().unwrap()).unwrap_or_default();
         let (stdout, stderr) = (take(self.stdout.take()), take(self.stderr.take()));
-        let Some(status) = status else {
-            panic!("killed: it took too long\n{stdout}\n{stderr}")
-        };
-        Output {
-            status: code(status),
-            stdout,
-            stderr,
-            redactions: self.redactions.clone(),
-        }
+        let Some(status) = status else { panic!("killed: it took too long\n{stdout}\n{stderr}") };
+        Output { status: code(status), stdout, stderr, redactions: self.redactions.clone() }
     }
 
     fn await_exit(&mut self) -> Option<ExitStatus> {
@@ -233,30 +199,21 @@ impl Drop for Running {
 impl Output {
     /// Exit code, stdout and stderr for a snapshot, made comparable.
     pub fn transcript(&self) -> String {
-        let text = format!(
-            "exit: {}\n--- stdout\n{}--- stderr\n{}",
-            self.status, self.stdout, self.stderr
-        );
+        let text = format!("exit: {}\n--- stdout\n{}--- stderr\n{}", self.status, self.stdout, self.stderr);
         self.redactions.apply(&text)
     }
 
     /// Panics, with the whole output, unless the exit code is this one.
     #[track_caller]
     pub fn assert_status(&self, status: i32) -> &Self {
-        assert_eq!(
-            self.status,
-            status,
-            "unexpected exit code\n{}",
-            self.transcript()
-        );
+        assert_eq!(self.status, status, "unexpected exit code\n{}", self.transcript());
         self
     }
 
     /// stdout as JSON. Panics where it is none.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error}\n{}", self.transcript()))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}", self.transcript()))
     }
 }
 
@@ -271,10 +228,7 @@ fn read_in_background(mut stream: impl Read + Send + 'static) -> JoinHandle<Stri
 #[cfg(unix)]
 fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;
-    status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal))
-        .unwrap()
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap()
 }
 
 #[cfg(not(unix))]

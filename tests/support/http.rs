@@ -38,11 +38,7 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> i
     let (host, target) = split(url);
     let head = request_head(method, host, target, headers);
     let length = format!("Content-Length: {}\r\n\r\n", body.len());
-    exchange(
-        host,
-        &[head.as_bytes(), length.as_bytes(), body].concat(),
-        method == "HEAD",
-    )
+    exchange(host, &[head.as_bytes(), length.as_bytes(), body].concat(), method == "HEAD")
 }
 
 /// As [`send`], with the Basic `Authorization` of `user:password`.
@@ -55,38 +51,20 @@ pub fn send_as(
 ) -> io::Result<Reply> {
     let value = login.map(|login| format!("Basic {}", STANDARD.encode(login)));
     let authorization = value.as_deref().map(|value| ("Authorization", value));
-    send(
-        method,
-        url,
-        &headers
-            .iter()
-            .copied()
-            .chain(authorization)
-            .collect::<Vec<_>>(),
-        body,
-    )
+    send(method, url, &headers.iter().copied().chain(authorization).collect::<Vec<_>>(), body)
 }
 
 /// Announces a body, sends a part of it and closes the connection.
-pub fn send_broken(
-    method: &str,
-    url: &str,
-    headers: &[(&str, &str)],
-    (announced, part): (usize, &[u8]),
-) {
+pub fn send_broken(method: &str, url: &str, headers: &[(&str, &str)], (announced, part): (usize, &[u8])) {
     let (host, target) = split(url);
     let head = request_head(method, host, target, headers);
     let length = format!("Content-Length: {announced}\r\n\r\n");
     let mut stream = TcpStream::connect(host).unwrap();
-    stream
-        .write_all(&[head.as_bytes(), length.as_bytes(), part].concat())
-        .unwrap();
+    stream.write_all(&[head.as_bytes(), length.as_bytes(), part].concat()).unwrap();
 }
 
 fn split(url: &str) -> (&str, &str) {
-    let rest = url
-        .strip_prefix("http://")
-        .expect("this client speaks plain HTTP only");
+    let rest = url.strip_prefix("http://").expect("this client speaks plain HTTP only");
     rest.find('/').map_or((rest, "/"), |at| rest.split_at(at))
 }
 
@@ -110,29 +88,15 @@ fn exchange(host: &str, request: &[u8], is_head: bool) -> io::Result<Reply> {
 /// Reads an answer from the bytes of a whole connection.
 pub fn parse(bytes: &[u8], is_head: bool) -> io::Result<Reply> {
     let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    let end = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .ok_or_else(broken)?;
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(broken)?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");
-    let status = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1)?.parse().ok())
-        .ok_or_else(broken)?;
-    let header = |line: &str| {
-        line.split_once(':')
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-    };
-    let mut reply = Reply {
-        status,
-        headers: lines.filter_map(header).collect(),
-        body: Vec::new(),
-    };
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).ok_or_else(broken)?;
+    let header =
+        |line: &str| line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    let mut reply = Reply { status, headers: lines.filter_map(header).collect(), body: Vec::new() };
     let rest = &bytes[end + 4..];
-    let length = reply
-        .header("content-length")
-        .and_then(|length| length.parse::<usize>().ok());
+    let length = reply.header("content-length").and_then(|length| length.parse::<usize>().ok());
     reply.body = match (is_head, reply.header("transfer-encoding"), length) {
         (true, ..) => Vec::new(),
         (_, Some(_), _) => unchunk(rest).ok_or_else(broken)?,

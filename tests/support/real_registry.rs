@@ -48,26 +48,15 @@ impl RealRegistry {
 
     fn launch(with_password: bool) -> Option<Self> {
         let program = require_tool("docker-registry")?;
-        let dir = tempfile::Builder::new()
-            .prefix("regsync-registry")
-            .tempdir()
-            .unwrap();
+        let dir = tempfile::Builder::new().prefix("regsync-registry").tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).display().to_string();
         fs::write(path("config.yml"), config(&dir, with_password)).unwrap();
         fs::write(path("htpasswd"), HTPASSWD).unwrap();
         let mut command = Command::new(program);
-        command
-            .arg("serve")
-            .arg(path("config.yml"))
-            .env_clear()
-            .stdin(Stdio::null());
+        command.arg("serve").arg(path("config.yml")).env_clear().stdin(Stdio::null());
         command.stdout(File::create(path("access.log")).unwrap());
         command.stderr(File::create(path("error.log")).unwrap());
-        let mut registry = Self {
-            child: command.spawn().unwrap(),
-            dir,
-            port: 0,
-        };
+        let mut registry = Self { child: command.spawn().unwrap(), dir, port: 0 };
         registry.wait_until_ready();
         Some(registry)
     }
@@ -82,10 +71,7 @@ impl RealRegistry {
                 return;
             }
             let running = self.child.try_wait().unwrap().is_none();
-            assert!(
-                running && Instant::now() < ends,
-                "docker-registry does not start:\n{log}"
-            );
+            assert!(running && Instant::now() < ends, "docker-registry does not start:\n{log}");
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -120,11 +106,7 @@ impl RealRegistry {
     #[track_caller]
     pub fn assert_read_only_since(&self, mark: usize) {
         let reads = |access: &Access| matches!(access.method.as_str(), "GET" | "HEAD");
-        let writes: Vec<_> = self
-            .access_log_since(mark)
-            .into_iter()
-            .filter(|access| !reads(access))
-            .collect();
+        let writes: Vec<_> = self.access_log_since(mark).into_iter().filter(|access| !reads(access)).collect();
         assert!(writes.is_empty(), "the registry was written to: {writes:?}");
     }
 }
@@ -140,17 +122,11 @@ fn config(dir: &TempDir, with_password: bool) -> String {
     let path = |name: &str| dir.path().join(name).display().to_string();
     let mut lines = vec![
         "version: 0.1".to_owned(),
-        format!(
-            "storage: {{filesystem: {{rootdirectory: '{}'}}, delete: {{enabled: true}}}}",
-            path("data")
-        ),
+        format!("storage: {{filesystem: {{rootdirectory: '{}'}}, delete: {{enabled: true}}}}", path("data")),
         "http: {addr: '127.0.0.1:0'}".to_owned(),
     ];
     if with_password {
-        lines.push(format!(
-            "auth: {{htpasswd: {{realm: test, path: '{}'}}}}",
-            path("htpasswd")
-        ));
+        lines.push(format!("auth: {{htpasswd: {{realm: test, path: '{}'}}}}", path("htpasswd")));
     }
     lines.join("\n")
 }
@@ -168,11 +144,7 @@ fn parse_access(line: &str) -> Option<Access> {
     let (request, rest) = rest.split_once('"')?;
     let mut words = request.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    Some(Access {
-        method,
-        path,
-        status: rest.split_whitespace().next()?.parse().ok()?,
-    })
+    Some(Access { method, path, status: rest.split_whitespace().next()?.parse().ok()? })
 }
 
 /// The digest of a tag's manifest, by plain HTTP and our own hashing.
@@ -182,12 +154,7 @@ pub fn digest_by_http(url: &str, repository: &str, reference: &str) -> String {
 
 /// The digest of a tag's manifest as skopeo reads it; `None`, with a notice, where it is not installed.
 pub fn digest_by_skopeo(host: &str, repository: &str, tag: &str) -> Option<String> {
-    let raw = skopeo(&[
-        "inspect",
-        "--raw",
-        "--tls-verify=false",
-        &format!("docker://{host}/{repository}:{tag}"),
-    ])?;
+    let raw = skopeo(&["inspect", "--raw", "--tls-verify=false", &format!("docker://{host}/{repository}:{tag}")])?;
     Some(sha256(&raw))
 }
 
@@ -196,10 +163,7 @@ pub fn digest_by_skopeo(host: &str, repository: &str, tag: &str) -> Option<Strin
 pub fn witness_digest(host: &str, repository: &str, tag: &str) -> String {
     let digest = digest_by_http(&format!("http://{host}"), repository, tag);
     if let Some(seen) = digest_by_skopeo(host, repository, tag) {
-        assert_eq!(
-            seen, digest,
-            "skopeo and plain HTTP read {repository}:{tag} differently"
-        );
+        assert_eq!(seen, digest, "skopeo and plain HTTP read {repository}:{tag} differently");
     }
     digest
 }
@@ -212,30 +176,16 @@ pub fn pull_with_skopeo(host: &str, repository: &str, tag: &str) -> Option<TempD
     let dir = tempfile::tempdir().unwrap();
     let source = format!("docker://{host}/{repository}:{tag}");
     let target = format!("oci:{}:{tag}", dir.path().join("layout").display());
-    skopeo(&[
-        "copy",
-        "--all",
-        "--preserve-digests",
-        "--src-tls-verify=false",
-        &source,
-        &target,
-    ])?;
+    skopeo(&["copy", "--all", "--preserve-digests", "--src-tls-verify=false", &source, &target])?;
     Some(dir)
 }
 
 #[track_caller]
 fn skopeo(args: &[&str]) -> Option<Vec<u8>> {
     let program: PathBuf = require_tool("skopeo")?;
-    let output = Command::new(program)
-        .args(["--override-os", "linux", "--insecure-policy"])
-        .args(args)
-        .output()
-        .unwrap();
+    let output =
+        Command::new(program).args(["--override-os", "linux", "--insecure-policy"]).args(args).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        output.status.success(),
-        "skopeo {} failed:\n{errors}",
-        args.join(" ")
-    );
+    assert!(output.status.success(), "skopeo {} failed:\n{errors}", args.join(" "));
     Some(output.stdout)
 }

@@ -14,8 +14,7 @@ impl Redactions {
     /// Puts `[name]` in the place of `text`.
     pub fn name(&mut self, text: &str, name: &str) {
         self.names.push((text.to_owned(), format!("[{name}]")));
-        self.names
-            .sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        self.names.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
     }
 
     /// Puts `sha256:[digest]` in the place of every digest that has no name.
@@ -29,16 +28,11 @@ impl Redactions {
         for (from, to) in &self.names {
             text = text.replace(from, to);
         }
-        text = text.replace(
-            concat!("regsync ", env!("CARGO_PKG_VERSION")),
-            "regsync [version]",
-        );
+        text = text.replace(concat!("regsync ", env!("CARGO_PKG_VERSION")), "regsync [version]");
         if self.all_digests {
             text = without_digests(&short_digests(&text));
         }
-        text.split_inclusive([' ', '\n', '"', '(', ')', ','])
-            .map(neutral_word)
-            .collect()
+        text.split_inclusive([' ', '\n', '"', '(', ')', ',']).map(neutral_word).collect()
     }
 }
 
@@ -49,11 +43,7 @@ fn without_digests(text: &str) -> String {
         let (before, after) = rest.split_at(at + "sha256:".len());
         let digits = after.bytes().take_while(u8::is_ascii_hexdigit).count();
         out += before;
-        out += if digits >= 12 {
-            "[digest]"
-        } else {
-            &after[..digits]
-        };
+        out += if digits >= 12 { "[digest]" } else { &after[..digits] };
         rest = &after[digits..];
     }
     out + rest
@@ -63,22 +53,12 @@ fn without_digests(text: &str) -> String {
 fn neutral_word(word: &str) -> String {
     let bare = word.trim_end_matches([' ', '\n', '"', '(', ')', ',', '.', ';']);
     let tail = &word[bare.len()..];
-    let number =
-        |text: &str| text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_ok();
+    let number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_ok();
     let units = ["ms", "µs", "s"];
-    if units
-        .iter()
-        .any(|unit| bare.strip_suffix(unit).is_some_and(number))
-    {
+    if units.iter().any(|unit| bare.strip_suffix(unit).is_some_and(number)) {
         return format!("[time]{tail}");
     }
-    let is_timestamp = bare.len() >= 20
-        && bare.as_bytes()[10] == b'T'
-        && bare.ends_with('Z')
-        && bare[..4].parse::<u16>().is_ok();
-    if is_timestamp {
-        format!("[timestamp]{tail}")
-    } else {
-        word.to_owned()
-    }
+    let is_timestamp =
+        bare.len() >= 20 && bare.as_bytes()[10] == b'T' && bare.ends_with('Z') && bare[..4].parse::<u16>().is_ok();
+    if is_timestamp { format!("[timestamp]{tail}") } else { word.to_owned() }
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
 };
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -38,9 +37,7 @@ impl TestCa {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "regsync test authority");
+        params.distinguished_name.push(DnType::CommonName, "regsync test authority");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         Self { issuer }
     }
@@ -63,33 +60,22 @@ impl TestCa {
     /// A client certificate of this authority.
     pub fn client_pair(&self) -> ClientPair {
         let mut params = CertificateParams::new(vec!["client.example".to_owned()]).unwrap();
-        params
-            .extended_key_usages
-            .push(ExtendedKeyUsagePurpose::ClientAuth);
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        ClientPair {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-        }
+        ClientPair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
     /// A client that trusts this authority alone, and shows `pair` where asked.
     pub fn client_config(&self, pair: Option<&ClientPair>) -> Arc<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-        let builder = builder
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(self.roots());
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(self.roots());
         let config = match pair {
             None => builder.with_no_client_auth(),
             Some(pair) => {
-                let certificate =
-                    CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+                let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
                 let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-                builder
-                    .with_client_auth_cert(vec![certificate], key)
-                    .unwrap()
+                builder.with_client_auth_cert(vec![certificate], key).unwrap()
             }
         };
         Arc::new(config)
@@ -107,19 +93,14 @@ impl TestCa {
         Arc::new(roots)
     }
 
-    fn server_config(
-        &self,
-        certificate: ServerCertificate,
-        asks_client: bool,
-    ) -> Arc<ServerConfig> {
+    fn server_config(&self, certificate: ServerCertificate, asks_client: bool) -> Arc<ServerConfig> {
         let names = match certificate {
             ServerCertificate::WrongName => vec!["other.example".to_owned()],
             _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
         };
         let mut params = CertificateParams::new(names).unwrap();
         if certificate == ServerCertificate::Expired {
-            (params.not_before, params.not_after) =
-                (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+            (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
         }
         let key = KeyPair::generate().unwrap();
         let chain = vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()];

@@ -112,33 +112,22 @@ pub struct Issuer {
 impl Account {
     /// Somebody with a password.
     pub fn new(user: &str, password: &str, access: Access) -> Self {
-        Self {
-            user: user.to_owned(),
-            password: password.to_owned(),
-            identity_token: None,
-            access,
-        }
+        Self { user: user.to_owned(), password: password.to_owned(), identity_token: None, access }
     }
 }
 
 fn first(pairs: &[(String, String)], name: &str) -> Option<String> {
-    pairs
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.clone())
+    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
 }
 
 impl TokenRequest {
     fn read(method: &str, pairs: &[(String, String)]) -> Self {
         let value = |name: &str| first(pairs, name);
-        let scopes = pairs
-            .iter()
-            .filter(|(key, _)| key == "scope")
-            .flat_map(|(_, value)| {
-                // Only the form joins scopes with spaces.
-                let separator = if method == "POST" { " " } else { "\n" };
-                value.split(separator).map(str::to_owned)
-            });
+        let scopes = pairs.iter().filter(|(key, _)| key == "scope").flat_map(|(_, value)| {
+            // Only the form joins scopes with spaces.
+            let separator = if method == "POST" { " " } else { "\n" };
+            value.split(separator).map(str::to_owned)
+        });
         Self {
             method: method.to_owned(),
             service: value("service"),
@@ -155,10 +144,7 @@ impl TokenRequest {
 impl Issuer {
     /// A token server's memory, empty.
     pub fn new(options: IssuerOptions) -> Arc<Self> {
-        Arc::new(Self {
-            options,
-            issued: Mutex::default(),
-        })
+        Arc::new(Self { options, issued: Mutex::default() })
     }
 
     /// All requests for tokens so far.
@@ -203,8 +189,7 @@ impl Issuer {
             return self.grant(&request.scopes, self.options.anonymous);
         };
         let given = basic_pair(authorization);
-        let known =
-            |account: &&Account| given == Some((account.user.clone(), account.password.clone()));
+        let known = |account: &&Account| given == Some((account.user.clone(), account.password.clone()));
         self.grant_to(request, self.options.accounts.iter().find(known))
     }
 
@@ -243,23 +228,11 @@ impl Issuer {
             let Some((resource, wanted)) = scope.rsplit_once(':') else {
                 continue;
             };
-            actions.extend(
-                wanted
-                    .split(',')
-                    .filter(|action| may(action))
-                    .map(|action| format!("{resource}:{action}")),
-            );
+            actions.extend(wanted.split(',').filter(|action| may(action)).map(|action| format!("{resource}:{action}")));
         }
         let token = format!("{PREFIX}token-{:016x}", fastrand::u64(..));
-        let grant = Grant {
-            actions,
-            ends: Instant::now() + self.options.lifetime,
-        };
-        self.issued
-            .lock()
-            .unwrap()
-            .tokens
-            .insert(token.clone(), grant);
+        let grant = Grant { actions, ends: Instant::now() + self.options.lifetime };
+        self.issued.lock().unwrap().tokens.insert(token.clone(), grant);
         Answer::status(200).json(&Value::Object(self.token_body(&token)))
     }
 
@@ -268,10 +241,7 @@ impl Issuer {
         if matches!(self.options.field, TokenField::Token | TokenField::Both) {
             body.insert("token".to_owned(), json!(token));
         }
-        if matches!(
-            self.options.field,
-            TokenField::AccessToken | TokenField::Both
-        ) {
+        if matches!(self.options.field, TokenField::AccessToken | TokenField::Both) {
             body.insert("access_token".to_owned(), json!(token));
         }
         if let Some(seconds) = self.options.expires_in {
@@ -285,8 +255,7 @@ impl Issuer {
 pub fn basic_pair(authorization: &str) -> Option<(String, String)> {
     let encoded = authorization.strip_prefix("Basic ")?;
     let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-    text.split_once(':')
-        .map(|(user, password)| (user.to_owned(), password.to_owned()))
+    text.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
 }
 
 /// A token server on an origin of its own, at `/token`.
@@ -299,11 +268,7 @@ struct Realm(Arc<Issuer>);
 
 impl Handler for Realm {
     fn answer(&self, call: &Call) -> Answer {
-        if call.path == "/token" {
-            self.0.answer(call)
-        } else {
-            Answer::status(404)
-        }
+        if call.path == "/token" { self.0.answer(call) } else { Answer::status(404) }
     }
 }
 

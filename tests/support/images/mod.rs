@@ -20,15 +20,13 @@ pub mod media_type {
     pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
     pub const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
     pub const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-    pub const OCI_FOREIGN_LAYER: &str =
-        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+    pub const OCI_FOREIGN_LAYER: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
     pub const OCI_EMPTY: &str = "application/vnd.oci.empty.v1+json";
     pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
     pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
     pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
     pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-    pub const DOCKER_FOREIGN_LAYER: &str =
-        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    pub const DOCKER_FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 }
 
 /// Content with its digest and type.
@@ -48,11 +46,7 @@ impl Content {
     /// Content under a digest of the given algorithm.
     pub fn by(algorithm: Algorithm, media_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        Self {
-            media_type: media_type.to_owned(),
-            digest: algorithm.digest(&bytes),
-            bytes,
-        }
+        Self { media_type: media_type.to_owned(), digest: algorithm.digest(&bytes), bytes }
     }
 
     /// A manifest of this JSON. Pretty-printed: a client that writes it anew changes the digest.
@@ -106,10 +100,7 @@ impl Image {
     /// An index over images, in this order, each with its platform.
     pub fn index(media_type: &str, images: &[Self]) -> Self {
         let descriptors = images.iter().map(|image| {
-            let platform = image
-                .platform
-                .as_deref()
-                .map(|platform| json!({"platform": platform_json(platform)}));
+            let platform = image.platform.as_deref().map(|platform| json!({"platform": platform_json(platform)}));
             image.root.descriptor_with(&platform.unwrap_or(Value::Null))
         });
         Self::index_of(media_type, &descriptors.collect::<Vec<_>>(), images)
@@ -118,17 +109,10 @@ impl Image {
     /// An index with descriptors of the caller's own making.
     pub fn index_of(media_type: &str, descriptors: &[Value], images: &[Self]) -> Self {
         let value = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": descriptors});
-        let mut index = Self {
-            blobs: vec![],
-            children: vec![],
-            root: Content::manifest(media_type, &value),
-            platform: None,
-        };
+        let mut index =
+            Self { blobs: vec![], children: vec![], root: Content::manifest(media_type, &value), platform: None };
         for image in images {
-            let (blobs, children) = (
-                image.blobs.iter(),
-                image.children.iter().chain([&image.root]),
-            );
+            let (blobs, children) = (image.blobs.iter(), image.children.iter().chain([&image.root]));
             blobs.for_each(|blob| add_once(&mut index.blobs, blob));
             children.for_each(|child| add_once(&mut index.children, child));
         }
@@ -142,16 +126,11 @@ impl Image {
 
     /// `(digest, name)` for each part, for `Server::request_log`: `root`, `child 1`, `blob 1` and so on.
     pub fn names(&self) -> Vec<(String, String)> {
-        let numbered = |kind: &'static str| {
-            move |(n, part): (usize, &Content)| (part.digest.clone(), format!("{kind} {}", n + 1))
-        };
+        let numbered =
+            |kind: &'static str| move |(n, part): (usize, &Content)| (part.digest.clone(), format!("{kind} {}", n + 1));
         let children = self.children.iter().enumerate().map(numbered("child"));
         let blobs = self.blobs.iter().enumerate().map(numbered("blob"));
-        [(self.root.digest.clone(), "root".to_owned())]
-            .into_iter()
-            .chain(children)
-            .chain(blobs)
-            .collect()
+        [(self.root.digest.clone(), "root".to_owned())].into_iter().chain(children).chain(blobs).collect()
     }
 }
 
@@ -175,8 +154,5 @@ pub fn platform_json(platform: &str) -> Value {
 /// Bytes that look random and are the same for the same seed.
 pub fn seeded_bytes(seed: &str, length: usize) -> Vec<u8> {
     let block = |n: usize| sha256(format!("{seed} {n}").as_bytes()).into_bytes();
-    (0..length.div_ceil(71))
-        .flat_map(block)
-        .take(length)
-        .collect()
+    (0..length.div_ceil(71)).flat_map(block).take(length).collect()
 }

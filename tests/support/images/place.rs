@@ -13,24 +13,12 @@ impl Image {
     /// Puts it straight into the registry's state; leaves no trace in the log.
     pub fn push_to(&self, registry: &FakeRegistry, repository: &str, tag: &str) {
         for blob in &self.blobs {
-            registry
-                .store
-                .put_blob_as(repository, &blob.digest, blob.bytes.clone());
+            registry.store.put_blob_as(repository, &blob.digest, blob.bytes.clone());
         }
         for child in &self.children {
-            registry.put_manifest(
-                repository,
-                &child.digest,
-                &child.media_type,
-                child.bytes.clone(),
-            );
+            registry.put_manifest(repository, &child.digest, &child.media_type, child.bytes.clone());
         }
-        registry.put_manifest(
-            repository,
-            tag,
-            &self.root.media_type,
-            self.root.bytes.clone(),
-        );
+        registry.put_manifest(repository, tag, &self.root.media_type, self.root.bytes.clone());
     }
 
     /// Pushes it over plain HTTP to a registry that lets anybody in. Panics when anything is refused.
@@ -45,50 +33,24 @@ impl Image {
             assert_eq!(reply.status, 201, "PUT {url}: {}", reply.text());
         };
         for blob in &self.blobs {
-            let opened = send_as(
-                login,
-                "POST",
-                &format!("{base_url}/v2/{repository}/blobs/uploads/"),
-                &[],
-                &[],
-            )
-            .unwrap();
+            let opened =
+                send_as(login, "POST", &format!("{base_url}/v2/{repository}/blobs/uploads/"), &[], &[]).unwrap();
             assert_eq!(opened.status, 202, "POST {repository}: {}", opened.text());
-            put(
-                &upload_url(base_url, &opened, &blob.digest),
-                "application/octet-stream",
-                &blob.bytes,
-            );
+            put(&upload_url(base_url, &opened, &blob.digest), "application/octet-stream", &blob.bytes);
         }
-        let references = self
-            .children
-            .iter()
-            .map(|child| (child.digest.as_str(), child));
+        let references = self.children.iter().map(|child| (child.digest.as_str(), child));
         for (reference, manifest) in references.chain([(tag, &self.root)]) {
-            put(
-                &format!("{base_url}/v2/{repository}/manifests/{reference}"),
-                &manifest.media_type,
-                &manifest.bytes,
-            );
+            put(&format!("{base_url}/v2/{repository}/manifests/{reference}"), &manifest.media_type, &manifest.bytes);
         }
     }
 }
 
 /// Where to PUT a blob, after the answer that opened an upload.
 pub fn upload_url(base_url: &str, opened: &Reply, digest: &str) -> String {
-    let location = opened
-        .header("location")
-        .expect("an opened upload has a location");
-    let base = if location.starts_with('/') {
-        base_url
-    } else {
-        ""
-    };
+    let location = opened.header("location").expect("an opened upload has a location");
+    let base = if location.starts_with('/') { base_url } else { "" };
     let separator = if location.contains('?') { '&' } else { '?' };
-    format!(
-        "{base}{location}{separator}digest={}",
-        digest.replace(':', "%3A")
-    )
+    format!("{base}{location}{separator}digest={}", digest.replace(':', "%3A"))
 }
 
 /// The manifest under a tag or digest as the server gives it: media type and bytes. Panics unless it is there.
@@ -96,10 +58,7 @@ pub fn pull_manifest(base_url: &str, repository: &str, reference: &str) -> (Stri
     let url = format!("{base_url}/v2/{repository}/manifests/{reference}");
     let reply = send("GET", &url, &[("Accept", ACCEPT)], &[]).unwrap();
     assert_eq!(reply.status, 200, "GET {url}: {}", reply.text());
-    (
-        reply.header("content-type").unwrap_or_default().to_owned(),
-        reply.body,
-    )
+    (reply.header("content-type").unwrap_or_default().to_owned(), reply.body)
 }
 
 /// Every type of manifest there is.
@@ -112,12 +71,7 @@ pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
 pub fn write_layout(dir: &Path, images: &[(&Image, &str)]) {
     let mut descriptors = Vec::new();
     for (image, tag) in images {
-        for content in image
-            .blobs
-            .iter()
-            .chain(&image.children)
-            .chain([&image.root])
-        {
+        for content in image.blobs.iter().chain(&image.children).chain([&image.root]) {
             let (algorithm, encoded) = content.digest.split_once(':').unwrap();
             let blobs = dir.join("blobs").join(algorithm);
             fs::create_dir_all(&blobs).unwrap();

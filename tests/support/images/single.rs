@@ -62,10 +62,7 @@ impl Single {
 
     /// For `os/architecture[/variant]`.
     pub fn platform(self, platform: &str) -> Self {
-        Self {
-            platform: platform.to_owned(),
-            ..self
-        }
+        Self { platform: platform.to_owned(), ..self }
     }
 
     /// In these words.
@@ -80,35 +77,22 @@ impl Single {
 
     /// With so many layers, each with a file of so many bytes.
     pub fn layers(self, layers: usize, layer_size: usize) -> Self {
-        Self {
-            layers,
-            layer_size,
-            ..self
-        }
+        Self { layers, layer_size, ..self }
     }
 
     /// With one more layer of no bytes at all.
     pub fn zero_byte_layer(self) -> Self {
-        Self {
-            zero_byte_layer: true,
-            ..self
-        }
+        Self { zero_byte_layer: true, ..self }
     }
 
     /// With one more layer that is distributed elsewhere; its bytes are in [`Single::foreign_bytes`].
     pub fn foreign_layer(self, url: &str) -> Self {
-        Self {
-            foreign_url: Some(url.to_owned()),
-            ..self
-        }
+        Self { foreign_url: Some(url.to_owned()), ..self }
     }
 
     /// With one more layer that depends on this seed alone: images with the same one share it.
     pub fn shared_layer(self, seed: &str) -> Self {
-        Self {
-            shared_layer: Some(seed.to_owned()),
-            ..self
-        }
+        Self { shared_layer: Some(seed.to_owned()), ..self }
     }
 
     /// What the foreign layer holds.
@@ -138,12 +122,7 @@ impl Single {
         }
         let root = Content::manifest(manifest_type, &manifest);
         let platform = Some(self.platform.clone());
-        Image {
-            blobs,
-            children: Vec::new(),
-            root,
-            platform,
-        }
+        Image { blobs, children: Vec::new(), root, platform }
     }
 
     fn build_layers(&self) -> Vec<Layer> {
@@ -153,17 +132,11 @@ impl Single {
         };
         let layer = |media_type, (diff_id, bytes): (String, Vec<u8>), url| {
             let content = Content::by(self.algorithm, media_type, bytes);
-            Layer {
-                content,
-                diff_id,
-                url,
-            }
+            Layer { content, diff_id, url }
         };
         let own = (0..self.layers).map(|n| format!("{} {} layer {n}", self.seed, self.platform));
         let seeds = own.chain(self.shared_layer.clone());
-        let mut layers: Vec<_> = seeds
-            .map(|seed| layer(own_type, self.layer(&seed), None))
-            .collect();
+        let mut layers: Vec<_> = seeds.map(|seed| layer(own_type, self.layer(&seed), None)).collect();
         if self.zero_byte_layer {
             layers.push(layer(own_type, (sha256(&[]), Vec::new()), None));
         }
@@ -185,10 +158,7 @@ impl Single {
         let mut config = platform_json(&self.platform);
         config["config"] = json!({"Cmd": ["/content.txt"], "Labels": {"seed": self.seed}});
         config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
-        config["history"] = diff_ids
-            .iter()
-            .map(|_| json!({"created_by": "COPY content.txt /"}))
-            .collect();
+        config["history"] = diff_ids.iter().map(|_| json!({"created_by": "COPY content.txt /"})).collect();
         config
     }
 }

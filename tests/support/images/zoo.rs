@@ -9,13 +9,7 @@ use crate::support::digest::Algorithm;
 pub const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
 
 fn per_platform(seed: &str, format: Format) -> Vec<Image> {
-    let build = |platform: &&str| {
-        Single::new(seed)
-            .platform(platform)
-            .format(format)
-            .shared_layer(seed)
-            .build()
-    };
+    let build = |platform: &&str| Single::new(seed).platform(platform).format(format).shared_layer(seed).build();
     PLATFORMS.iter().map(build).collect()
 }
 
@@ -75,8 +69,7 @@ fn attestation(subject: &Image) -> Image {
         "config": {},
         "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
     });
-    let predicate =
-        json!({"annotations": {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"}});
+    let predicate = json!({"annotations": {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"}});
     let config = Content::new(media_type::OCI_CONFIG, config.to_string());
     let manifest = json!({
         "schemaVersion": 2,
@@ -104,11 +97,9 @@ pub fn artifact(seed: &str) -> Image {
 /// A signature as cosign writes it, to be pushed under [`Image::signature_tag`] of `subject`.
 pub fn cosign_signature(subject: &Image) -> Image {
     let payload = json!({"critical": {"image": {"docker-manifest-digest": subject.digest()}}, "optional": null});
-    let layer = Content::new(
-        "application/vnd.dev.cosign.simplesigning.v1+json",
-        payload.to_string(),
-    );
-    let config = json!({"os": "", "architecture": "", "config": {}, "rootfs": {"type": "layers", "diff_ids": [layer.digest]}});
+    let layer = Content::new("application/vnd.dev.cosign.simplesigning.v1+json", payload.to_string());
+    let config =
+        json!({"os": "", "architecture": "", "config": {}, "rootfs": {"type": "layers", "diff_ids": [layer.digest]}});
     let config = Content::new(media_type::OCI_CONFIG, config.to_string());
     let signature = json!({"annotations": {"dev.cosignproject.cosign/signature": "bm90IGEgcmVhbCBzaWduYXR1cmU="}});
     let manifest = json!({
@@ -123,19 +114,13 @@ pub fn cosign_signature(subject: &Image) -> Image {
 /// An index that holds an index and an image.
 pub fn nested_index(seed: &str) -> Image {
     let inner = index(&format!("{seed} inner"));
-    Image::index(
-        media_type::OCI_INDEX,
-        &[inner, Single::new(seed).platform("linux/s390x").build()],
-    )
+    Image::index(media_type::OCI_INDEX, &[inner, Single::new(seed).platform("linux/s390x").build()])
 }
 
 /// An index with one image and a child of a type nobody knows, which refers to nothing.
 pub fn index_with_unknown_child(seed: &str) -> Image {
     let value = json!({"mediaType": "application/vnd.example.unknown+json", "seed": seed});
-    let unknown = bare(
-        Content::manifest("application/vnd.example.unknown+json", &value),
-        Vec::new(),
-    );
+    let unknown = bare(Content::manifest("application/vnd.example.unknown+json", &value), Vec::new());
     Image::index(media_type::OCI_INDEX, &[single(seed), unknown])
 }
 
@@ -166,10 +151,7 @@ pub fn all(seed: &str) -> Vec<(&'static str, Image)> {
         ("nested", nested_index(seed)),
         ("unknown-child", index_with_unknown_child(seed)),
         ("zero-byte", with_zero_byte_layer(seed)),
-        (
-            "foreign",
-            with_foreign_layer(seed, "http://127.0.0.1:1/layer"),
-        ),
+        ("foreign", with_foreign_layer(seed, "http://127.0.0.1:1/layer")),
         ("sha512", with_sha512(seed)),
     ]
 }
@@ -179,10 +161,5 @@ fn manifest_content(value: &serde_json::Value) -> Content {
 }
 
 fn bare(root: Content, blobs: Vec<Content>) -> Image {
-    Image {
-        blobs,
-        children: Vec::new(),
-        root,
-        platform: None,
-    }
+    Image { blobs, children: Vec::new(), root, platform: None }
 }

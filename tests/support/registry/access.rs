@@ -23,26 +23,17 @@ pub enum Auth {
 impl Auth {
     /// One user with one password.
     pub fn basic(user: &str, password: &str) -> Self {
-        Self::Basic {
-            user: user.to_owned(),
-            password: password.to_owned(),
-        }
+        Self::Basic { user: user.to_owned(), password: password.to_owned() }
     }
 
     /// Tokens from `/token` of the registry's own origin.
     pub fn bearer(issuer: &Arc<Issuer>) -> Self {
-        Self::Bearer {
-            issuer: Arc::clone(issuer),
-            realm: None,
-        }
+        Self::Bearer { issuer: Arc::clone(issuer), realm: None }
     }
 
     /// Tokens from another origin.
     pub fn bearer_at(server: &TokenServer) -> Self {
-        Self::Bearer {
-            issuer: Arc::clone(server.issuer()),
-            realm: Some(server.realm()),
-        }
+        Self::Bearer { issuer: Arc::clone(server.issuer()), realm: Some(server.realm()) }
     }
 }
 
@@ -57,19 +48,13 @@ const SERVICE: &str = "registry.test";
 
 impl Gatekeeper {
     pub(super) fn new(auth: Auth, url: &str) -> Self {
-        Self {
-            auth,
-            own_realm: format!("{url}/token"),
-        }
+        Self { auth, own_realm: format!("{url}/token") }
     }
 
     /// Answers requests to the token server on this origin, if there is one.
     pub(super) fn token_endpoint(&self, call: &Call) -> Option<Answer> {
         match &self.auth {
-            Auth::Bearer {
-                issuer,
-                realm: None,
-            } if call.path == "/token" => Some(issuer.answer(call)),
+            Auth::Bearer { issuer, realm: None } if call.path == "/token" => Some(issuer.answer(call)),
             _ => None,
         }
     }
@@ -82,21 +67,13 @@ impl Gatekeeper {
             Auth::Basic { user, password } => {
                 let given = authorization.and_then(basic_pair);
                 let known = given.is_some_and(|(u, p)| u == *user && p == *password);
-                if known {
-                    Ok(())
-                } else {
-                    Err(unauthorized("Basic realm=\"registry\"".to_owned()))
-                }
+                if known { Ok(()) } else { Err(unauthorized("Basic realm=\"registry\"".to_owned())) }
             }
             Auth::Bearer { issuer, realm } => {
                 let realm = realm.as_ref().unwrap_or(&self.own_realm);
-                let needs = repository
-                    .map(|repository| Need::of(call, repository))
-                    .unwrap_or_default();
+                let needs = repository.map(|repository| Need::of(call, repository)).unwrap_or_default();
                 let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
-                needs
-                    .check(issuer, token)
-                    .map_err(|error| unauthorized(needs.challenge(realm, error)))
+                needs.check(issuer, token).map_err(|error| unauthorized(needs.challenge(realm, error)))
             }
         }
     }
@@ -131,11 +108,7 @@ impl Need {
     fn check(&self, issuer: &Issuer, token: Option<&str>) -> Result<(), &'static str> {
         let token = token.ok_or("")?;
         let no_action = [String::new()];
-        let actions = if self.actions.is_empty() {
-            &no_action[..]
-        } else {
-            &self.actions
-        };
+        let actions = if self.actions.is_empty() { &no_action[..] } else { &self.actions };
         for action in actions {
             match issuer.judge(token, action) {
                 Verdict::Allowed => {}
@@ -147,10 +120,7 @@ impl Need {
     }
 
     fn challenge(&self, realm: &str, error: &str) -> String {
-        let mut parameters = vec![
-            format!("Bearer realm=\"{realm}\""),
-            format!("service=\"{SERVICE}\""),
-        ];
+        let mut parameters = vec![format!("Bearer realm=\"{realm}\""), format!("service=\"{SERVICE}\"")];
         if !self.scopes.is_empty() {
             parameters.push(format!("scope=\"{}\"", self.scopes.join(" ")));
         }
@@ -162,6 +132,5 @@ impl Need {
 }
 
 fn unauthorized(challenge: String) -> Answer {
-    Answer::error(401, "UNAUTHORIZED", "authentication required")
-        .header("WWW-Authenticate", challenge)
+    Answer::error(401, "UNAUTHORIZED", "authentication required").header("WWW-Authenticate", challenge)
 }

@@ -7,22 +7,15 @@ use super::{Answer, Call, Site, method_not_allowed};
 impl Site {
     pub(super) fn blobs(&self, call: &Call, repository: &str, digest: &str) -> Answer {
         let mut contents = self.store.lock();
-        let blobs = contents
-            .repositories
-            .get_mut(repository)
-            .map(|found| &mut found.blobs);
+        let blobs = contents.repositories.get_mut(repository).map(|found| &mut found.blobs);
         let found = blobs.as_ref().and_then(|blobs| blobs.get(digest).cloned());
         match (call.method.as_str(), found, blobs) {
-            ("GET" | "HEAD", Some(bytes), _) => {
-                blob_answer(call, bytes).header("Docker-Content-Digest", digest)
-            }
+            ("GET" | "HEAD", Some(bytes), _) => blob_answer(call, bytes).header("Docker-Content-Digest", digest),
             ("DELETE", Some(_), Some(blobs)) => {
                 blobs.remove(digest);
                 Answer::status(202)
             }
-            ("GET" | "HEAD" | "DELETE", ..) => {
-                Answer::error(404, "BLOB_UNKNOWN", "blob unknown to registry")
-            }
+            ("GET" | "HEAD" | "DELETE", ..) => Answer::error(404, "BLOB_UNKNOWN", "blob unknown to registry"),
             _ => method_not_allowed(),
         }
     }
@@ -30,25 +23,18 @@ impl Site {
 
 /// The bytes, or the part of them that a `Range` header asks for.
 pub fn blob_answer(call: &Call, bytes: Bytes) -> Answer {
-    let whole = Answer::status(200)
-        .header("Accept-Ranges", "bytes")
-        .header("Content-Type", "application/octet-stream");
+    let whole = Answer::status(200).header("Accept-Ranges", "bytes").header("Content-Type", "application/octet-stream");
     let Some(range) = call.header("range").filter(|_| call.method == "GET") else {
         return whole.body(bytes);
     };
     let total = bytes.len();
     match parse_range(range, total) {
         None => whole.body(bytes),
-        Some((start, _)) if start >= total => {
-            Answer::error(416, "RANGE_INVALID", "range not satisfiable")
-                .header("Content-Range", format!("bytes */{total}"))
-        }
+        Some((start, _)) if start >= total => Answer::error(416, "RANGE_INVALID", "range not satisfiable")
+            .header("Content-Range", format!("bytes */{total}")),
         Some((start, end)) => whole
             .with_status(206)
-            .header(
-                "Content-Range",
-                format!("bytes {start}-{}/{total}", end - 1),
-            )
+            .header("Content-Range", format!("bytes {start}-{}/{total}", end - 1))
             .body(bytes.slice(start..end)),
     }
 }
@@ -56,11 +42,7 @@ pub fn blob_answer(call: &Call, bytes: Bytes) -> Answer {
 /// Start and excluded end of a single range; anything else is ignored, as HTTP allows.
 fn parse_range(range: &str, total: usize) -> Option<(usize, usize)> {
     let (start, last) = range.strip_prefix("bytes=")?.split_once('-')?;
-    let end = if last.is_empty() {
-        total
-    } else {
-        last.parse::<usize>().ok()?.saturating_add(1).min(total)
-    };
+    let end = if last.is_empty() { total } else { last.parse::<usize>().ok()?.saturating_add(1).min(total) };
     let start = start.parse().ok()?;
     (start < end || start >= total).then_some((start, end))
 }

@@ -21,13 +21,8 @@ pub(super) fn references(manifest: &Value) -> Vec<Reference> {
     let list = |key: &str| manifest[key].as_array().into_iter().flatten();
     let children = list("manifests").map(|descriptor| reference(descriptor, true));
     let config = Some(&manifest["config"]).filter(|config| config.is_object());
-    let blobs = config
-        .into_iter()
-        .chain(list("layers"))
-        .chain(list("blobs"));
-    children
-        .chain(blobs.map(|descriptor| reference(descriptor, false)))
-        .collect()
+    let blobs = config.into_iter().chain(list("layers")).chain(list("blobs"));
+    children.chain(blobs.map(|descriptor| reference(descriptor, false))).collect()
 }
 
 fn reference(descriptor: &Value, is_child: bool) -> Reference {
@@ -45,8 +40,7 @@ impl Repository {
     pub(super) fn has(&self, reference: &Reference) -> bool {
         let digest = &reference.digest;
         // The child of an unknown type may have been stored as a blob.
-        self.blobs.contains_key(digest)
-            || (reference.is_child && self.manifests.contains_key(digest))
+        self.blobs.contains_key(digest) || (reference.is_child && self.manifests.contains_key(digest))
     }
 
     /// One line for each thing of the image under a tag or digest that is absent or not what its descriptor says.
@@ -54,12 +48,7 @@ impl Repository {
         let Some(root) = self.tags.get(tag) else {
             return vec!["no such tag".to_owned()];
         };
-        let root = Reference {
-            digest: root.clone(),
-            size: None,
-            is_child: true,
-            is_foreign: false,
-        };
+        let root = Reference { digest: root.clone(), size: None, is_child: true, is_foreign: false };
         let (mut missing, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![root]);
         while let Some(reference) = open.pop() {
             if !seen.insert(reference.digest.clone()) {
@@ -77,26 +66,12 @@ impl Repository {
     fn check(&self, reference: &Reference) -> Result<Vec<Reference>, String> {
         let digest = &reference.digest;
         let manifest = self.manifests.get(digest).filter(|_| reference.is_child);
-        let Some(bytes) = manifest
-            .map(|manifest| &manifest.bytes)
-            .or_else(|| self.blobs.get(digest))
-        else {
-            let kind = if reference.is_child {
-                "manifest"
-            } else {
-                "blob"
-            };
-            return if reference.is_foreign {
-                Ok(Vec::new())
-            } else {
-                Err(format!("{kind} {digest} is missing"))
-            };
+        let Some(bytes) = manifest.map(|manifest| &manifest.bytes).or_else(|| self.blobs.get(digest)) else {
+            let kind = if reference.is_child { "manifest" } else { "blob" };
+            return if reference.is_foreign { Ok(Vec::new()) } else { Err(format!("{kind} {digest} is missing")) };
         };
         if !is_true(digest, reference.size, bytes) {
-            return Err(format!(
-                "{digest} is there with {} bytes, but not with the right content",
-                bytes.len()
-            ));
+            return Err(format!("{digest} is there with {} bytes, but not with the right content", bytes.len()));
         }
         let parsed = manifest.and_then(|manifest| serde_json::from_slice(&manifest.bytes).ok());
         Ok(parsed.as_ref().map(references).unwrap_or_default())

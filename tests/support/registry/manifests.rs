@@ -54,64 +54,35 @@ impl Site {
         if let Err(refusal) = checked {
             return refusal;
         }
-        let found = contents
-            .repositories
-            .entry(repository.to_owned())
-            .or_default();
+        let found = contents.repositories.entry(repository.to_owned()).or_default();
         let by_digest = reference.contains(':');
-        let digest = if by_digest {
-            reference.to_owned()
-        } else {
-            sha256(&call.body)
-        };
+        let digest = if by_digest { reference.to_owned() } else { sha256(&call.body) };
         let media_type = call.header("content-type").unwrap_or_default().to_owned();
-        found.manifests.insert(
-            digest.clone(),
-            StoredManifest {
-                media_type,
-                bytes: call.body.clone(),
-            },
-        );
+        found.manifests.insert(digest.clone(), StoredManifest { media_type, bytes: call.body.clone() });
         if !by_digest {
             found.tags.insert(reference.to_owned(), digest.clone());
             let missing = found.missing_of(reference).into_iter();
-            contents.violations.extend(
-                missing.map(|lack| format!("{repository}:{reference} when pushed: {lack}")),
-            );
+            contents.violations.extend(missing.map(|lack| format!("{repository}:{reference} when pushed: {lack}")));
         }
         Answer::status(201)
-            .header(
-                "Location",
-                format!("{}/v2/{repository}/manifests/{digest}", self.base),
-            )
+            .header("Location", format!("{}/v2/{repository}/manifests/{digest}", self.base))
             .header("Docker-Content-Digest", digest)
     }
 
-    fn check_manifest(
-        &self,
-        call: &Call,
-        found: &Repository,
-        reference: &str,
-    ) -> Result<(), Answer> {
+    fn check_manifest(&self, call: &Call, found: &Repository, reference: &str) -> Result<(), Answer> {
         check_reference(call, reference)?;
         let invalid = |message: &str| Answer::error(400, "MANIFEST_INVALID", message);
         if !call.complete {
             return Err(invalid("the body broke off"));
         }
-        let content_type = call
-            .header("content-type")
-            .ok_or_else(|| invalid("no Content-Type"))?;
+        let content_type = call.header("content-type").ok_or_else(|| invalid("no Content-Type"))?;
         let manifest = serde_json::from_slice::<Value>(&call.body);
         let manifest = manifest.map_err(|error| invalid(&error.to_string()))?;
         let declared = manifest["mediaType"].as_str().unwrap_or(content_type);
         if declared != content_type {
             return Err(invalid("mediaType and Content-Type differ"));
         }
-        if self.options.checks_references {
-            check_references(found, &manifest)
-        } else {
-            Ok(())
-        }
+        if self.options.checks_references { check_references(found, &manifest) } else { Ok(()) }
     }
 
     fn delete_manifest(&self, repository: &str, reference: &str) -> Answer {
@@ -133,22 +104,14 @@ impl Site {
 fn check_reference(call: &Call, reference: &str) -> Result<(), Answer> {
     let by_digest = reference.contains(':');
     if call.body.len() > LARGEST {
-        return Err(Answer::error(
-            413,
-            "MANIFEST_INVALID",
-            "the manifest is too large",
-        ));
+        return Err(Answer::error(413, "MANIFEST_INVALID", "the manifest is too large"));
     }
     if by_digest && !digest::matches(reference, &call.body) {
         let message = "provided digest did not match uploaded content";
         return Err(Answer::error(400, "DIGEST_INVALID", message));
     }
     if !by_digest && !is_tag(reference) {
-        return Err(Answer::error(
-            400,
-            "TAG_INVALID",
-            "manifest tag did not match URI",
-        ));
+        return Err(Answer::error(400, "TAG_INVALID", "manifest tag did not match URI"));
     }
     Ok(())
 }
@@ -156,21 +119,12 @@ fn check_reference(call: &Call, reference: &str) -> Result<(), Answer> {
 fn check_references(repository: &Repository, manifest: &Value) -> Result<(), Answer> {
     for reference in references(manifest) {
         if Algorithm::of(&reference.digest).is_none() {
-            return Err(Answer::error(
-                400,
-                "MANIFEST_INVALID",
-                "a descriptor has no valid digest",
-            ));
+            return Err(Answer::error(400, "MANIFEST_INVALID", "a descriptor has no valid digest"));
         }
         if !reference.is_foreign && !repository.has(&reference) {
             let detail = json!({"digest": reference.digest});
             let message = "manifest references a manifest or blob unknown to registry";
-            return Err(Answer::error_about(
-                400,
-                "MANIFEST_BLOB_UNKNOWN",
-                message,
-                &detail,
-            ));
+            return Err(Answer::error_about(400, "MANIFEST_BLOB_UNKNOWN", message, &detail));
         }
     }
     Ok(())
@@ -178,24 +132,11 @@ fn check_references(repository: &Repository, manifest: &Value) -> Result<(), Ans
 
 /// Qualities are ignored, as Docker's distribution does.
 fn accepts(call: &Call, media_type: &str) -> bool {
-    let essence = |value: &str| {
-        value
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase()
-    };
+    let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let media_type = essence(media_type);
-    let values = call
-        .headers
-        .iter()
-        .filter(|(name, _)| name == "accept")
-        .flat_map(|(_, value)| value.split(','));
+    let values = call.headers.iter().filter(|(name, _)| name == "accept").flat_map(|(_, value)| value.split(','));
     let anything_will_do = !NAMED.contains(&media_type.as_str());
-    values
-        .map(essence)
-        .any(|accepted| accepted == media_type || (anything_will_do && accepted == "*/*"))
+    values.map(essence).any(|accepted| accepted == media_type || (anything_will_do && accepted == "*/*"))
 }
 
 fn is_tag(tag: &str) -> bool {
@@ -205,10 +146,5 @@ fn is_tag(tag: &str) -> bool {
 }
 
 fn manifest_unknown(reference: &str) -> Answer {
-    Answer::error_about(
-        404,
-        "MANIFEST_UNKNOWN",
-        "manifest unknown to registry",
-        &json!({"reference": reference}),
-    )
+    Answer::error_about(404, "MANIFEST_UNKNOWN", "manifest unknown to registry", &json!({"reference": reference}))
 }

@@ -82,17 +82,8 @@ impl FakeRegistry {
         let bound = Bound::new(options.tls.clone());
         let store = Store::default();
         let gatekeeper = Gatekeeper::new(options.auth.clone(), &bound.url());
-        let base = if options.absolute_locations {
-            bound.url()
-        } else {
-            String::new()
-        };
-        let server = bound.serve(Site {
-            store: store.clone(),
-            options,
-            gatekeeper,
-            base,
-        });
+        let base = if options.absolute_locations { bound.url() } else { String::new() };
+        let server = bound.serve(Site { store: store.clone(), options, gatekeeper, base });
         Self { server, store }
     }
 
@@ -102,11 +93,7 @@ impl FakeRegistry {
     }
 
     /// Runs `hook` on the registry's state before a fitting request is answered.
-    pub fn before_with_store(
-        &self,
-        matching: Match,
-        mut hook: impl FnMut(&Store) + Send + 'static,
-    ) {
+    pub fn before_with_store(&self, matching: Match, mut hook: impl FnMut(&Store) + Send + 'static) {
         let store = self.store.clone();
         self.server.before(matching, move || hook(&store));
     }
@@ -117,15 +104,8 @@ impl FakeRegistry {
     }
 
     /// See [`Store::put_manifest`].
-    pub fn put_manifest(
-        &self,
-        repository: &str,
-        reference: &str,
-        media_type: &str,
-        bytes: impl Into<Bytes>,
-    ) -> String {
-        self.store
-            .put_manifest(repository, reference, media_type, bytes)
+    pub fn put_manifest(&self, repository: &str, reference: &str, media_type: &str, bytes: impl Into<Bytes>) -> String {
+        self.store.put_manifest(repository, reference, media_type, bytes)
     }
 
     /// See [`Store::tag_digest`].
@@ -157,12 +137,7 @@ impl FakeRegistry {
     #[track_caller]
     pub fn assert_closed(&self) {
         let missing = self.store.incomplete();
-        assert!(
-            missing.is_empty(),
-            "{} has tags of incomplete images:\n{}",
-            self.host(),
-            missing.join("\n")
-        );
+        assert!(missing.is_empty(), "{} has tags of incomplete images:\n{}", self.host(), missing.join("\n"));
     }
 }
 
@@ -190,19 +165,12 @@ impl Handler for Site {
             return answer;
         }
         let routed = route(&call.path);
-        if let Err(refusal) = self
-            .gatekeeper
-            .admit(call, routed.as_ref().map(|(repository, _)| *repository))
-        {
+        if let Err(refusal) = self.gatekeeper.admit(call, routed.as_ref().map(|(repository, _)| *repository)) {
             return refusal;
         }
         let Some((repository, route)) = routed else {
             let is_base = matches!(call.path.as_str(), "/v2" | "/v2/");
-            return if is_base {
-                Answer::status(200).json(&serde_json::json!({}))
-            } else {
-                not_found()
-            };
+            return if is_base { Answer::status(200).json(&serde_json::json!({})) } else { not_found() };
         };
         if !is_name(repository) {
             return Answer::error(400, "NAME_INVALID", "invalid repository name");
@@ -224,29 +192,18 @@ fn route(path: &str) -> Option<(&str, Route<'_>)> {
         return Some((repository, Route::Tags));
     }
     if let Some((repository, session)) = path.split_once("/blobs/uploads/") {
-        return Some((
-            repository,
-            if session.is_empty() {
-                Route::Uploads
-            } else {
-                Route::Upload(session)
-            },
-        ));
+        return Some((repository, if session.is_empty() { Route::Uploads } else { Route::Upload(session) }));
     }
     if let Some((repository, digest)) = path.rsplit_once("/blobs/") {
         return Some((repository, Route::Blob(digest)));
     }
-    path.rsplit_once("/manifests/")
-        .map(|(repository, reference)| (repository, Route::Manifest(reference)))
+    path.rsplit_once("/manifests/").map(|(repository, reference)| (repository, Route::Manifest(reference)))
 }
 
 fn is_name(name: &str) -> bool {
     let part = |part: &str| {
-        let edge = |byte: Option<u8>| {
-            byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        };
-        let inner =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
         edge(part.bytes().next()) && edge(part.bytes().last()) && part.bytes().all(inner)
     };
     name.split('/').all(part)

@@ -49,9 +49,7 @@ impl Repository {
     /// The digest a tag or digest stands for, where there is such a manifest.
     pub(super) fn resolve(&self, reference: &str) -> Option<(&str, &StoredManifest)> {
         let digest = self.tags.get(reference).map_or(reference, String::as_str);
-        self.manifests
-            .get_key_value(digest)
-            .map(|(digest, manifest)| (digest.as_str(), manifest))
+        self.manifests.get_key_value(digest).map(|(digest, manifest)| (digest.as_str(), manifest))
     }
 }
 
@@ -71,36 +69,17 @@ impl Store {
     /// Puts a blob under a digest of the caller's choice, true or not.
     pub fn put_blob_as(&self, repository: &str, digest: &str, bytes: impl Into<Bytes>) {
         let mut contents = self.lock();
-        let repository = contents
-            .repositories
-            .entry(repository.to_owned())
-            .or_default();
+        let repository = contents.repositories.entry(repository.to_owned()).or_default();
         repository.blobs.insert(digest.to_owned(), bytes.into());
     }
 
     /// Puts a manifest under a tag, or a digest of the caller's choice; returns the digest.
-    pub fn put_manifest(
-        &self,
-        repository: &str,
-        reference: &str,
-        media_type: &str,
-        bytes: impl Into<Bytes>,
-    ) -> String {
-        let manifest = StoredManifest {
-            media_type: media_type.to_owned(),
-            bytes: bytes.into(),
-        };
+    pub fn put_manifest(&self, repository: &str, reference: &str, media_type: &str, bytes: impl Into<Bytes>) -> String {
+        let manifest = StoredManifest { media_type: media_type.to_owned(), bytes: bytes.into() };
         let by_digest = reference.contains(':');
-        let digest = if by_digest {
-            reference.to_owned()
-        } else {
-            sha256(&manifest.bytes)
-        };
+        let digest = if by_digest { reference.to_owned() } else { sha256(&manifest.bytes) };
         let mut contents = self.lock();
-        let repository = contents
-            .repositories
-            .entry(repository.to_owned())
-            .or_default();
+        let repository = contents.repositories.entry(repository.to_owned()).or_default();
         repository.manifests.insert(digest.clone(), manifest);
         if !by_digest {
             repository.tags.insert(reference.to_owned(), digest.clone());
@@ -111,72 +90,45 @@ impl Store {
     /// Points a tag at a digest, whether there is such a manifest or not.
     pub fn tag(&self, repository: &str, tag: &str, digest: &str) {
         let mut contents = self.lock();
-        let repository = contents
-            .repositories
-            .entry(repository.to_owned())
-            .or_default();
+        let repository = contents.repositories.entry(repository.to_owned()).or_default();
         repository.tags.insert(tag.to_owned(), digest.to_owned());
     }
 
     /// The digest a tag names.
     pub fn tag_digest(&self, repository: &str, tag: &str) -> Option<String> {
-        self.lock()
-            .repositories
-            .get(repository)?
-            .tags
-            .get(tag)
-            .cloned()
+        self.lock().repositories.get(repository)?.tags.get(tag).cloned()
     }
 
     /// All tags of a repository, sorted; none where there is no such repository.
     pub fn tags(&self, repository: &str) -> Vec<String> {
         let contents = self.lock();
-        contents
-            .repositories
-            .get(repository)
-            .map(|found| found.tags.keys().cloned().collect())
-            .unwrap_or_default()
+        contents.repositories.get(repository).map(|found| found.tags.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Whether a repository holds the blob.
     pub fn has_blob(&self, repository: &str, digest: &str) -> bool {
-        self.lock()
-            .repositories
-            .get(repository)
-            .is_some_and(|found| found.blobs.contains_key(digest))
+        self.lock().repositories.get(repository).is_some_and(|found| found.blobs.contains_key(digest))
     }
 
     /// A blob of any repository, as a content delivery network sees it.
     pub fn blob_anywhere(&self, digest: &str) -> Option<Bytes> {
-        self.lock()
-            .repositories
-            .values()
-            .find_map(|repository| repository.blobs.get(digest).cloned())
+        self.lock().repositories.values().find_map(|repository| repository.blobs.get(digest).cloned())
     }
 
     /// The digests of a repository's blobs, sorted.
     pub fn blobs(&self, repository: &str) -> Vec<String> {
         let contents = self.lock();
-        contents
-            .repositories
-            .get(repository)
-            .map(|found| found.blobs.keys().cloned().collect())
-            .unwrap_or_default()
+        contents.repositories.get(repository).map(|found| found.blobs.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// The manifest under a tag or digest.
     pub fn manifest(&self, repository: &str, reference: &str) -> Option<StoredManifest> {
-        self.lock()
-            .repositories
-            .get(repository)?
-            .resolve(reference)
-            .map(|(_, manifest)| manifest.clone())
+        self.lock().repositories.get(repository)?.resolve(reference).map(|(_, manifest)| manifest.clone())
     }
 
     /// The exact bytes of the manifest under a tag or digest.
     pub fn manifest_bytes(&self, repository: &str, reference: &str) -> Option<Bytes> {
-        self.manifest(repository, reference)
-            .map(|manifest| manifest.bytes)
+        self.manifest(repository, reference).map(|manifest| manifest.bytes)
     }
 
     /// The names of all repositories, sorted.
@@ -215,12 +167,7 @@ impl Store {
         let mut missing = contents.violations.clone();
         for (name, repository) in &contents.repositories {
             for tag in repository.tags.keys() {
-                missing.extend(
-                    repository
-                        .missing_of(tag)
-                        .into_iter()
-                        .map(|lack| format!("{name}:{tag}: {lack}")),
-                );
+                missing.extend(repository.missing_of(tag).into_iter().map(|lack| format!("{name}:{tag}: {lack}")));
             }
         }
         missing

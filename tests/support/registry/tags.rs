@@ -17,11 +17,7 @@ impl Site {
             None => self.options.page_size,
             Some(Ok(n)) => n.min(self.options.page_size),
             Some(Err(_)) => {
-                return Answer::error(
-                    400,
-                    "PAGINATION_NUMBER_INVALID",
-                    "invalid number of results",
-                );
+                return Answer::error(400, "PAGINATION_NUMBER_INVALID", "invalid number of results");
             }
         };
         let last = call.parameter("last").unwrap_or_default();
@@ -30,10 +26,7 @@ impl Site {
         let answer = Answer::status(200).json(&json!({"name": repository, "tags": page}));
         match (page.last(), rest.next()) {
             (Some(last), Some(_)) => {
-                let next = format!(
-                    "{}/v2/{repository}/tags/list?last={last}&n={wanted}",
-                    self.base
-                );
+                let next = format!("{}/v2/{repository}/tags/list?last={last}&n={wanted}", self.base);
                 answer.header("Link", format!("<{next}>; rel=\"next\""))
             }
             _ => answer,

@@ -25,10 +25,7 @@ impl Site {
         }
         contents.opened += 1;
         let session = format!("session-{}", contents.opened);
-        let upload = Upload {
-            repository: repository.to_owned(),
-            ..Upload::default()
-        };
+        let upload = Upload { repository: repository.to_owned(), ..Upload::default() };
         let answer = self.progress(202, &session, &upload);
         contents.uploads.insert(session, upload);
         match self.options.chunk_min_length {
@@ -39,19 +36,11 @@ impl Site {
 
     fn mount(&self, contents: &mut Contents, call: &Call, repository: &str) -> Option<Answer> {
         let (digest, from) = (call.parameter("mount")?, call.parameter("from")?);
-        let blob = contents
-            .repositories
-            .get(&from)?
-            .blobs
-            .get(&digest)?
-            .clone();
+        let blob = contents.repositories.get(&from)?.blobs.get(&digest)?.clone();
         if !self.options.mounts {
             return None;
         }
-        let target = contents
-            .repositories
-            .entry(repository.to_owned())
-            .or_default();
+        let target = contents.repositories.entry(repository.to_owned()).or_default();
         target.blobs.insert(digest.clone(), blob);
         Some(self.created(repository, &digest))
     }
@@ -59,28 +48,12 @@ impl Site {
     /// Requests to an upload's location.
     pub(super) fn upload(&self, call: &Call, repository: &str, session: &str) -> Answer {
         let mut contents = self.store.lock();
-        let Some(upload) = contents
-            .uploads
-            .get_mut(session)
-            .filter(|upload| upload.repository == repository)
-        else {
-            return Answer::error(
-                404,
-                "BLOB_UPLOAD_UNKNOWN",
-                "blob upload unknown to registry",
-            );
+        let Some(upload) = contents.uploads.get_mut(session).filter(|upload| upload.repository == repository) else {
+            return Answer::error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
         };
         // The query of a location is the registry's: a client that parses and writes it anew breaks real ones.
-        if !call
-            .query
-            .split('&')
-            .any(|pair| pair == state_parameter(upload))
-        {
-            return Answer::error(
-                400,
-                "BLOB_UPLOAD_INVALID",
-                "this is not the latest location of the upload",
-            );
+        if !call.query.split('&').any(|pair| pair == state_parameter(upload)) {
+            return Answer::error(400, "BLOB_UPLOAD_INVALID", "this is not the latest location of the upload");
         }
         match call.method.as_str() {
             "GET" => self.progress(204, session, upload),
@@ -103,38 +76,23 @@ impl Site {
         if !call.complete {
             return Answer::error(400, "BLOB_UPLOAD_INVALID", "the chunk broke off");
         }
-        upload.had_last = self
-            .options
-            .chunk_min_length
-            .is_some_and(|least| call.body.len() < least);
+        upload.had_last = self.options.chunk_min_length.is_some_and(|least| call.body.len() < least);
         upload.state += 1;
         self.progress(202, session, upload)
     }
 
     fn check_chunk(&self, call: &Call, session: &str, upload: &Upload) -> Option<Answer> {
         let range = call.header("content-range")?;
-        let bounds = range
-            .split_once('-')
-            .and_then(|(start, end)| Some((start.parse().ok()?, end.parse().ok()?)));
+        let bounds = range.split_once('-').and_then(|(start, end)| Some((start.parse().ok()?, end.parse().ok()?)));
         let Some((start, end)): Option<(usize, usize)> = bounds else {
-            return Some(Answer::error(
-                400,
-                "BLOB_UPLOAD_INVALID",
-                "Content-Range is not <start>-<end>",
-            ));
+            return Some(Answer::error(400, "BLOB_UPLOAD_INVALID", "Content-Range is not <start>-<end>"));
         };
         if start != upload.bytes.len() || upload.had_last {
             return Some(self.progress(416, session, upload));
         }
         let length = (end + 1).saturating_sub(start);
         let wrong = call.complete && length != call.body.len();
-        wrong.then(|| {
-            Answer::error(
-                400,
-                "SIZE_INVALID",
-                "Content-Range and body differ in length",
-            )
-        })
+        wrong.then(|| Answer::error(400, "SIZE_INVALID", "Content-Range and body differ in length"))
     }
 
     fn finish(&self, contents: &mut Contents, call: &Call, session: &str) -> Answer {
@@ -148,63 +106,31 @@ impl Site {
             return Answer::error(400, "DIGEST_INVALID", "no digest parameter");
         };
         let Some(mut upload) = contents.uploads.remove(session) else {
-            return Answer::error(
-                404,
-                "BLOB_UPLOAD_UNKNOWN",
-                "blob upload unknown to registry",
-            );
+            return Answer::error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
         };
         upload.bytes.extend_from_slice(&call.body);
         self.commit(contents, call, &upload.repository, &digest, upload.bytes)
     }
 
-    fn commit(
-        &self,
-        contents: &mut Contents,
-        call: &Call,
-        repository: &str,
-        digest: &str,
-        bytes: BytesMut,
-    ) -> Answer {
+    fn commit(&self, contents: &mut Contents, call: &Call, repository: &str, digest: &str, bytes: BytesMut) -> Answer {
         if !call.complete || !digest::matches(digest, &bytes) {
-            return Answer::error(
-                400,
-                "DIGEST_INVALID",
-                "provided digest did not match uploaded content",
-            );
+            return Answer::error(400, "DIGEST_INVALID", "provided digest did not match uploaded content");
         }
-        contents
-            .repositories
-            .entry(repository.to_owned())
-            .or_default()
-            .blobs
-            .insert(digest.to_owned(), bytes.freeze());
+        contents.repositories.entry(repository.to_owned()).or_default().blobs.insert(digest.to_owned(), bytes.freeze());
         self.created(repository, digest)
     }
 
     fn created(&self, repository: &str, digest: &str) -> Answer {
         Answer::status(201)
-            .header(
-                "Location",
-                format!("{}/v2/{repository}/blobs/{digest}", self.base),
-            )
+            .header("Location", format!("{}/v2/{repository}/blobs/{digest}", self.base))
             .header("Docker-Content-Digest", digest)
     }
 
     fn progress(&self, status: u16, session: &str, upload: &Upload) -> Answer {
-        let location = format!(
-            "{}/v2/{}/blobs/uploads/{session}",
-            self.base, upload.repository
-        );
+        let location = format!("{}/v2/{}/blobs/uploads/{session}", self.base, upload.repository);
         Answer::status(status)
-            .header(
-                "Location",
-                format!("{location}?{}", state_parameter(upload)),
-            )
-            .header(
-                "Range",
-                format!("0-{}", upload.bytes.len().saturating_sub(1)),
-            )
+            .header("Location", format!("{location}?{}", state_parameter(upload)))
+            .header("Range", format!("0-{}", upload.bytes.len().saturating_sub(1)))
             .header("Docker-Upload-UUID", session)
     }
 }

@@ -32,11 +32,7 @@ impl Call {
 
     /// The decoded values of a query parameter that may repeat.
     pub fn parameters(&self, name: &str) -> Vec<String> {
-        decode_pairs(&self.query)
-            .into_iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value)
-            .collect()
+        decode_pairs(&self.query).into_iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect()
     }
 
     /// The method reads.
@@ -56,11 +52,7 @@ pub struct Answer {
 impl Answer {
     /// An empty answer.
     pub fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: BTreeMap::new(),
-            body: Bytes::new(),
-        }
+        Self { status, headers: BTreeMap::new(), body: Bytes::new() }
     }
 
     /// The OCI error body with one error.
@@ -70,8 +62,7 @@ impl Answer {
 
     /// The OCI error body with one error and its detail.
     pub fn error_about(status: u16, code: &str, message: &str, detail: &Value) -> Self {
-        Self::status(status)
-            .json(&json!({"errors": [{"code": code, "message": message, "detail": detail}]}))
+        Self::status(status).json(&json!({"errors": [{"code": code, "message": message, "detail": detail}]}))
     }
 
     /// With another status.
@@ -81,8 +72,7 @@ impl Answer {
 
     /// With this JSON body.
     pub fn json(self, body: &Value) -> Self {
-        self.header("Content-Type", "application/json; charset=utf-8")
-            .body(body.to_string())
+        self.header("Content-Type", "application/json; charset=utf-8").body(body.to_string())
     }
 
     /// With this body.
@@ -93,17 +83,13 @@ impl Answer {
 
     /// Sets a header, replacing former values.
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.headers
-            .insert(name.to_ascii_lowercase(), vec![value.into()]);
+        self.headers.insert(name.to_ascii_lowercase(), vec![value.into()]);
         self
     }
 
     /// Adds one more value of a header.
     pub fn also_header(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.headers
-            .entry(name.to_ascii_lowercase())
-            .or_default()
-            .push(value.into());
+        self.headers.entry(name.to_ascii_lowercase()).or_default().push(value.into());
         self
     }
 
@@ -115,21 +101,14 @@ impl Answer {
 
     /// All headers, names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.headers.iter().flat_map(|(name, values)| {
-            values
-                .iter()
-                .map(move |value| (name.as_str(), value.as_str()))
-        })
+        self.headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name.as_str(), value.as_str())))
     }
 }
 
 /// The first value of a header among pairs whose names are in lower case.
 pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
-    headers
-        .iter()
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.as_str())
+    headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
 }
 
 /// The pairs of a query or of a form, percent-decoded.
@@ -138,10 +117,7 @@ pub fn decode_pairs(text: &str) -> Vec<(String, String)> {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (percent_decode(key), percent_decode(value))
     };
-    text.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(decode_pair)
-        .collect()
+    text.split('&').filter(|pair| !pair.is_empty()).map(decode_pair).collect()
 }
 
 fn percent_decode(text: &str) -> String {
@@ -149,14 +125,9 @@ fn percent_decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
         let escaped = (byte == b'%').then(|| after.get(..2)).flatten();
-        let escaped =
-            escaped.and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());
+        let escaped = escaped.and_then(|hex| u8::from_str_radix(str::from_utf8(hex).ok()?, 16).ok());
         decoded.push(escaped.unwrap_or(if byte == b'+' { b' ' } else { byte }));
-        rest = if escaped.is_some() {
-            &after[2..]
-        } else {
-            after
-        };
+        rest = if escaped.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&decoded).into_owned()
 }

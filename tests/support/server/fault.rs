@@ -79,35 +79,22 @@ pub enum Fault {
 impl Match {
     /// Every request with this method (`*`: any) and a path that contains `path_contains`.
     pub fn new(method: &'static str, path_contains: &str) -> Self {
-        Self {
-            method,
-            path_contains: path_contains.to_owned(),
-            nth: Nth::Every,
-        }
+        Self { method, path_contains: path_contains.to_owned(), nth: Nth::Every }
     }
 
     /// Only the `n`th, counted from 1.
     pub fn nth(self, n: usize) -> Self {
-        Self {
-            nth: Nth::Only(n),
-            ..self
-        }
+        Self { nth: Nth::Only(n), ..self }
     }
 
     /// Only the first `n`.
     pub fn first(self, n: usize) -> Self {
-        Self {
-            nth: Nth::First(n),
-            ..self
-        }
+        Self { nth: Nth::First(n), ..self }
     }
 
     /// The `n`th and all after it.
     pub fn from(self, n: usize) -> Self {
-        Self {
-            nth: Nth::From(n),
-            ..self
-        }
+        Self { nth: Nth::From(n), ..self }
     }
 
     fn fits(&self, method: &str, target: &str) -> bool {
@@ -141,19 +128,12 @@ impl Fault {
     /// `200` with the log-in page of a captive portal or proxy.
     pub fn html() -> Self {
         let page = "<!DOCTYPE html><html><title>Sign in</title></html>\n";
-        Self::Reply(
-            Answer::status(200)
-                .header("Content-Type", "text/html; charset=utf-8")
-                .body(page),
-        )
+        Self::Reply(Answer::status(200).header("Content-Type", "text/html; charset=utf-8").body(page))
     }
 
     /// A `Docker-Content-Digest` that is well formed and not true.
     pub fn lying_digest() -> Self {
-        Self::SetHeader(
-            "Docker-Content-Digest",
-            format!("sha256:{}", "0badc0de".repeat(8)),
-        )
+        Self::SetHeader("Docker-Content-Digest", format!("sha256:{}", "0badc0de".repeat(8)))
     }
 }
 
@@ -190,13 +170,7 @@ impl Script {
     /// Counts this request for each fitting rule, runs the hooks that are due and returns the faults that are.
     pub(super) fn due(&self, method: &str, target: &str) -> Vec<Fault> {
         let (mut faults, mut hooks) = (Vec::new(), Vec::new());
-        for rule in self
-            .0
-            .lock()
-            .unwrap()
-            .iter_mut()
-            .filter(|rule| rule.matching.fits(method, target))
-        {
+        for rule in self.0.lock().unwrap().iter_mut().filter(|rule| rule.matching.fits(method, target)) {
             rule.seen += 1;
             match &rule.effect {
                 _ if !rule.matching.nth.holds(rule.seen) => {}
@@ -212,10 +186,6 @@ impl Script {
     }
 
     fn add(&self, matching: Match, effect: Effect) {
-        self.0.lock().unwrap().push(Rule {
-            matching,
-            seen: 0,
-            effect,
-        });
+        self.0.lock().unwrap().push(Rule { matching, seen: 0, effect });
     }
 }

@@ -19,11 +19,7 @@ impl Gate {
     /// A closed gate.
     pub fn new() -> Self {
         let open = watch::Sender::new(false);
-        Self(Arc::new(Inner {
-            waiting: Mutex::new(0),
-            arrived: Condvar::new(),
-            open,
-        }))
+        Self(Arc::new(Inner { waiting: Mutex::new(0), arrived: Condvar::new(), open }))
     }
 
     /// Lets all requests pass, those to come included.
@@ -36,27 +32,14 @@ impl Gate {
     pub fn wait_for(&self, count: usize) {
         let waiting = self.0.waiting.lock().unwrap();
         let patience = Duration::from_secs(30);
-        let (reached, timeout) = self
-            .0
-            .arrived
-            .wait_timeout_while(waiting, patience, |n| *n < count)
-            .unwrap();
-        assert!(
-            !timeout.timed_out(),
-            "only {} of {count} requests reached the gate in 30 s",
-            *reached
-        );
+        let (reached, timeout) = self.0.arrived.wait_timeout_while(waiting, patience, |n| *n < count).unwrap();
+        assert!(!timeout.timed_out(), "only {} of {count} requests reached the gate in 30 s", *reached);
     }
 
     pub(super) async fn pass(&self) {
         *self.0.waiting.lock().unwrap() += 1;
         self.0.arrived.notify_all();
         // The sender lives as long as the gate, so waiting cannot fail.
-        self.0
-            .open
-            .subscribe()
-            .wait_for(|open| *open)
-            .await
-            .unwrap();
+        self.0.open.subscribe().wait_for(|open| *open).await.unwrap();
     }
 }

@@ -34,18 +34,12 @@ impl RecordedRequest {
 
     /// Path and query.
     pub fn target(&self) -> String {
-        if self.query.is_empty() {
-            self.path.clone()
-        } else {
-            format!("{}?{}", self.path, self.query)
-        }
+        if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query) }
     }
 
     /// `GET /v2/ -> 200`.
     pub fn line(&self) -> String {
-        let status = self
-            .status
-            .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        let status = self.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
         format!("{} {} -> {status}", self.method, self.target())
     }
 }
@@ -93,10 +87,7 @@ impl Log {
     fn change(&self, sequence: usize, change: impl FnOnce(&mut RecordedRequest)) {
         // The log may have been cleared while the request was under way.
         let mut requests = self.0.lock().unwrap();
-        if let Some(request) = requests
-            .iter_mut()
-            .find(|request| request.sequence == sequence)
-        {
+        if let Some(request) = requests.iter_mut().find(|request| request.sequence == sequence) {
             change(request);
         }
     }
@@ -108,25 +99,16 @@ pub(super) fn sorted_text(requests: &[RecordedRequest], names: &[(&str, &str)]) 
     for request in requests {
         *lines.entry(neutral_line(request, names)).or_insert(0) += 1;
     }
-    lines
-        .into_iter()
-        .fold(String::new(), |mut text, (line, count)| {
-            let times = if count == 1 {
-                String::new()
-            } else {
-                format!(" (x{count})")
-            };
-            writeln!(text, "{line}{times}").unwrap();
-            text
-        })
+    lines.into_iter().fold(String::new(), |mut text, (line, count)| {
+        let times = if count == 1 { String::new() } else { format!(" (x{count})") };
+        writeln!(text, "{line}{times}").unwrap();
+        text
+    })
 }
 
 /// One line per request, by arrival.
 pub(super) fn ordered_text(requests: &[RecordedRequest], names: &[(&str, &str)]) -> String {
-    requests
-        .iter()
-        .map(|request| neutral_line(request, names) + "\n")
-        .collect()
+    requests.iter().map(|request| neutral_line(request, names) + "\n").collect()
 }
 
 fn neutral_line(request: &RecordedRequest, names: &[(&str, &str)]) -> String {
@@ -147,12 +129,10 @@ fn nameless_sessions(line: &str) -> String {
     }
     let end = |text: &str| text.find(['?', '&', ' ']).unwrap_or(text.len());
     let rest = &session[end(session)..];
-    let rest = rest
-        .split_once("_state=")
-        .map_or(rest.to_owned(), |(head, state)| {
-            let tail = &state[end(state)..];
-            format!("{head}_state=[state]{tail}")
-        });
+    let rest = rest.split_once("_state=").map_or(rest.to_owned(), |(head, state)| {
+        let tail = &state[end(state)..];
+        format!("{head}_state=[state]{tail}")
+    });
     format!("{before}/blobs/uploads/[session]{rest}")
 }
 
@@ -163,10 +143,7 @@ pub fn short_digests(text: &str) -> String {
         let mut from = 0;
         while let Some(found) = short[from..].find(prefix) {
             let start = from + found + prefix.len();
-            let digits = short[start..]
-                .bytes()
-                .take_while(u8::is_ascii_hexdigit)
-                .count();
+            let digits = short[start..].bytes().take_while(u8::is_ascii_hexdigit).count();
             if digits >= 64 {
                 short.replace_range(start + 12..start + digits, "");
             }

@@ -60,11 +60,7 @@ impl Bound {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        Self {
-            listener,
-            address,
-            tls,
-        }
+        Self { listener, address, tls }
     }
 
     /// `http://127.0.0.1:<port>`, or https.
@@ -80,12 +76,7 @@ impl Bound {
         let shared = Arc::clone(&exchange);
         let thread = thread::Builder::new().name(format!("server {address}"));
         let thread = thread.spawn(move || self.run(&shared, stopped)).unwrap();
-        Server {
-            exchange,
-            address,
-            scheme,
-            running: Mutex::new(Some((stop, thread))),
-        }
+        Server { exchange, address, scheme, running: Mutex::new(Some((stop, thread))) }
     }
 
     fn scheme(&self) -> &'static str {
@@ -93,10 +84,7 @@ impl Bound {
     }
 
     fn run(self, exchange: &Arc<Exchange>, mut stopped: oneshot::Receiver<()>) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(self.listener).unwrap();
             let acceptor = self.tls.map(TlsAcceptor::from);
@@ -176,10 +164,7 @@ impl Server {
         for request in self.requests() {
             for name in ["authorization", "proxy-authorization", "cookie"] {
                 let (host, line) = (self.host(), request.line());
-                assert!(
-                    request.header(name).is_none(),
-                    "{host} was sent a `{name}` header: {line}"
-                );
+                assert!(request.header(name).is_none(), "{host} was sent a `{name}` header: {line}");
             }
         }
     }
@@ -187,11 +172,7 @@ impl Server {
     /// Panics when any request other than a token request was not GET or HEAD.
     #[track_caller]
     pub fn assert_read_only(&self) {
-        for request in self
-            .requests()
-            .iter()
-            .filter(|request| request.path != "/token")
-        {
+        for request in self.requests().iter().filter(|request| request.path != "/token") {
             let reads = matches!(request.method.as_str(), "GET" | "HEAD");
             assert!(reads, "{} was written to: {}", self.host(), request.line());
         }
@@ -223,11 +204,7 @@ impl Drop for Server {
 
 /// `127.0.0.1:<port>` where nobody listens: connections are refused.
 pub fn refusing_host() -> String {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 async fn connection(stream: TcpStream, exchange: Arc<Exchange>, tls: Option<TlsAcceptor>) {
@@ -247,9 +224,7 @@ async fn serve<S>(stream: S, exchange: Arc<Exchange>, breaker: Arc<Breaker>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(|request| {
-        respond::respond(Arc::clone(&exchange), Arc::clone(&breaker), request)
-    });
+    let service = service_fn(|request| respond::respond(Arc::clone(&exchange), Arc::clone(&breaker), request));
     let builder = auto::Builder::new(TokioExecutor::new());
     tokio::select! {
         // A client that went away is part of the tests; what it left behind is in the log.

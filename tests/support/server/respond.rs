@@ -30,11 +30,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(handler: Box<dyn Handler>) -> Self {
-        Self {
-            log: Log::default(),
-            script: Script::default(),
-            handler,
-        }
+        Self { log: Log::default(), script: Script::default(), handler }
     }
 }
 
@@ -46,16 +42,10 @@ pub(super) async fn respond(
 ) -> Result<Response<Body>, Infallible> {
     // In a task of its own: what a client began is worked off even where it has gone away.
     let task = Handle::current().spawn(answer(exchange, breaker, request));
-    Ok(task
-        .await
-        .expect("the handler of a test server does not panic"))
+    Ok(task.await.expect("the handler of a test server does not panic"))
 }
 
-async fn answer(
-    exchange: Arc<Exchange>,
-    breaker: Arc<Breaker>,
-    request: Request<Incoming>,
-) -> Response<Body> {
+async fn answer(exchange: Arc<Exchange>, breaker: Arc<Breaker>, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let mut call = head(&parts);
     let entry = exchange.log.open(&call, host(&parts));
@@ -71,9 +61,7 @@ async fn answer(
     exchange.log.received(entry, call.body.len());
     wait(&faults).await;
     let mut answer = early_answer(&faults, &call).unwrap_or_else(|| exchange.handler.answer(&call));
-    let lost = faults
-        .iter()
-        .any(|fault| matches!(fault, Fault::DoneButReset));
+    let lost = faults.iter().any(|fault| matches!(fault, Fault::DoneButReset));
     if lost || limit.is_some() {
         return abandon(&breaker, Close::Reset).await;
     }
@@ -85,17 +73,12 @@ async fn answer(
 }
 
 fn head(parts: &Parts) -> Call {
-    let text =
-        |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Call {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
-        headers: parts
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect(),
+        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         body: Bytes::new(),
         complete: false,
         http1: parts.version <= Version::HTTP_11,
@@ -104,21 +87,12 @@ fn head(parts: &Parts) -> Call {
 
 /// HTTP/1.1 names the host in a header, h2 in the URI.
 fn host(parts: &Parts) -> String {
-    let header = parts
-        .headers
-        .get("host")
-        .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
-    header
-        .or_else(|| parts.uri.authority().map(ToString::to_string))
-        .unwrap_or_default()
+    let header = parts.headers.get("host").map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
+    header.or_else(|| parts.uri.authority().map(ToString::to_string)).unwrap_or_default()
 }
 
 fn target(call: &Call) -> String {
-    if call.query.is_empty() {
-        call.path.clone()
-    } else {
-        format!("{}?{}", call.path, call.query)
-    }
+    if call.query.is_empty() { call.path.clone() } else { format!("{}?{}", call.path, call.query) }
 }
 
 /// Reads the body to its end, to the limit, or to where the connection broke.
@@ -168,11 +142,7 @@ fn altered(mut answer: Answer, fault: &Fault) -> Answer {
         Fault::FlipBit { at } => {
             let mut bytes = answer.body.to_vec();
             let at = (*at).min(bytes.len().saturating_sub(1));
-            bytes
-                .iter_mut()
-                .skip(at)
-                .take(1)
-                .for_each(|byte| *byte ^= 1);
+            bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1);
             answer.body(bytes)
         }
         Fault::Truncate { to } => {
@@ -191,30 +161,21 @@ fn altered(mut answer: Answer, fault: &Fault) -> Answer {
     }
 }
 
-fn into_response(
-    answer: Answer,
-    call: &Call,
-    faults: &[Fault],
-    breaker: Arc<Breaker>,
-) -> Response<Body> {
+fn into_response(answer: Answer, call: &Call, faults: &[Fault], breaker: Arc<Breaker>) -> Response<Body> {
     let mut response = Response::builder().status(answer.status);
     for (name, value) in answer.headers() {
         response = response.header(name, value);
     }
-    let drops_length = faults.iter().any(|fault| matches!(fault, Fault::DropHeader(name) if name.eq_ignore_ascii_case("content-length")));
+    let drops_length = faults
+        .iter()
+        .any(|fault| matches!(fault, Fault::DropHeader(name) if name.eq_ignore_ascii_case("content-length")));
     let has_length = answer.headers().any(|(name, _)| name == "content-length");
     if !drops_length && !has_length && answer.status != 204 {
         response = response.header("Content-Length", answer.body.len());
     }
     let bodiless = call.method == "HEAD" || matches!(answer.status, 204 | 304);
-    let delivery = if bodiless {
-        Delivery::default()
-    } else {
-        Delivery::of(answer.body, faults)
-    };
-    response
-        .body(delivery.into_body(breaker))
-        .expect("the answer of a test server is well formed")
+    let delivery = if bodiless { Delivery::default() } else { Delivery::of(answer.body, faults) };
+    response.body(delivery.into_body(breaker)).expect("the answer of a test server is well formed")
 }
 
 /// How a body goes out.
@@ -252,9 +213,7 @@ impl Delivery {
             }
         }
         while !body.is_empty() {
-            delivery
-                .pieces
-                .push_back(body.split_to(piece.min(body.len())));
+            delivery.pieces.push_back(body.split_to(piece.min(body.len())));
         }
         delivery
     }
