@@ -193,6 +193,11 @@ pub enum FileError {
     },
 }
 
+/// The JSON Schema of a plan document.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Document).to_value()
+}
+
 impl Plan {
     /// The SHA-256 over the canonical JSON (RFC 8785) of the steps that write. Equal intent, equal id.
     pub fn id(&self) -> Digest {

@@ -13,6 +13,8 @@ mod overlap;
 mod read;
 mod scope;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use build::plan;
 pub use observed::{Contents, Observed, Sighting};
