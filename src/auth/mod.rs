@@ -5,5 +5,25 @@
 //! itself; the environment is handed to it as a snapshot.
 
 mod credential;
+mod docker;
+mod documents;
+mod environment;
+mod error;
+mod helper;
+mod keychain;
+mod origin;
+mod scope;
+mod variables;
+
+#[cfg(test)]
+#[cfg(unix)]
+mod testing;
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
 
 pub use credential::{Credential, Secret};
+pub use environment::Environment;
+pub use error::{Error, Flaw, Trouble};
+pub use keychain::Keychain;
+pub use origin::{Consulted, Found, Origin, Verdict};

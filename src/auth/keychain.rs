@@ -1,0 +1,164 @@
+//! The order in which sources of credentials are asked.
+//!
+//! | | source | |
+//! |---|---|---|
+//! | 0 | `auth: anonymous` of the configuration | a file under review can take credentials away, never choose one |
+//! | 1 | our environment variables | `variables` |
+//! | 2 | providers that the configuration names | their place; none yet |
+//! | 3 | docker's and containers' files and helpers | `documents`, `docker`, `helper` |
+//! | 4 | what the cloud or CI system around us offers | their place; none yet |
+//! | 5 | anonymous | only where nothing above is configured |
+//!
+//! The first source that has a credential wins, and within a source the longest key. A source that is broken ends the search
+//! with an error: what it would have said is not known, and the next one, or nobody at all, may be somebody else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::docker::{Answer, Helper};
+use super::documents::{self, Document};
+use super::helper::Helpers;
+use super::scope::Scope;
+use super::variables::Variables;
+use super::{Consulted, Credential, Environment, Error, Found, Origin, Trouble, Verdict};
+use crate::image::{Registry, Repository};
+
+/// Who we are to each repository. Files are read and helpers asked when first needed, and once.
+#[derive(Debug)]
+pub struct Keychain(Source);
+
+#[derive(Debug)]
+enum Source {
+    Given(BTreeMap<Registry, Credential>),
+    Machine(Box<Machine>),
+}
+
+/// This machine: its environment, files and programs.
+#[derive(Debug)]
+struct Machine {
+    anonymous: Vec<Scope>,
+    environment: Arc<Environment>,
+    variables: Variables,
+    documents: Vec<Document>,
+    helpers: Helpers,
+}
+
+/// What one file and its helper say.
+enum Reply {
+    Has(Found),
+    Lacks(Origin, Verdict),
+}
+
+impl Keychain {
+    /// The credentials of this machine. `anonymous` are the registries, or namespaces of them, that the configuration
+    /// says get none; they win over everything.
+    pub fn new(environment: Environment, anonymous: Vec<(Registry, Option<Arc<str>>)>) -> Self {
+        let environment = Arc::new(environment);
+        Self(Source::Machine(Box::new(Machine {
+            anonymous: anonymous.into_iter().map(|(registry, namespace)| Scope::new(registry, namespace)).collect(),
+            variables: Variables::new(environment.clone()),
+            documents: Document::all(&environment, documents::runtime_user(&environment)),
+            helpers: Helpers::new(environment.clone()),
+            environment,
+        })))
+    }
+
+    /// These credentials and no others; anonymous elsewhere.
+    pub fn fixed(credentials: BTreeMap<Registry, Credential>) -> Self {
+        Self(Source::Given(credentials))
+    }
+
+    /// The credential for `repository`. An error is a credential that is, or may be, configured and cannot be had.
+    pub async fn find(&self, repository: &Repository) -> Result<Found, Error> {
+        self.search(repository, &mut Vec::new()).await
+    }
+
+    /// The sources asked for `repository`, in order, up to the one that is used or broken, and what came of each.
+    pub async fn trace(&self, repository: &Repository) -> Vec<Consulted> {
+        let mut consulted = Vec::new();
+        if let Err(error) = self.search(repository, &mut consulted).await {
+            consulted.push(Consulted { origin: error.origin(), verdict: Verdict::Broken(error) });
+        }
+        consulted
+    }
+
+    async fn search(&self, repository: &Repository, consulted: &mut Vec<Consulted>) -> Result<Found, Error> {
+        let found = match &self.0 {
+            Source::Given(credentials) => credentials
+                .get(repository.registry())
+                .map(|credential| used(consulted, Found { credential: credential.clone(), origin: Origin::Given })),
+            Source::Machine(machine) => machine.search(repository, consulted).await?,
+        };
+        let anonymous = Found { credential: Credential::Anonymous, origin: Origin::Anonymous };
+        Ok(found.unwrap_or_else(|| used(consulted, anonymous)))
+    }
+}
+
+impl Machine {
+    async fn search(&self, repository: &Repository, consulted: &mut Vec<Consulted>) -> Result<Option<Found>, Error> {
+        if Scope::of(repository).any(|scope| self.anonymous.contains(&scope)) {
+            let found = Found { credential: Credential::Anonymous, origin: Origin::Configuration };
+            return Ok(Some(used(consulted, found)));
+        }
+        if let Some(found) = self.variables.find(repository, consulted)? {
+            return Ok(Some(found));
+        }
+        for document in &self.documents {
+            match self.ask(document, repository).await? {
+                Reply::Has(found) => return Ok(Some(used(consulted, found))),
+                Reply::Lacks(origin, verdict) => consulted.push(Consulted { origin, verdict }),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks one file, and the helper that it names.
+    async fn ask(&self, document: &Document, repository: &Repository) -> Result<Reply, Error> {
+        let place = document.place();
+        let whole = || Origin::Document(place.clone());
+        let Some(file) = document.contents(&self.environment).await? else {
+            let verdict = if document.is_file() { Verdict::NoFile } else { Verdict::NotSet };
+            return Ok(Reply::Lacks(whole(), verdict));
+        };
+        match file.look_up(repository) {
+            Answer::Credential(credential) => {
+                Ok(Reply::Has(Found { credential: credential.clone(), origin: Origin::Entry(place.clone()) }))
+            }
+            Answer::Helper(helper) => self.ask_helper(document, &helper, repository.registry()).await,
+            Answer::Flawed(scope, flaw) => {
+                Err(Error::Entry { place: place.clone(), key: scope.to_string().into(), flaw })
+            }
+            Answer::Nothing => Ok(Reply::Lacks(whole(), Verdict::NoEntry)),
+        }
+    }
+
+    /// A store for everything that is not installed, as on a build machine with a desktop's file, is an error only where
+    /// the file says that someone has logged in to the registry. A helper for this registry always is.
+    async fn ask_helper(&self, document: &Document, helper: &Helper<'_>, registry: &Registry) -> Result<Reply, Error> {
+        let place = document.place();
+        let broken = |program: Option<Arc<str>>, trouble| Error::Helper {
+            place: place.clone(),
+            field: helper.field,
+            program,
+            key: registry.as_str().into(),
+            trouble,
+        };
+        let program = helper.program.ok_or_else(|| broken(None, Trouble::Name))?;
+        let origin = Origin::Helper { place: place.clone(), field: helper.field, program: program.clone() };
+        match self.helpers.ask(program, registry).await {
+            Ok(Some(credential)) => Ok(Reply::Has(Found { credential, origin })),
+            Ok(None) => Ok(Reply::Lacks(origin, Verdict::NoEntry)),
+            Err(Trouble::Missing) if !helper.certain => {
+                document.warned.call_once(|| tracing::warn!("{origin} is not installed; going on without it"));
+                Ok(Reply::Lacks(origin, Verdict::NoProgram))
+            }
+            Err(trouble) => Err(broken(Some(program.clone()), trouble)),
+        }
+    }
+}
+
+/// Notes that `found` is what is used.
+fn used(consulted: &mut Vec<Consulted>, found: Found) -> Found {
+    consulted.push(Consulted { origin: found.origin.clone(), verdict: Verdict::Used });
+    found
+}
