@@ -6,12 +6,14 @@
 mod blob;
 mod error;
 mod graph;
+pub mod layout;
 
 use futures_util::future::BoxFuture;
 
 pub use blob::BlobStream;
 pub use error::{Error, PushError};
 pub use graph::{Graph, MANIFEST_BYTES_LIMIT, MANIFEST_COUNT_LIMIT, NESTING_LIMIT};
+pub use layout::Layout;
 
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Repository, Tag, TagOrDigest};
 
