@@ -5,4 +5,5 @@ pub mod copy;
 pub mod event;
 pub mod image;
 pub mod plan;
+pub mod report;
 pub mod store;

@@ -1,0 +1,167 @@
+//! Plans and outcomes made by hand, for the tests of this room.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{ConfigFile, Place};
+use crate::event::{Ending, Moved, Outcome};
+use crate::image::{Code, Digest, Failure, LayoutPath, Location, Platform, Reference, Repository};
+use crate::plan::{Bytes, Plan, Reason, Risk, Scope, SourceState, Step, TargetState};
+
+/// A digest that starts with these hex digits.
+pub(super) fn digest(start: &str) -> Digest {
+    format!("sha256:{start:0<64}").parse().expect("hex digits")
+}
+
+/// `oci:path`, or `registry/name`.
+pub(super) fn location(text: &str) -> Location {
+    if let Some(path) = text.strip_prefix("oci:") {
+        return Location::Layout(LayoutPath::new(Path::new("/"), path).expect("a path"));
+    }
+    let (registry, name) = text.split_once('/').expect("a registry and a name");
+    Location::Repository(Repository::new(registry.parse().expect("a host"), name).expect("a name"))
+}
+
+/// The reference `at:tag`.
+pub(super) fn reference(at: &str, tag: &str) -> Reference {
+    Reference::tagged(location(at), tag.parse().expect("a tag"))
+}
+
+/// A line of `regsync.yaml`.
+pub(super) fn place(line: u32) -> Place {
+    Place { file: "regsync.yaml".into(), line, column: 5 }
+}
+
+/// A failure with an advice.
+pub(super) fn failure(code: Code, message: &str, hint: &str) -> Failure {
+    Failure { hint: (!hint.is_empty()).then(|| hint.to_owned()), ..Failure::new(code, message) }
+}
+
+/// The steps of one mirror.
+pub(super) struct Mirror {
+    /// Its line.
+    pub(super) line: u32,
+    /// Its source.
+    pub(super) source: &'static str,
+    /// Its target.
+    pub(super) target: &'static str,
+}
+
+impl Mirror {
+    /// A step with a reason and the digests of target and source by their first digits; empty where there is none.
+    pub(super) fn step(&self, tag: &str, reason: Reason, (now, wanted): (&str, &str)) -> Step {
+        let some = |start: &str| (!start.is_empty()).then(|| digest(start));
+        let writes = reason.action().writes();
+        Step {
+            reason,
+            risk: BTreeSet::new(),
+            source: Some(SourceState {
+                reference: reference(self.source, tag),
+                digest: some(wanted),
+                media_type: None,
+            }),
+            target: Some(TargetState { reference: reference(self.target, tag), digest: some(now) }),
+            digest: some(if writes { wanted } else { now }),
+            platforms: Vec::new(),
+            bytes: None,
+            place: place(self.line),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// A step that creates a tag.
+    pub(super) fn copy(&self, tag: &str, wanted: &str, platforms: usize, bytes: (u64, u64)) -> Step {
+        sized(self.step(tag, Reason::New, ("", wanted)), platforms, bytes)
+    }
+
+    /// A step that moves a tag.
+    pub(super) fn moved(&self, tag: &str, digests: (&str, &str), platforms: usize, bytes: (u64, u64)) -> Step {
+        let step = self.step(tag, Reason::TagMoved, digests);
+        Step { risk: BTreeSet::from([Risk::TagMove]), ..sized(step, platforms, bytes) }
+    }
+
+    /// `number` steps with nothing to do.
+    pub(super) fn in_sync(&self, number: usize) -> impl Iterator<Item = Step> + '_ {
+        (0..number).map(|index| self.step(&format!("0.{index}"), Reason::InSync, ("0ddba11", "0ddba11")))
+    }
+}
+
+fn sized(step: Step, platforms: usize, (transfer, present): (u64, u64)) -> Step {
+    let architectures = ["amd64", "arm64", "arm", "386", "ppc64le", "riscv64", "s390x", "unknown"];
+    let platform = |architecture: &&str| Platform {
+        os: if *architecture == "unknown" { "unknown" } else { "linux" }.to_owned(),
+        architecture: (*architecture).to_owned(),
+        variant: (*architecture == "arm").then(|| "v7".to_owned()),
+        os_version: None,
+    };
+    let platforms = architectures[..platforms].iter().chain(&["unknown"]).map(platform).collect();
+    Step { platforms, bytes: Some(Bytes { transfer, present }), ..step }
+}
+
+/// A plan of these steps.
+pub(super) fn plan(steps: Vec<Step>) -> Plan {
+    let config = vec![ConfigFile { path: "regsync.yaml".into(), sha256: digest("c0ffee") }];
+    Plan { config, scope: Scope::default(), warnings: Vec::new(), steps }
+}
+
+/// The mirrors of the samples.
+pub(super) const NGINX: Mirror =
+    Mirror { line: 12, source: "docker.io/library/nginx", target: "registry.acme.io/mirror/nginx" };
+pub(super) const REDIS: Mirror =
+    Mirror { line: 19, source: "docker.io/library/redis", target: "registry.acme.io/mirror/redis" };
+pub(super) const ALPINE: Mirror =
+    Mirror { line: 27, source: "docker.io/library/alpine", target: "registry.acme.io/mirror/alpine" };
+pub(super) const GRAFANA: Mirror =
+    Mirror { line: 44, source: "ghcr.io/acme/grafana", target: "registry.acme.io/mirror/grafana" };
+pub(super) const WEB: Mirror = Mirror { line: 12, source: "oci:upstream/web", target: "oci:mirror/web" };
+
+/// A registry that does not let us in.
+pub(super) fn refused(tag: &str) -> Failure {
+    let message = format!("ghcr.io/acme/grafana:{tag}: answered 401 (token lacks pull on acme/grafana)");
+    let failure = failure(Code::Auth, &message, "see which credential is used: regsync auth check ghcr.io");
+    Failure { status: Some(401), ..failure.on(crate::image::Side::Source) }
+}
+
+/// A bit of everything.
+pub(super) fn mixed() -> Plan {
+    let mut steps = vec![
+        NGINX.copy("1.27.5", "77c0de118a90", 4, (61_400_000, 131_000_000)),
+        NGINX.copy("1.27.5-alpine", "9f1a2b3c4d5e", 4, (48_100_000, 0)),
+    ];
+    steps.extend(NGINX.in_sync(12));
+    steps.push(REDIS.copy("8.2.1", "0b57ac3e0d11", 6, (41_700_000, 0)));
+    steps.extend(REDIS.in_sync(1));
+    steps.push(ALPINE.moved("3.20", ("a1b2c3d4e5f6", "5566778899aa"), 7, (3_600_000, 0)));
+    let postgres =
+        Mirror { line: 33, source: "docker.io/library/postgres", target: "registry.acme.io/mirror/postgres" };
+    steps.extend(postgres.in_sync(60));
+    let busybox = Mirror { line: 38, source: "docker.io/library/busybox", target: "registry.acme.io/mirror/busybox" };
+    steps.extend(busybox.in_sync(47));
+    steps.push(GRAFANA.step("11.4.0", Reason::SourceUnreadable(refused("11.4.0")), ("", "")));
+    plan(steps)
+}
+
+/// How each step of `plan` ends if nothing goes wrong; `trouble` may choose another ending.
+pub(super) fn outcomes(plan: &Plan, trouble: impl Fn(usize, &Step) -> Option<Ending>) -> Vec<Outcome> {
+    let outcome = |(index, step): (usize, &Step)| {
+        let ending = trouble(index, step).unwrap_or_else(|| match &step.reason {
+            Reason::New => Ending::Copied,
+            Reason::TagMoved => Ending::Updated,
+            Reason::InSync | Reason::Kept => Ending::Skipped,
+            Reason::TagWouldMove | Reason::Conflict(_) => Ending::Blocked,
+            reason => Ending::Failed(reason.failure().expect("an error has its failure").clone()),
+        });
+        let bytes = step.bytes.filter(|_| ending.wrote()).unwrap_or_default();
+        let elapsed = Duration::from_millis(bytes.transfer / 14_600);
+        let attempts = u32::from(ending.wrote());
+        Outcome { moved: Moved { sent: bytes.transfer, mounted: 0, reused: bytes.present }, elapsed, attempts, ending }
+    };
+    plan.steps.iter().enumerate().map(outcome).collect()
+}
+
+/// The step with a remark.
+pub(super) fn warned(step: Step, remark: &str) -> Step {
+    Step { warnings: vec![Arc::from(remark)], ..step }
+}

@@ -1,0 +1,76 @@
+//! Plans and results as people read them.
+//!
+//! Owns words and layout. Refuses to know terminals: the same plan is the same text everywhere, colours apart. Whatever
+//! comes from a registry, a configuration or a plan file is shown through [`Untrusted`].
+
+mod plan;
+mod result;
+mod sheet;
+#[cfg(test)]
+mod tests;
+
+pub use plan::plan;
+pub use result::result;
+
+use std::fmt;
+
+use self::sheet::{Cell, Sheet};
+use super::Untrusted;
+use super::style::{BAD, FAINT, STRONG};
+use crate::image::{Failure, Reference};
+use crate::plan::Plan;
+
+/// Whatever prints, escaped.
+fn clean(value: &impl fmt::Display) -> String {
+    Untrusted::of(value).to_string()
+}
+
+/// `E_DENIED the words`.
+fn failure_cell(failure: &Failure, rest: &str) -> Cell {
+    Cell::free(format!("{} {}{rest}", failure.code, Untrusted::new(&failure.message))).look(BAD)
+}
+
+/// What to do about a failure, below its row.
+fn help(sheet: &mut Sheet, column: usize, hint: &str) {
+    sheet.under(column, ("help", STRONG), &clean(&hint));
+}
+
+/// The files a plan was made from: `regsync.yaml`, or `a.yaml, b.yaml`.
+fn files(plan: &Plan) -> String {
+    let names: Vec<String> = plan.config.iter().map(|file| clean(&file.path)).collect();
+    if names.is_empty() { "the configuration".to_owned() } else { names.join(", ") }
+}
+
+/// What a step whose target tag must not move has to say for itself.
+const WOULD_MOVE: &str = "the tag names another image at the target and must not move";
+
+/// How to let a tag move after all: a pin is an approval where `immutable-tags` protects it, but not against `block`.
+const WOULD_MOVE_HINT: &str =
+    "set `on-tag-move: update`, or pin the image (`tag@sha256:…`) where `immutable-tags` protects the tag";
+
+/// The name of a reference in rows that have no heading: without its registry, if all share one.
+fn short_name(reference: &Reference, one_registry: bool) -> String {
+    match reference.tag() {
+        Some(tag) if one_registry => clean(&format_args!("{}:{tag}", reference.location.name())),
+        _ => clean(reference),
+    }
+}
+
+/// Whether all targets lie in one registry, or all in layouts.
+fn one_registry(plan: &Plan) -> bool {
+    let mut registries =
+        plan.steps.iter().filter_map(|step| step.target.as_ref()).map(|t| t.reference.location.registry());
+    let first = registries.next();
+    registries.all(|registry| Some(registry) == first)
+}
+
+/// A line of its own about something that changes nothing.
+fn remark(sheet: &mut Sheet, text: &str) {
+    let label = sheet.paint(super::style::CAUTION, "warning:");
+    sheet.text(format!("{label} {text}"));
+}
+
+/// `text` in the look of what needs no attention.
+fn faint(sheet: &Sheet, text: &str) -> String {
+    sheet.paint(FAINT, text)
+}

@@ -1,0 +1,292 @@
+//! A plan as text: what would change, by mirror, and a last line that says it all.
+//!
+//! Owns the order and the words. What needs nothing done is counted, not listed, unless asked for.
+
+use std::collections::BTreeSet;
+
+use super::super::quantity::{count, size};
+use super::super::style::{BAD, CAUTION, FAINT, NAME, STRONG, Style, look};
+use super::sheet::{Cell, Sheet};
+use super::{WOULD_MOVE, WOULD_MOVE_HINT, clean, failure_cell, faint, files, help, remark};
+use crate::config::Place;
+use crate::image::{Digest, Location};
+use crate::plan::{Action, Plan, Reason, Risk, Step, Summary};
+
+/// Renders `plan`. Ends in a line break.
+pub fn plan(plan: &Plan, style: Style) -> String {
+    let mut sheet = Sheet::new(style);
+    let listed = |step: &Step| style.verbose || is_notable(step);
+    let (shown, quiet): (Vec<_>, Vec<_>) =
+        groups(plan).into_iter().partition(|group| group.steps.iter().any(|s| listed(s)));
+    if !shown.is_empty() {
+        sheet.text(format!("{}{}", sheet.paint(STRONG, &title(plan)), scope(plan)));
+    }
+    for group in &shown {
+        sheet.gap();
+        show_group(&mut sheet, group, style);
+    }
+    if !shown.is_empty() {
+        show_quiet(&mut sheet, &quiet);
+    }
+    sheet.gap();
+    show_warnings(&mut sheet, plan);
+    sheet.gap();
+    closing(&mut sheet, plan);
+    sheet.render()
+}
+
+/// Whether a step is worth a row even in a short listing.
+fn is_notable(step: &Step) -> bool {
+    step.action() != Action::Skip || !step.warnings.is_empty()
+}
+
+/// The steps of one mirror that lead from one location to another.
+struct Group<'a> {
+    place: &'a Place,
+    route: Option<(&'a Location, &'a Location)>,
+    steps: Vec<&'a Step>,
+}
+
+/// The steps, cut where mirror, source or target change. They come in the order of the mirrors.
+fn groups(plan: &Plan) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for step in &plan.steps {
+        let route = match (&step.source, &step.target) {
+            (Some(source), Some(target)) => Some((&source.reference.location, &target.reference.location)),
+            _ => None,
+        };
+        match groups.last_mut() {
+            Some(group) if group.place == &step.place && group.route == route => group.steps.push(step),
+            _ => groups.push(Group { place: &step.place, route, steps: vec![step] }),
+        }
+    }
+    groups
+}
+
+/// `regsync.yaml: 125 tags, 14 mirrors`.
+fn title(plan: &Plan) -> String {
+    let mirrors: BTreeSet<&Place> =
+        plan.steps.iter().map(|s| &s.place).chain(plan.warnings.iter().filter_map(|w| w.place.as_ref())).collect();
+    format!("{}: {}, {}", files(plan), count(tags(plan), "tag"), count(mirrors.len(), "mirror"))
+}
+
+/// The steps that are about one tag; a mirror that failed as a whole is none.
+fn tags(plan: &Plan) -> usize {
+    plan.steps.iter().filter(|step| step.target.is_some()).count()
+}
+
+/// ` (only a, b; without c)`, where a part was planned.
+fn scope(plan: &Plan) -> String {
+    let part = |word: &str, globs: &[String]| {
+        let globs: Vec<String> = globs.iter().map(clean).collect();
+        (!globs.is_empty()).then(|| format!("{word} {}", globs.join(", ")))
+    };
+    let parts: Vec<String> =
+        [part("only", &plan.scope.only), part("without", &plan.scope.exclude)].into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
+}
+
+fn show_group(sheet: &mut Sheet, group: &Group<'_>, style: Style) {
+    let place = Cell::left(clean(group.place)).look(FAINT);
+    sheet.head(match group.route {
+        Some((source, target)) => {
+            let name = target.name().rsplit('/').next().unwrap_or_default();
+            vec![Cell::left(clean(&name)).look(NAME), Cell::left(clean(&format_args!("{source} -> {target}"))), place]
+        }
+        None => vec![Cell::free(clean(group.place)).look(FAINT)],
+    });
+    let mut steps = group.steps.iter().filter(|step| style.verbose || is_notable(step)).peekable();
+    while let Some(step) = steps.next() {
+        show_step(sheet, step, style);
+        // Tags of one mirror tend to fail alike: the same advice is given once, after the last of them.
+        let hint = hint(step);
+        if hint.is_some() && hint != steps.peek().and_then(|next| self::hint(next)) {
+            help(sheet, 1, &hint.unwrap_or_default());
+        }
+    }
+    let quiet = group.steps.iter().filter(|step| !style.verbose && !is_notable(step));
+    if let Some(words) = quiet_words(quiet.copied()) {
+        sheet.row('=', FAINT, vec![Cell::free(words).look(FAINT)]);
+    }
+}
+
+/// `12 up to date, 1 kept as it is`; `None` of nothing.
+fn quiet_words<'a>(steps: impl Iterator<Item = &'a Step>) -> Option<String> {
+    let (kept, same): (Vec<_>, Vec<_>) = steps.partition(|step| step.reason == Reason::Kept);
+    let up_to_date = (!same.is_empty()).then(|| format!("{} up to date", same.len()));
+    let kept = match kept.len() {
+        0 => None,
+        1 => Some("1 kept as it is".to_owned()),
+        number => Some(format!("{number} kept as they are")),
+    };
+    let words: Vec<String> = up_to_date.into_iter().chain(kept).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn hint(step: &Step) -> Option<String> {
+    match &step.reason {
+        Reason::TagWouldMove => Some(WOULD_MOVE_HINT.to_owned()),
+        reason => reason.failure()?.hint.clone(),
+    }
+}
+
+fn show_step(sheet: &mut Sheet, step: &Step, style: Style) {
+    let tag = step.target.as_ref().map_or(String::new(), |target| clean(&target.reference.version));
+    let action = step.action();
+    let mut cells = vec![Cell::left(tag)];
+    match (&step.reason, step.reason.failure()) {
+        (_, Some(failure)) => cells.push(failure_cell(failure, "")),
+        (Reason::InSync | Reason::Kept, _) => cells.push(Cell::free(unchanged(step)).look(FAINT)),
+        (Reason::TagWouldMove, _) => {
+            cells.extend([Cell::left(change(step)), Cell::free(format!("tag-would-move: {WOULD_MOVE}")).look(BAD)]);
+        }
+        _ => {
+            cells.push(Cell::left(change(step)));
+            cells.extend(amounts(step));
+        }
+    }
+    sheet.row(action.symbol(), look(action), cells);
+    for warning in &step.warnings {
+        sheet.under(1, ("warning", CAUTION), &clean(warning));
+    }
+    if style.verbose && action != Action::Skip {
+        show_details(sheet, step);
+    }
+}
+
+/// The digest that the target's tag names, and the one wanted.
+fn digests(step: &Step) -> (Option<&Digest>, Option<&Digest>) {
+    let now = step.target.as_ref().and_then(|target| target.digest.as_ref());
+    (now, step.source.as_ref().and_then(|source| source.digest.as_ref()))
+}
+
+/// `absent       -> 9f1a2b3c4d5e`.
+fn change(step: &Step) -> String {
+    let (now, wanted) = digests(step);
+    format!("{:<12} -> {}", now.map_or("absent", Digest::short), wanted.map_or("unknown", Digest::short))
+}
+
+/// `9f1a2b3c4d5e   up to date`.
+fn unchanged(step: &Step) -> String {
+    let (now, wanted) = digests(step);
+    let now = now.map_or("", Digest::short);
+    match wanted {
+        Some(wanted) if step.reason == Reason::Kept => {
+            format!("{now}   kept as it is; the source has {}", wanted.short())
+        }
+        _ => format!("{now}   up to date"),
+    }
+}
+
+/// Platforms, size and risk of a step that writes.
+fn amounts(step: &Step) -> [Cell; 4] {
+    let platforms = step.platforms.iter().filter(|platform| !platform.is_unknown()).count();
+    let platforms = if platforms == 0 { String::new() } else { count(platforms, "platform") };
+    let transfer = step.bytes.map_or(String::new(), |bytes| size(bytes.transfer));
+    let present = step.bytes.filter(|bytes| bytes.present > 0);
+    let present = present.map_or(String::new(), |bytes| format!("({} already there)", size(bytes.present)));
+    let risks: Vec<String> = step.risk.iter().map(|risk| format!("RISK {}", risk_name(*risk))).collect();
+    [
+        Cell::right(platforms),
+        Cell::right(transfer),
+        Cell::free(present).look(FAINT).close(),
+        Cell::free(risks.join("   ")).look(CAUTION),
+    ]
+}
+
+fn risk_name(risk: Risk) -> &'static str {
+    match risk {
+        Risk::TagMove => "tag-move",
+    }
+}
+
+/// Full digests and platforms by name.
+fn show_details(sheet: &mut Sheet, step: &Step) {
+    let platforms: Vec<String> = step.platforms.iter().filter(|platform| !platform.is_unknown()).map(clean).collect();
+    let (now, wanted) = digests(step);
+    let details = [
+        ("source", step.source.as_ref().map(|source| clean(&source.reference))),
+        ("now", now.map(clean)),
+        ("wanted", wanted.map(clean)),
+        ("platforms", (!platforms.is_empty()).then(|| platforms.join(", "))),
+    ];
+    for (label, text) in details {
+        if let Some(text) = text {
+            sheet.under(1, (label, FAINT), &text);
+        }
+    }
+}
+
+/// The groups with nothing to say, as one line.
+fn show_quiet(sheet: &mut Sheet, quiet: &[Group<'_>]) {
+    let targets: BTreeSet<&Location> = quiet.iter().filter_map(|group| Some(group.route?.1)).collect();
+    let steps = quiet.iter().flat_map(|group| &group.steps).copied();
+    if let (Some(words), false) = (quiet_words(steps), targets.is_empty()) {
+        sheet.gap();
+        sheet.text(faint(sheet, &format!("{}: {words}", count(targets.len(), "other repository"))));
+    }
+}
+
+fn show_warnings(sheet: &mut Sheet, plan: &Plan) {
+    for warning in &plan.warnings {
+        let place = warning.place.as_ref().map(|place| format!("{}: ", clean(place))).unwrap_or_default();
+        remark(sheet, &format!("{place}{}", clean(&warning.message)));
+    }
+}
+
+fn closing(sheet: &mut Sheet, plan: &Plan) {
+    let summary = plan.summary();
+    let Summary { copy, update, skip, blocked, error } = summary;
+    if copy + update + blocked + error == 0 {
+        return sheet.text(no_changes(sheet, plan));
+    }
+    let verdict = sheet.paint(STRONG, "Plan:");
+    let errors = count(error, "error");
+    let transfer = transfer(plan);
+    sheet.text(format!(
+        "{verdict} {copy} to copy, {update} to update, {skip} up to date, {blocked} blocked, {errors}. {transfer}"
+    ));
+    if error > 0 && plan.has_changes() {
+        sheet.text("Incomplete: what is in error is left alone; apply does the rest.");
+    }
+}
+
+fn no_changes(sheet: &Sheet, plan: &Plan) -> String {
+    let kept = plan.steps.iter().filter(|step| step.reason == Reason::Kept).count();
+    let same = plan.steps.len() - kept;
+    let rest = match (same, kept) {
+        (0, 0) => format!("{} selects no tag{}", files(plan), scope(plan)),
+        (_, 0) => format!("{} {} {}{}", count(same, "tag"), verb(same, "match"), files(plan), scope(plan)),
+        _ => format!(
+            "{} {} {}{}, {kept} {} kept as {}",
+            count(same, "tag"),
+            verb(same, "match"),
+            files(plan),
+            scope(plan),
+            if kept == 1 { "is" } else { "are" },
+            if kept == 1 { "it is" } else { "they are" },
+        ),
+    };
+    format!("{} {rest}.", sheet.paint(STRONG, "No changes."))
+}
+
+/// `match` or `matches`.
+fn verb(number: usize, plural: &str) -> String {
+    if number == 1 { format!("{plural}es") } else { plural.to_owned() }
+}
+
+/// `154.8 MB to transfer.`, as far as it is known.
+fn transfer(plan: &Plan) -> String {
+    let known: u64 = plan
+        .steps
+        .iter()
+        .filter(|step| step.action().writes())
+        .filter_map(|step| step.bytes)
+        .fold(0, |sum, bytes| sum.saturating_add(bytes.transfer));
+    match plan.bytes() {
+        _ if !plan.has_changes() => "Nothing to transfer.".to_owned(),
+        Some(bytes) => format!("{} to transfer.", size(bytes.transfer)),
+        None if known > 0 => format!("At least {} to transfer.", size(known)),
+        None => "Sizes were not asked for.".to_owned(),
+    }
+}

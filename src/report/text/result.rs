@@ -1,0 +1,171 @@
+//! What apply did, as text: a row for whatever was to be done, and a last line that says it all.
+//!
+//! Owns the order and the words. Never says less about what went wrong than about what went well.
+
+use anstyle::Style as Look;
+
+use super::super::quantity::{count, size, time};
+use super::super::style::{BAD, CAUTION, FAINT, GOOD, STRONG, Style, look};
+use super::super::{Applied, Tally, tally};
+use super::sheet::{Cell, Sheet};
+use super::{WOULD_MOVE, WOULD_MOVE_HINT, clean, failure_cell, files, help, one_registry, short_name};
+use crate::event::{Ending, Moved, Outcome};
+use crate::image::Failure;
+use crate::plan::{Action, Step};
+
+/// So many steps that were not begun for one reason are listed; more are counted.
+const LISTED_NOT_RUN: usize = 5;
+
+/// Renders `applied`. Ends in a line break.
+pub fn result(applied: &Applied<'_>, style: Style) -> String {
+    let mut sheet = Sheet::new(style);
+    let one_registry = one_registry(applied.plan);
+    let crowds = if style.verbose { Vec::new() } else { crowds(applied) };
+    let in_crowd = |outcome: &Outcome| crowds.iter().any(|(failure, _)| is_not_run_for(outcome, failure));
+    let mut rows = applied.steps().filter(|(step, outcome)| is_notable(step, style) && !in_crowd(outcome)).peekable();
+    while let Some((step, outcome)) = rows.next() {
+        let name = step.target.as_ref().map(|target| short_name(&target.reference, one_registry));
+        let name = name.unwrap_or_else(|| clean(&step.place));
+        show_step(&mut sheet, name, step, outcome);
+        let hint = hint(step, outcome);
+        if hint.is_some() && hint != rows.peek().and_then(|(step, outcome)| self::hint(step, outcome)) {
+            help(&mut sheet, 1, &hint.unwrap_or_default());
+        }
+    }
+    for (failure, number) in &crowds {
+        let mut cells = vec![Cell::left(count(*number, "more tag"))];
+        cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure, "")));
+        sheet.row(' ', CAUTION, cells);
+        if let Some(hint) = &failure.hint {
+            help(&mut sheet, 1, hint);
+        }
+    }
+    sheet.gap();
+    sheet.text(closing(&sheet, applied));
+    sheet.render()
+}
+
+/// What the plan had nothing to do for is counted.
+fn is_notable(step: &Step, style: Style) -> bool {
+    style.verbose || step.action() != Action::Skip
+}
+
+/// The reasons for which many steps were not begun, with how many.
+fn crowds<'a>(applied: &Applied<'a>) -> Vec<(&'a Failure, usize)> {
+    let mut crowds: Vec<(&Failure, usize)> = Vec::new();
+    for outcome in applied.outcomes {
+        let Ending::NotRun(failure) = &outcome.ending else { continue };
+        match crowds.iter_mut().find(|(known, _)| *known == failure) {
+            Some((_, number)) => *number += 1,
+            None => crowds.push((failure, 1)),
+        }
+    }
+    crowds.retain(|(_, number)| *number > LISTED_NOT_RUN);
+    crowds
+}
+
+fn is_not_run_for(outcome: &Outcome, failure: &Failure) -> bool {
+    matches!(&outcome.ending, Ending::NotRun(own) if own == failure)
+}
+
+fn hint(step: &Step, outcome: &Outcome) -> Option<String> {
+    match &outcome.ending {
+        Ending::Blocked => match step.reason.failure() {
+            Some(failure) => failure.hint.clone(),
+            None => Some(WOULD_MOVE_HINT.to_owned()),
+        },
+        ending => ending.failure()?.hint.clone(),
+    }
+}
+
+fn show_step(sheet: &mut Sheet, name: String, step: &Step, outcome: &Outcome) {
+    let action = step.action();
+    let mut cells = vec![Cell::left(name)];
+    match &outcome.ending {
+        Ending::Copied | Ending::Updated => cells.extend(done_cells(step, outcome)),
+        Ending::Skipped if action == Action::Skip => cells.push(Cell::left("up to date").look(FAINT)),
+        Ending::Skipped => cells.push(Cell::free("already there: put by someone else meanwhile").look(FAINT)),
+        Ending::Stale(failure) => cells.extend(trouble("STALE", CAUTION, failure_cell(failure, ""))),
+        Ending::NotRun(failure) => cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure, ""))),
+        Ending::Failed(failure) => cells.extend(trouble("FAILED", BAD, failure_cell(failure, &effort(outcome)))),
+        Ending::Blocked => {
+            let why = match step.reason.failure() {
+                Some(failure) => failure_cell(failure, ""),
+                None => Cell::free(format!("tag-would-move: {WOULD_MOVE}")),
+            };
+            cells.extend(trouble("BLOCKED", BAD, why));
+        }
+    }
+    sheet.row(action.symbol(), look(action), cells);
+}
+
+/// What went wrong in one word, and in several.
+fn trouble(word: &str, look: Look, why: Cell) -> [Cell; 2] {
+    [Cell::left(word).look(look), why.look(look)]
+}
+
+/// `copied  61.4 MB  4.2 s  77c0de118a90`.
+fn done_cells(step: &Step, outcome: &Outcome) -> [Cell; 4] {
+    [
+        Cell::left(outcome.ending.as_str()).look(GOOD),
+        Cell::right(size(outcome.moved.sent)),
+        Cell::right(time(outcome.elapsed)),
+        Cell::left(step.digest.as_ref().map_or("", |digest| digest.short())),
+    ]
+}
+
+/// `, 5 attempts in 61.0 s`, where it was tried more than once.
+fn effort(outcome: &Outcome) -> String {
+    if outcome.attempts < 2 {
+        return String::new();
+    }
+    format!(", {} attempts in {}", outcome.attempts, time(outcome.elapsed))
+}
+
+fn closing(sheet: &Sheet, applied: &Applied<'_>) -> String {
+    let tally = Tally::of(applied.outcomes);
+    let planned = applied.plan.steps.iter().filter(|step| step.action() != Action::Skip).count();
+    if planned == 0 {
+        let tags = count(applied.outcomes.len(), "tag");
+        let verb = if applied.outcomes.len() == 1 { "is" } else { "are" };
+        let verdict = sheet.paint(STRONG, "Nothing to do.");
+        return format!("{verdict} {tags} of {} {verb} as they should be.", files(applied.plan));
+    }
+    let moved = amounts(tally::moved(applied.outcomes), applied);
+    if tally.is_complete() {
+        let Tally { copied, updated, skipped, .. } = tally;
+        let verdict = sheet.paint(STRONG, "Applied:");
+        return format!("{verdict} {copied} copied, {updated} updated, {skipped} up to date. {moved}.");
+    }
+    let verdict = sheet.paint(STRONG, "Apply incomplete:");
+    let done = planned - tally.unfinished().min(planned);
+    let troubles =
+        [(tally.failed, "failed"), (tally.stale, "stale"), (tally.blocked, "blocked"), (tally.not_run, "not run")];
+    let troubles: Vec<String> = troubles
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
+    let advice = advice(&tally);
+    format!("{verdict} {done} of {planned} done, {}. {moved}.{advice}", troubles.join(", "))
+}
+
+fn advice(tally: &Tally) -> &'static str {
+    match (tally.failed + tally.not_run, tally.stale) {
+        (0, 0) => "",
+        (0, _) => "\nPlan again: what is stale gets a new look.",
+        _ => "\nNo tag points at a partial image. Run it again: what is done is skipped.",
+    }
+}
+
+/// `154.8 MB sent, 131.0 MB already there, 12.0 MB mounted, 6.2 s`.
+fn amounts(moved: Moved, applied: &Applied<'_>) -> String {
+    let mut parts = vec![format!("{} sent", size(moved.sent))];
+    for (bytes, words) in [(moved.reused, "already there"), (moved.mounted, "mounted")] {
+        if bytes > 0 {
+            parts.push(format!("{} {words}", size(bytes)));
+        }
+    }
+    parts.push(time(applied.elapsed));
+    parts.join(", ")
+}
