@@ -1,14 +1,16 @@
 //! Plans, events and outcomes as text and JSON: plain data in, text out.
 //!
-//! Owns how things are said: [`text`] for people, and
+//! Owns how things are said: [`text`] for people, [`json`] for programs, [`progress`] while it happens, and
 //! [`Untrusted`], the one way for text from outside to a terminal or a log. Refuses to read the environment, to know
-//! terminals, to measure time, and to decide anything: exit codes are not its business.
+//! terminals, and to decide anything: exit codes are not its business.
 
+pub mod json;
+pub mod progress;
 mod quantity;
-#[cfg(test)]
-mod sample;
 mod style;
 mod tally;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod untrusted;
 mod writer;
@@ -21,7 +23,19 @@ pub use untrusted::Untrusted;
 pub use writer::EscapingWriter;
 
 use crate::event::Outcome;
+use crate::image::Failure;
+use crate::plan::file::Stamp;
 use crate::plan::{Plan, Step};
+
+/// In which form something is reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: versioned, with a schema.
+    Json,
+}
 
 /// A plan and what came of it.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +50,28 @@ pub struct Applied<'a> {
 
 impl<'a> Applied<'a> {
     /// Each step with its outcome.
-    pub(crate) fn steps(&self) -> impl Iterator<Item = (&'a Step, &'a Outcome)> + use<'a> {
+    fn steps(&self) -> impl Iterator<Item = (&'a Step, &'a Outcome)> + use<'a> {
         self.plan.steps.iter().zip(self.outcomes)
+    }
+}
+
+/// What went wrong with a step: when it was applied, or already when it was planned.
+fn failure_of<'a>(step: &'a Step, outcome: &'a Outcome) -> Option<&'a Failure> {
+    outcome.ending.failure().or_else(|| step.reason.failure())
+}
+
+/// A plan in `format`, ending in a line break. `style` is for text, `stamp` for JSON.
+pub fn plan(format: Format, plan: &Plan, stamp: &Stamp, style: Style) -> String {
+    match format {
+        Format::Text => text::plan(plan, style),
+        Format::Json => json::plan(plan, stamp),
+    }
+}
+
+/// A result in `format`, ending in a line break. `style` is for text, `stamp` for JSON.
+pub fn result(format: Format, applied: &Applied<'_>, stamp: &Stamp, style: Style) -> String {
+    match format {
+        Format::Text => text::result(applied, style),
+        Format::Json => json::result(applied, stamp),
     }
 }

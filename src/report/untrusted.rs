@@ -81,7 +81,7 @@ fn escape(text: &str, limit: usize) -> String {
 }
 
 /// Whether `c` does something other than show itself.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control() || (c.is_whitespace() && c != ' ') || is_invisible(c) || is_unassigned_for_good(c)
 }
 

@@ -41,13 +41,6 @@ fn files(plan: &Plan) -> String {
     if names.is_empty() { "the configuration".to_owned() } else { names.join(", ") }
 }
 
-/// What a step whose target tag must not move has to say for itself.
-const WOULD_MOVE: &str = "the tag names another image at the target and must not move";
-
-/// How to let a tag move after all: a pin is an approval where `immutable-tags` protects it, but not against `block`.
-const WOULD_MOVE_HINT: &str =
-    "set `on-tag-move: update`, or pin the image (`tag@sha256:…`) where `immutable-tags` protects the tag";
-
 /// The name of a reference in rows that have no heading: without its registry, if all share one.
 fn short_name(reference: &Reference, one_registry: bool) -> String {
     match reference.tag() {

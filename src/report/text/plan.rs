@@ -5,10 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::super::quantity::{count, size};
-use super::super::style::{BAD, CAUTION, FAINT, NAME, STRONG, Style, look};
+use super::super::style::{CAUTION, FAINT, NAME, STRONG, Style, look};
 use super::sheet::{Cell, Sheet};
-use super::{WOULD_MOVE, WOULD_MOVE_HINT, clean, failure_cell, faint, files, help, remark};
-use crate::config::Place;
+use super::{clean, failure_cell, faint, files, help, remark};
 use crate::image::{Digest, Location};
 use crate::plan::{Action, Plan, Reason, Risk, Step, Summary};
 
@@ -42,7 +41,7 @@ fn is_notable(step: &Step) -> bool {
 
 /// The steps of one mirror that lead from one location to another.
 struct Group<'a> {
-    place: &'a Place,
+    first: &'a Step,
     route: Option<(&'a Location, &'a Location)>,
     steps: Vec<&'a Step>,
 }
@@ -56,8 +55,8 @@ fn groups(plan: &Plan) -> Vec<Group<'_>> {
             _ => None,
         };
         match groups.last_mut() {
-            Some(group) if group.place == &step.place && group.route == route => group.steps.push(step),
-            _ => groups.push(Group { place: &step.place, route, steps: vec![step] }),
+            Some(group) if group.first.place == step.place && group.route == route => group.steps.push(step),
+            _ => groups.push(Group { first: step, route, steps: vec![step] }),
         }
     }
     groups
@@ -65,8 +64,8 @@ fn groups(plan: &Plan) -> Vec<Group<'_>> {
 
 /// `regsync.yaml: 125 tags, 14 mirrors`.
 fn title(plan: &Plan) -> String {
-    let mirrors: BTreeSet<&Place> =
-        plan.steps.iter().map(|s| &s.place).chain(plan.warnings.iter().filter_map(|w| w.place.as_ref())).collect();
+    let places = plan.warnings.iter().filter_map(|warning| warning.place.as_ref());
+    let mirrors: BTreeSet<_> = plan.steps.iter().map(|step| &step.place).chain(places).collect();
     format!("{}: {}, {}", files(plan), count(tags(plan), "tag"), count(mirrors.len(), "mirror"))
 }
 
@@ -87,21 +86,21 @@ fn scope(plan: &Plan) -> String {
 }
 
 fn show_group(sheet: &mut Sheet, group: &Group<'_>, style: Style) {
-    let place = Cell::left(clean(group.place)).look(FAINT);
+    let place = Cell::left(clean(&group.first.place)).look(FAINT);
     sheet.head(match group.route {
         Some((source, target)) => {
             let name = target.name().rsplit('/').next().unwrap_or_default();
             vec![Cell::left(clean(&name)).look(NAME), Cell::left(clean(&format_args!("{source} -> {target}"))), place]
         }
-        None => vec![Cell::free(clean(group.place)).look(FAINT)],
+        None => vec![Cell::free(clean(&group.first.place)).look(FAINT)],
     });
     let mut steps = group.steps.iter().filter(|step| style.verbose || is_notable(step)).peekable();
     while let Some(step) = steps.next() {
         show_step(sheet, step, style);
         // Tags of one mirror tend to fail alike: the same advice is given once, after the last of them.
-        let hint = hint(step);
-        if hint.is_some() && hint != steps.peek().and_then(|next| self::hint(next)) {
-            help(sheet, 1, &hint.unwrap_or_default());
+        let next = steps.peek().and_then(|next| hint(next));
+        if let Some(hint) = hint(step).filter(|hint| next != Some(hint)) {
+            help(sheet, 1, hint);
         }
     }
     let quiet = group.steps.iter().filter(|step| !style.verbose && !is_notable(step));
@@ -123,11 +122,8 @@ fn quiet_words<'a>(steps: impl Iterator<Item = &'a Step>) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
-fn hint(step: &Step) -> Option<String> {
-    match &step.reason {
-        Reason::TagWouldMove => Some(WOULD_MOVE_HINT.to_owned()),
-        reason => reason.failure()?.hint.clone(),
-    }
+fn hint(step: &Step) -> Option<&str> {
+    step.reason.failure()?.hint.as_deref()
 }
 
 fn show_step(sheet: &mut Sheet, step: &Step, style: Style) {
@@ -137,9 +133,6 @@ fn show_step(sheet: &mut Sheet, step: &Step, style: Style) {
     match (&step.reason, step.reason.failure()) {
         (_, Some(failure)) => cells.push(failure_cell(failure, "")),
         (Reason::InSync | Reason::Kept, _) => cells.push(Cell::free(unchanged(step)).look(FAINT)),
-        (Reason::TagWouldMove, _) => {
-            cells.extend([Cell::left(change(step)), Cell::free(format!("tag-would-move: {WOULD_MOVE}")).look(BAD)]);
-        }
         _ => {
             cells.push(Cell::left(change(step)));
             cells.extend(amounts(step));

@@ -6,9 +6,9 @@ use anstyle::Style as Look;
 
 use super::super::quantity::{count, size, time};
 use super::super::style::{BAD, CAUTION, FAINT, GOOD, STRONG, Style, look};
-use super::super::{Applied, Tally, tally};
+use super::super::{Applied, Tally, failure_of, tally};
 use super::sheet::{Cell, Sheet};
-use super::{WOULD_MOVE, WOULD_MOVE_HINT, clean, failure_cell, files, help, one_registry, short_name};
+use super::{clean, failure_cell, files, help, one_registry, short_name};
 use crate::event::{Ending, Moved, Outcome};
 use crate::image::Failure;
 use crate::plan::{Action, Step};
@@ -27,9 +27,9 @@ pub fn result(applied: &Applied<'_>, style: Style) -> String {
         let name = step.target.as_ref().map(|target| short_name(&target.reference, one_registry));
         let name = name.unwrap_or_else(|| clean(&step.place));
         show_step(&mut sheet, name, step, outcome);
-        let hint = hint(step, outcome);
-        if hint.is_some() && hint != rows.peek().and_then(|(step, outcome)| self::hint(step, outcome)) {
-            help(&mut sheet, 1, &hint.unwrap_or_default());
+        let next = rows.peek().and_then(|(step, outcome)| hint(step, outcome));
+        if let Some(hint) = hint(step, outcome).filter(|hint| next != Some(hint)) {
+            help(&mut sheet, 1, hint);
         }
     }
     for (failure, number) in &crowds {
@@ -68,14 +68,8 @@ fn is_not_run_for(outcome: &Outcome, failure: &Failure) -> bool {
     matches!(&outcome.ending, Ending::NotRun(own) if own == failure)
 }
 
-fn hint(step: &Step, outcome: &Outcome) -> Option<String> {
-    match &outcome.ending {
-        Ending::Blocked => match step.reason.failure() {
-            Some(failure) => failure.hint.clone(),
-            None => Some(WOULD_MOVE_HINT.to_owned()),
-        },
-        ending => ending.failure()?.hint.clone(),
-    }
+fn hint<'a>(step: &'a Step, outcome: &'a Outcome) -> Option<&'a str> {
+    failure_of(step, outcome)?.hint.as_deref()
 }
 
 fn show_step(sheet: &mut Sheet, name: String, step: &Step, outcome: &Outcome) {
@@ -89,10 +83,7 @@ fn show_step(sheet: &mut Sheet, name: String, step: &Step, outcome: &Outcome) {
         Ending::NotRun(failure) => cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure, ""))),
         Ending::Failed(failure) => cells.extend(trouble("FAILED", BAD, failure_cell(failure, &effort(outcome)))),
         Ending::Blocked => {
-            let why = match step.reason.failure() {
-                Some(failure) => failure_cell(failure, ""),
-                None => Cell::free(format!("tag-would-move: {WOULD_MOVE}")),
-            };
+            let why = failure_of(step, outcome).map_or(Cell::left(""), |failure| failure_cell(failure, ""));
             cells.extend(trouble("BLOCKED", BAD, why));
         }
     }

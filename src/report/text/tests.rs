@@ -5,7 +5,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
-use super::super::sample::{
+use super::super::tests::{
     ALPINE, GRAFANA, NGINX, WEB, digest, failure, mixed, outcomes, place, plan, refused, warned,
 };
 use super::super::untrusted::tests::{HOSTILE, assert_harmless};
@@ -29,13 +29,20 @@ fn show_result(plan: &Plan, outcomes: &[Outcome]) -> String {
 /// A first run between two layouts.
 fn first_run() -> Plan {
     plan(vec![
-        WEB.copy("2.4", "9f1a2b3c4d5e", 2, (48_100_000, 0)),
-        WEB.copy("2.5", "77c0de118a90", 2, (61_400_000, 131_000_000)),
+        WEB.copy("2.4", "9f1a2b3c4d5e", (2, 48_100_000, 0)),
+        WEB.copy("2.5", "77c0de118a90", (2, 61_400_000, 131_000_000)),
     ])
 }
 
 fn protected() -> Plan {
-    let wall = |tag: &str| NGINX.step(tag, Reason::TagWouldMove, ("a1b2c3d4e5f6", "5566778899aa"));
+    let wall = |tag: &str| {
+        let message = format!(
+            "registry.acme.io/mirror/nginx:{tag} would move from a1b2c3d4e5f6 to 5566778899aa, \
+             and `on-tag-move: block` protects it"
+        );
+        let would_move = failure(Code::TagWouldMove, &message, "set `on-tag-move: update` to let it move");
+        NGINX.step(tag, Reason::TagWouldMove(would_move), ("a1b2c3d4e5f6", "5566778899aa"))
+    };
     let two = failure(
         Code::Conflict,
         "registry.acme.io/mirror/alpine:3.20: regsync.yaml:31 wants another image here",
@@ -144,7 +151,7 @@ fn result_of_a_partial_failure() {
         "the registry asks to wait 120 s; lower `requests-per-second` for it",
     );
     let changed = Failure::new(
-        Code::Conflict,
+        Code::Stale,
         "registry.acme.io/mirror/alpine:3.20: names c0ffee001122 now, the plan saw a1b2c3d4e5f6",
     );
     let mut ends = outcomes(&some, |_, step| match (step.place.line, &step.reason) {
@@ -161,7 +168,7 @@ fn result_of_a_partial_failure() {
 #[test]
 fn result_of_an_interrupted_run() {
     let stopped = Failure::new(Code::Interrupted, "stopped by SIGINT before it was begun");
-    let steps: Vec<Step> = (0..9).map(|n| NGINX.copy(&format!("1.{n}"), "9f1a2b3c4d5e", 2, (48_100_000, 0))).collect();
+    let steps: Vec<Step> = (0..9).map(|n| NGINX.copy(&format!("1.{n}"), "9f1a2b3c4d5e", (2, 48_100_000, 0))).collect();
     let many = plan(steps);
     let ends = outcomes(&many, |index, _| (index > 1).then(|| Ending::NotRun(stopped.clone())));
     assert_snapshot!(show_result(&many, &ends));
@@ -171,7 +178,7 @@ fn result_of_an_interrupted_run() {
 
 #[test]
 fn result_with_only_stale_blocked_and_met_steps() {
-    let changed = Failure::new(Code::Conflict, "oci:mirror/web:2.4: names c0ffee001122 now, the plan saw none");
+    let changed = Failure::new(Code::Stale, "oci:mirror/web:2.4: names c0ffee001122 now, the plan saw none");
     let mut some = protected();
     some.steps.extend(first_run().steps);
     let ends = outcomes(&some, |_, step| match step.target.as_ref()?.reference.tag()?.as_str() {
@@ -200,7 +207,7 @@ fn colours_add_nothing_but_colour() {
 fn poisoned(bad: &str) -> Plan {
     let trouble = |code| failure(code, bad, bad);
     let mut steps = vec![
-        warned(NGINX.copy("1.0", "9f1a2b3c4d5e", 1, (1, 1)), bad),
+        warned(NGINX.copy("1.0", "9f1a2b3c4d5e", (1, 1, 1)), bad),
         NGINX.step("1.1", Reason::SourceUnreadable(trouble(Code::Auth)), ("", "")),
         NGINX.step("1.2", Reason::Conflict(trouble(Code::Conflict)), ("", "aa")),
         Step { source: None, target: None, ..NGINX.step("1.3", Reason::ListFailed(trouble(Code::Tls)), ("", "")) },
@@ -253,8 +260,8 @@ proptest! {
         kinds in prop::collection::vec(0..4_usize, 0..12),
     ) {
         let step = |(index, kind): (usize, usize)| match kind {
-            0 => NGINX.copy(&format!("t{index}"), "9f1a2b3c4d5e", 1, (1, 0)),
-            1 => NGINX.moved(&format!("t{index}"), ("aa", "bb"), 1, (1, 0)),
+            0 => NGINX.copy(&format!("t{index}"), "9f1a2b3c4d5e", (1, 1, 0)),
+            1 => NGINX.moved(&format!("t{index}"), ("aa", "bb"), (1, 1, 0)),
             2 => NGINX.step(&format!("t{index}"), Reason::SourceMissing(refused("x")), ("", "")),
             _ => NGINX.step(&format!("t{index}"), Reason::InSync, ("aa", "aa")),
         };

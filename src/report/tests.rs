@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::{ConfigFile, Place};
 use crate::event::{Ending, Moved, Outcome};
-use crate::image::{Code, Digest, Failure, LayoutPath, Location, Platform, Reference, Repository};
+use crate::image::{Code, Digest, Failure, LayoutPath, Location, MediaType, Platform, Reference, Repository};
 use crate::plan::{Bytes, Plan, Reason, Risk, Scope, SourceState, Step, TargetState};
 
 /// A digest that starts with these hex digits.
@@ -60,7 +60,7 @@ impl Mirror {
             source: Some(SourceState {
                 reference: reference(self.source, tag),
                 digest: some(wanted),
-                media_type: None,
+                media_type: some(wanted).map(|_| MediaType::oci_index()),
             }),
             target: Some(TargetState { reference: reference(self.target, tag), digest: some(now) }),
             digest: some(if writes { wanted } else { now }),
@@ -71,15 +71,15 @@ impl Mirror {
         }
     }
 
-    /// A step that creates a tag.
-    pub(super) fn copy(&self, tag: &str, wanted: &str, platforms: usize, bytes: (u64, u64)) -> Step {
-        sized(self.step(tag, Reason::New, ("", wanted)), platforms, bytes)
+    /// A step that creates a tag; `amounts` are platforms, bytes to transfer and bytes present.
+    pub(super) fn copy(&self, tag: &str, wanted: &str, amounts: (usize, u64, u64)) -> Step {
+        sized(self.step(tag, Reason::New, ("", wanted)), amounts)
     }
 
     /// A step that moves a tag.
-    pub(super) fn moved(&self, tag: &str, digests: (&str, &str), platforms: usize, bytes: (u64, u64)) -> Step {
+    pub(super) fn moved(&self, tag: &str, digests: (&str, &str), amounts: (usize, u64, u64)) -> Step {
         let step = self.step(tag, Reason::TagMoved, digests);
-        Step { risk: BTreeSet::from([Risk::TagMove]), ..sized(step, platforms, bytes) }
+        Step { risk: BTreeSet::from([Risk::TagMove]), ..sized(step, amounts) }
     }
 
     /// `number` steps with nothing to do.
@@ -88,7 +88,7 @@ impl Mirror {
     }
 }
 
-fn sized(step: Step, platforms: usize, (transfer, present): (u64, u64)) -> Step {
+fn sized(step: Step, (platforms, transfer, present): (usize, u64, u64)) -> Step {
     let architectures = ["amd64", "arm64", "arm", "386", "ppc64le", "riscv64", "s390x", "unknown"];
     let platform = |architecture: &&str| Platform {
         os: if *architecture == "unknown" { "unknown" } else { "linux" }.to_owned(),
@@ -127,13 +127,13 @@ pub(super) fn refused(tag: &str) -> Failure {
 /// A bit of everything.
 pub(super) fn mixed() -> Plan {
     let mut steps = vec![
-        NGINX.copy("1.27.5", "77c0de118a90", 4, (61_400_000, 131_000_000)),
-        NGINX.copy("1.27.5-alpine", "9f1a2b3c4d5e", 4, (48_100_000, 0)),
+        NGINX.copy("1.27.5", "77c0de118a90", (4, 61_400_000, 131_000_000)),
+        NGINX.copy("1.27.5-alpine", "9f1a2b3c4d5e", (4, 48_100_000, 0)),
     ];
     steps.extend(NGINX.in_sync(12));
-    steps.push(REDIS.copy("8.2.1", "0b57ac3e0d11", 6, (41_700_000, 0)));
+    steps.push(REDIS.copy("8.2.1", "0b57ac3e0d11", (6, 41_700_000, 0)));
     steps.extend(REDIS.in_sync(1));
-    steps.push(ALPINE.moved("3.20", ("a1b2c3d4e5f6", "5566778899aa"), 7, (3_600_000, 0)));
+    steps.push(ALPINE.moved("3.20", ("a1b2c3d4e5f6", "5566778899aa"), (7, 3_600_000, 0)));
     let postgres =
         Mirror { line: 33, source: "docker.io/library/postgres", target: "registry.acme.io/mirror/postgres" };
     steps.extend(postgres.in_sync(60));
@@ -150,7 +150,7 @@ pub(super) fn outcomes(plan: &Plan, trouble: impl Fn(usize, &Step) -> Option<End
             Reason::New => Ending::Copied,
             Reason::TagMoved => Ending::Updated,
             Reason::InSync | Reason::Kept => Ending::Skipped,
-            Reason::TagWouldMove | Reason::Conflict(_) => Ending::Blocked,
+            Reason::TagWouldMove(_) | Reason::Conflict(_) => Ending::Blocked,
             reason => Ending::Failed(reason.failure().expect("an error has its failure").clone()),
         });
         let bytes = step.bytes.filter(|_| ending.wrote()).unwrap_or_default();

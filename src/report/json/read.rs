@@ -1,0 +1,122 @@
+//! The way back from JSON to a result, to show it again. Trusts nothing in it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::super::Applied;
+use super::{Ended, KIND, MovedDocument, ResultDocument, StepResult};
+use crate::event::{Ending, Moved, Outcome};
+use crate::image::{Code, Failure};
+use crate::plan::file::{self, Document, FORMAT_VERSION, FileError, StepDocument};
+use crate::plan::{Bases, Plan, Summary};
+
+/// Reads the result document in `text`: its kind and version first, then its shape.
+pub fn read(text: &str) -> Result<ResultDocument, FileError> {
+    #[derive(Deserialize)]
+    struct Head {
+        format_version: String,
+        kind: String,
+    }
+    let syntax = |error: serde_json::Error| FileError::Syntax(error.to_string());
+    let head: Head = serde_json::from_str(text).map_err(syntax)?;
+    if head.kind != KIND {
+        return Err(FileError::Kind(head.kind));
+    }
+    let major = |version: &str| version.split('.').next().map(str::to_owned);
+    if major(&head.format_version) != major(FORMAT_VERSION) {
+        return Err(FileError::Version { found: head.format_version });
+    }
+    serde_json::from_str(text).map_err(syntax)
+}
+
+/// A result that was read: what [`Applied`] borrows from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saved {
+    plan: Plan,
+    outcomes: Vec<Outcome>,
+    elapsed: Duration,
+}
+
+impl Saved {
+    /// The result, to be shown again.
+    pub fn applied(&self) -> Applied<'_> {
+        Applied { plan: &self.plan, outcomes: &self.outcomes, elapsed: self.elapsed }
+    }
+}
+
+impl ResultDocument {
+    /// The result that the document states, held to the same rules as [`Document::plan`]. The bytes that were planned
+    /// are not in it.
+    pub fn saved(&self, bases: &Bases) -> Result<Saved, FileError> {
+        let plan = Document {
+            format_version: self.format_version.clone(),
+            kind: file::KIND.to_owned(),
+            tool_version: self.tool_version.clone(),
+            created_at: self.created_at.clone(),
+            plan_id: self.plan_id.clone(),
+            config: self.config.clone(),
+            scope: self.scope.clone(),
+            complete: self.complete,
+            summary: Summary::default(),
+            bytes: None,
+            warnings: self.warnings.clone(),
+            steps: self.steps.iter().map(StepResult::planned).collect(),
+        };
+        let outcomes = self
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(index, step)| step.outcome().map_err(|problem| FileError::Step { step: index + 1, problem }));
+        Ok(Saved {
+            outcomes: outcomes.collect::<Result<_, _>>()?,
+            elapsed: duration(self.seconds).map_err(FileError::Syntax)?,
+            plan: plan.plan(bases)?,
+        })
+    }
+}
+
+impl StepResult {
+    fn planned(&self) -> StepDocument {
+        StepDocument {
+            action: self.action,
+            reason: self.reason.clone(),
+            risk: self.risk.clone(),
+            source: self.source.clone(),
+            target: self.target.clone(),
+            digest: self.digest.clone(),
+            trim: self.trim.clone(),
+            platforms: self.platforms.clone(),
+            referrers: self.referrers.clone(),
+            bytes: None,
+            location: self.location.clone(),
+            message: self.message.clone(),
+            error: self.error.clone(),
+            warnings: self.warnings.clone(),
+        }
+    }
+
+    fn outcome(&self) -> Result<Outcome, String> {
+        let words = || Failure::new(Code::Internal, self.message.clone().unwrap_or_default());
+        let failure = || self.error.clone().unwrap_or_else(words);
+        let MovedDocument { sent, mounted, reused } = self.bytes;
+        Ok(Outcome {
+            ending: match self.outcome {
+                Ended::Copied => Ending::Copied,
+                Ended::Updated => Ending::Updated,
+                Ended::Skipped => Ending::Skipped,
+                Ended::Stale => Ending::Stale(failure()),
+                Ended::Blocked => Ending::Blocked,
+                Ended::Failed => Ending::Failed(failure()),
+                Ended::NotRun => Ending::NotRun(failure()),
+            },
+            moved: Moved { sent, mounted, reused },
+            elapsed: duration(self.seconds)?,
+            attempts: self.attempts,
+        })
+    }
+}
+
+fn duration(seconds: f64) -> Result<Duration, String> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| format!("{seconds} is not a time in seconds"))
+}

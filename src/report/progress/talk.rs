@@ -1,0 +1,74 @@
+//! Events in words, one line each.
+//!
+//! Owns which events deserve a line at all, and that a remark is made once. Refuses to write.
+
+use std::collections::HashSet;
+
+use super::super::Untrusted;
+use super::super::quantity::{size, time};
+use crate::event::{Ending, Event, Outcome};
+use crate::image::{Failure, Reference};
+use crate::plan::Step;
+
+/// So many different remarks are made; a registry that has a new one for every request is not worth more memory.
+const REMARKS: usize = 100;
+
+/// Turns events into lines.
+#[derive(Debug, Default)]
+pub(super) struct Talk {
+    remarks: HashSet<(String, String)>,
+}
+
+impl Talk {
+    /// What to say about `event`, if anything: one line, escaped, without its line break.
+    pub(super) fn line(&mut self, event: Event<'_>) -> Option<String> {
+        match event {
+            Event::Finished(step, outcome) => finished(step, outcome),
+            Event::Retrying { what, wait, failure } => {
+                Some(format!("retry in {}: {}: {}", time(wait), Untrusted::new(what), words(failure)))
+            }
+            Event::Warned { about, message } => self.remark(about, message),
+            Event::Stopping => Some("stopping: nothing new is begun".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Registries repeat a `Warning` header on every answer: each remark is made once for each of them.
+    fn remark(&mut self, about: Option<&Reference>, message: &str) -> Option<String> {
+        let registry = about.map(|reference| match reference.location.registry() {
+            Some(registry) => registry.to_string(),
+            None => reference.location.to_string(),
+        });
+        let known = self.remarks.len();
+        if known > REMARKS || !self.remarks.insert((registry.unwrap_or_default(), message.to_owned())) {
+            return None;
+        }
+        if known == REMARKS {
+            return Some("warning: there are more warnings, which are not shown".to_owned());
+        }
+        let about = about.map(|reference| format!("{}: ", Untrusted::of(reference))).unwrap_or_default();
+        Some(format!("warning: {about}{}", Untrusted::new(message)))
+    }
+}
+
+/// `+ ghcr.io/acme/alpine:3.20  copied  3.6 MB  1.2 s`. What the plan had nothing to do for, or knew to be in trouble,
+/// and what was not begun, is left to the report.
+fn finished(step: &Step, outcome: &Outcome) -> Option<String> {
+    let target = step.target_reference().filter(|_| step.action().writes())?;
+    let start = format!("{} {}", step.action().symbol(), Untrusted::of(target));
+    let end = match &outcome.ending {
+        Ending::Copied | Ending::Updated => {
+            format!("{}  {}  {}", outcome.ending.as_str(), size(outcome.moved.sent), time(outcome.elapsed))
+        }
+        Ending::Skipped => "already there".to_owned(),
+        Ending::Stale(failure) => format!("STALE  {}", words(failure)),
+        Ending::Failed(failure) => format!("FAILED  {}", words(failure)),
+        Ending::Blocked => "BLOCKED".to_owned(),
+        Ending::NotRun(_) => return None,
+    };
+    Some(format!("{start}  {end}"))
+}
+
+fn words(failure: &Failure) -> String {
+    format!("{} {}", failure.code, Untrusted::new(&failure.message))
+}
