@@ -6,7 +6,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::TagGlob;
+use schemars::JsonSchema;
+
+use super::{TagGlob, WrittenPath};
 use crate::image::{Digest, Location, Reference, Registry, Repository, Tag};
 
 /// A place in a configuration file, for messages and annotations.
@@ -44,6 +46,16 @@ pub struct Desired {
     pub registries: BTreeMap<RegistryKey, RegistryRules>,
     /// What to mirror, in the order written.
     pub mirrors: Vec<Mirror>,
+    /// Every path on this machine that the files name; see [`Self::paths`].
+    pub paths: Vec<WrittenPath>,
+}
+
+impl Desired {
+    /// Every path on this machine that the files name, with its place: for whoever looks at the disk, and finds there
+    /// what spelling alone cannot tell.
+    pub fn paths(&self) -> impl Iterator<Item = &WrittenPath> {
+        self.paths.iter()
+    }
 }
 
 /// What an entry of `registries` is for: a host, or a namespace of one.
@@ -133,7 +145,8 @@ pub enum TagRule {
 }
 
 /// `on-tag-move`: what happens when the target's tag names another digest than the one wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
 pub enum OnTagMove {
     /// The tag moves.
     #[default]
@@ -145,7 +158,8 @@ pub enum OnTagMove {
 }
 
 /// `on-empty`: what it means that no tag was selected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
 pub enum OnEmpty {
     /// An error: most often a typing mistake.
     #[default]

@@ -41,7 +41,7 @@ fn exact(names: &[&str]) -> Vec<TagRule> {
 
 fn desired(mirrors: Vec<Mirror>) -> Desired {
     let file = ConfigFile { path: "regsync.yaml".into(), sha256: Digest::sha256(b"version: 1") };
-    Desired { files: vec![file], registries: BTreeMap::new(), mirrors }
+    Desired { files: vec![file], mirrors, ..Desired::default() }
 }
 
 fn digest(content: &str) -> Digest {

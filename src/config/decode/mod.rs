@@ -1,0 +1,55 @@
+//! The tree of a file → its exact shape, by hand, so that one mistake does not hide the next.
+//!
+//! Owns types, unknown keys, and the words a key can have. Refuses to look inside references, globs and paths.
+
+mod file;
+mod secrets;
+mod unknown;
+mod value;
+
+pub(super) use file::file;
+
+/// The mapping that a key stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    File,
+    Defaults,
+    Mirror,
+    Registry,
+    Namespace,
+    Tls,
+}
+
+impl Place {
+    fn name(self) -> &'static str {
+        match self {
+            Self::File => "a configuration",
+            Self::Defaults => "`defaults`",
+            Self::Mirror => "a mirror",
+            Self::Registry => "a registry",
+            Self::Namespace => "a namespace of a registry",
+            Self::Tls => "`tls`",
+        }
+    }
+
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::File => &["version", "registries", "defaults", "mirrors"],
+            Self::Defaults => &["tags", "platforms", "referrers", "on-tag-move", "immutable-tags", "on-empty"],
+            Self::Mirror => &[
+                "source",
+                "target",
+                "targets",
+                "tags",
+                "platforms",
+                "referrers",
+                "on-tag-move",
+                "immutable-tags",
+                "on-empty",
+            ],
+            Self::Registry => &["tls", "plain-http", "concurrency", "requests-per-second", "auth"],
+            Self::Namespace => &["auth"],
+            Self::Tls => &["ca", "cert", "key"],
+        }
+    }
+}

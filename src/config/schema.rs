@@ -1,0 +1,219 @@
+//! The exact shape of a configuration file, as types and as JSON Schema.
+//!
+//! Owns which keys there are and what kind of value each takes; the doc comments are what editors show. Refuses meaning:
+//! whether a reference is one, and whether two mirrors fit together, is for validation to say.
+
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
+use schemars::{JsonSchema, Schema};
+use serde_json::{Value, json};
+
+use super::text::{At, Span};
+use super::{OnEmpty, OnTagMove};
+
+/// The most requests at once that can be asked for.
+pub(crate) const CONCURRENCY_LIMIT: u32 = 256;
+/// The most requests in a second that can be asked for.
+pub(crate) const RATE_LIMIT: u32 = 10_000;
+
+/// What became of a key.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Field<T> {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// It is there, but its value was already reported.
+    Broken,
+    /// Its value.
+    Given(At<T>),
+}
+
+impl<T> Field<T> {
+    /// The value, where there is one.
+    pub(crate) fn given(&self) -> Option<&At<T>> {
+        match self {
+            Self::Given(at) => Some(at),
+            Self::Absent | Self::Broken => None,
+        }
+    }
+
+    /// This key, or the one of the defaults where it is absent.
+    pub(crate) fn or<'a>(&'a self, default: &'a Self) -> &'a Self {
+        if matches!(self, Self::Absent) { default } else { self }
+    }
+}
+
+impl<T: Copy> Field<T> {
+    /// The value alone.
+    pub(crate) fn value(&self) -> Option<T> {
+        self.given().map(|at| at.value)
+    }
+}
+
+/// What to mirror between container registries. A pull request may edit this file: it holds no secrets, no commands and
+/// no variables, and paths stay below its directory.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(title = "regsync configuration", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("patternProperties" = {"^x-": {"description": "Yours: a place for YAML anchors."}}))]
+pub(crate) struct File {
+    /// The version of this format.
+    #[schemars(with = "u8", extend("const" = 1))]
+    pub(crate) version: Field<u32>,
+    /// How to reach registries, where that differs from the defaults. Keys are `host` or `host/namespace`; the longest
+    /// that matches is used.
+    #[schemars(with = "Option<BTreeMap<String, Registry>>")]
+    pub(crate) registries: Vec<(At<String>, Registry)>,
+    /// Values for the mirrors of this file that do not say otherwise: any key of a mirror except `source`, `target` and
+    /// `targets`.
+    #[schemars(with = "Option<MirrorRules>")]
+    pub(crate) defaults: MirrorRules,
+    /// What to mirror.
+    #[schemars(with = "Option<Vec<Mirror>>", length(min = 1))]
+    pub(crate) mirrors: Field<Vec<Mirror>>,
+}
+
+/// How to reach one registry.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Registry {
+    /// Certificates, as PEM files.
+    #[schemars(with = "Option<Tls>")]
+    pub(crate) tls: Field<Tls>,
+    /// Speak plain HTTP. Loopback hosts do so without being told.
+    #[schemars(with = "Option<bool>")]
+    pub(crate) plain_http: Field<bool>,
+    /// The most requests under way at once.
+    #[schemars(with = "Option<u32>", range(min = 1, max = CONCURRENCY_LIMIT))]
+    pub(crate) concurrency: Field<u32>,
+    /// The most requests started in a second.
+    #[schemars(with = "Option<u32>", range(min = 1, max = RATE_LIMIT))]
+    pub(crate) requests_per_second: Field<u32>,
+    /// Where credentials come from. Left out: the environment and the machine's credential files. The only key that an
+    /// entry for a namespace may have.
+    #[schemars(with = "Option<Auth>")]
+    pub(crate) auth: Field<Auth>,
+}
+
+/// Certificates for one registry. Paths are relative to the file and stay below its directory.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("dependentRequired" = {"cert": ["key"], "key": ["cert"]}, "minProperties" = 1))]
+pub(crate) struct Tls {
+    /// Authorities that are trusted beside the system's.
+    #[schemars(with = "Option<String>", length(min = 1))]
+    pub(crate) ca: Field<String>,
+    /// The client certificate, with the chain behind it.
+    #[schemars(with = "Option<String>", length(min = 1))]
+    pub(crate) cert: Field<String>,
+    /// The private key of the client certificate.
+    #[schemars(with = "Option<String>", length(min = 1))]
+    pub(crate) key: Field<String>,
+}
+
+/// Where credentials come from.
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(crate) enum Auth {
+    /// No credential is sent, whatever is configured elsewhere.
+    Anonymous,
+}
+
+/// One source, its targets, and which tags.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["target"]}, {"required": ["targets"]}]))]
+pub(crate) struct Mirror {
+    /// Where the entry stands.
+    #[schemars(skip)]
+    pub(crate) span: Span,
+    /// Where images are read: a repository (`docker.io/library/alpine`) or an OCI image layout (`oci:path`). With a tag
+    /// or `tag@sha256:…` behind it, `tags` is left out.
+    #[schemars(with = "String", length(min = 1))]
+    pub(crate) source: Field<String>,
+    /// Where images are written: a repository with its registry, or an OCI image layout. Tags keep their names.
+    #[schemars(with = "Option<String>", length(min = 1))]
+    pub(crate) target: Field<String>,
+    /// Several targets: each image is read once and written to all of them.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1), inner(length(min = 1)))]
+    pub(crate) targets: Field<Vec<At<String>>>,
+    /// The keys that can have defaults.
+    #[schemars(flatten)]
+    pub(crate) rules: MirrorRules,
+}
+
+/// The keys of a mirror that can have defaults.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct MirrorRules {
+    /// Which tags: exact names, globs (`1.3*`), and pins (`name@sha256:…`). Everything is `["*"]`. Quote names that look
+    /// like numbers.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1), inner(length(min = 1)))]
+    pub(crate) tags: Field<Vec<At<String>>>,
+    /// Which platforms.
+    #[schemars(with = "Option<Platforms>")]
+    pub(crate) platforms: Field<Platforms>,
+    /// Whether signatures, attestations and the like come along.
+    #[schemars(with = "Option<Referrers>")]
+    pub(crate) referrers: Field<Referrers>,
+    /// What happens when the target's tag names another digest than the one wanted.
+    #[schemars(with = "Option<OnTagMove>")]
+    pub(crate) on_tag_move: Field<OnTagMove>,
+    /// Globs of target tags that never move, whatever `on-tag-move` says.
+    #[schemars(with = "Option<Vec<String>>", inner(length(min = 1)))]
+    pub(crate) immutable_tags: Field<Vec<At<String>>>,
+    /// What it means that no tag was selected.
+    #[schemars(with = "Option<OnEmpty>")]
+    pub(crate) on_empty: Field<OnEmpty>,
+}
+
+/// Which platforms.
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(crate) enum Platforms {
+    /// Images are copied whole.
+    All,
+}
+
+/// Whether referrers come along.
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(crate) enum Referrers {
+    /// They stay where they are.
+    None,
+}
+
+/// The JSON Schema (draft 2020-12) of a configuration file.
+pub fn json_schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(refuse_null));
+    let mut schema = settings.into_generator().into_root_schema_for::<File>();
+    RecursiveTransform(drop_formats).transform(&mut schema);
+    schema.to_value()
+}
+
+/// A key without a value is a mistake here: what may be left out may not be null.
+fn refuse_null(schema: &mut Schema) {
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [single] = types.as_slice() {
+            let single = single.clone();
+            schema.insert("type".to_owned(), single);
+        }
+    }
+    if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
+        choices.retain(|choice| *choice != json!({"type": "null"}));
+        if let [Value::Object(single)] = choices.as_slice() {
+            let single = single.clone();
+            schema.remove("anyOf");
+            for (key, value) in single {
+                schema.insert(key, value);
+            }
+        }
+    }
+}
+
+/// `uint32` and the like are Rust's, not JSON Schema's.
+fn drop_formats(schema: &mut Schema) {
+    schema.remove("format");
+}

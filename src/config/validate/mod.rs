@@ -1,0 +1,80 @@
+//! The shape of the files → what they mean, as one configuration.
+//!
+//! Owns everything that is a mistake although each key has the right kind of value. Refuses what can only be known by
+//! looking: at a registry, at the disk.
+
+mod cycle;
+mod mirror;
+mod overlap;
+mod reference;
+mod registry;
+
+use std::path::Path;
+
+use super::problem::{Diagnosis, ProblemCode};
+use super::schema::{Field, File};
+use super::text::Span;
+use super::{ConfigFile, Desired, Mirror, Rules, SourceFile, WrittenPath};
+use crate::image::Digest;
+
+/// One mirror that was understood, and where its parts are written.
+struct Checked {
+    mirror: Mirror,
+    /// The entry.
+    span: Span,
+    source: Span,
+    /// In the order of the targets.
+    targets: Vec<Span>,
+}
+
+/// What the parts of one file are read with.
+struct Reading<'r, 'd, 't> {
+    directory: &'r Path,
+    rules: &'r Rules,
+    diagnosis: &'d mut Diagnosis<'t>,
+    paths: &'d mut Vec<WrittenPath>,
+}
+
+/// Joins all files. What is returned is of use only where nothing was reported.
+pub(super) fn desired(
+    files: &[SourceFile],
+    decoded: &[Option<File>],
+    rules: &Rules,
+    diagnosis: &mut Diagnosis<'_>,
+) -> Desired {
+    let mut desired = Desired::default();
+    let (mut checked, mut entries) = (Vec::new(), registry::Entries::default());
+    let mut complete = true;
+    for (source, file) in files.iter().zip(decoded) {
+        desired.files.push(ConfigFile { path: source.path.clone(), sha256: Digest::sha256(&source.bytes) });
+        complete &= file.as_ref().is_some_and(|file| !matches!(file.mirrors, Field::Broken));
+        let Some(file) = file else { continue };
+        let mut reading = Reading { directory: &source.directory, rules, diagnosis, paths: &mut desired.paths };
+        for (key, registry) in &file.registries {
+            entries.add(key, registry, &mut reading);
+        }
+        for mirror in file.mirrors.given().map_or(&[][..], |mirrors| &mirrors.value) {
+            if reading.diagnosis.is_full() {
+                break;
+            }
+            checked.extend(mirror::check(mirror, &file.defaults, &mut reading));
+        }
+    }
+    let none = decoded.iter().flatten().all(|file| matches!(file.mirrors, Field::Absent));
+    if complete && none && !files.is_empty() {
+        report_no_mirrors(decoded, diagnosis);
+    }
+    overlap::check(&checked, diagnosis);
+    cycle::check(&checked, diagnosis);
+    desired.registries = entries.into_rules();
+    desired.mirrors = checked.into_iter().map(|checked| checked.mirror).collect();
+    desired
+}
+
+fn report_no_mirrors(decoded: &[Option<File>], diagnosis: &mut Diagnosis<'_>) {
+    let version = decoded.iter().flatten().find_map(|file| file.version.given());
+    let span = version.map_or_else(Span::default, |version| version.span);
+    let message = if decoded.len() == 1 { "there are no `mirrors`" } else { "there are no `mirrors` in any file" };
+    let problem = diagnosis.problem(ProblemCode::Empty, span, message);
+    diagnosis.report(problem.with_help("add `mirrors:` and an item with `source`, `target` and `tags`"));
+}
