@@ -2,9 +2,8 @@
 //!
 //! | | source | |
 //! |---|---|---|
-//! | 0 | `auth: anonymous` of the configuration | a file under review can take credentials away, never choose one |
 //! | 1 | our environment variables | `variables` |
-//! | 2 | providers that the configuration names | their place; none yet |
+//! | 2 | what the configuration says of the registry | `auth: anonymous`; providers have their place here, none yet |
 //! | 3 | docker's and containers' files and helpers | `documents`, `docker`, `helper` |
 //! | 4 | what the cloud or CI system around us offers | their place; none yet |
 //! | 5 | anonymous | only where nothing above is configured |
@@ -51,7 +50,7 @@ enum Reply {
 
 impl Keychain {
     /// The credentials of this machine. `anonymous` are the registries, or namespaces of them, that the configuration
-    /// says get none; they win over everything.
+    /// says get none; only our own environment variables are stronger.
     pub fn new(environment: Environment, anonymous: Vec<(Registry, Option<Arc<str>>)>) -> Self {
         let environment = Arc::new(environment);
         Self(Source::Machine(Box::new(Machine {
@@ -96,12 +95,12 @@ impl Keychain {
 
 impl Machine {
     async fn search(&self, repository: &Repository, consulted: &mut Vec<Consulted>) -> Result<Option<Found>, Error> {
+        if let Some(found) = self.variables.find(repository, consulted)? {
+            return Ok(Some(found));
+        }
         if Scope::of(repository).any(|scope| self.anonymous.contains(&scope)) {
             let found = Found { credential: Credential::Anonymous, origin: Origin::Configuration };
             return Ok(Some(used(consulted, found)));
-        }
-        if let Some(found) = self.variables.find(repository, consulted)? {
-            return Ok(Some(found));
         }
         for document in &self.documents {
             match self.ask(document, repository).await? {

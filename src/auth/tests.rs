@@ -114,13 +114,13 @@ async fn the_first_source_that_has_it_wins() {
     assert_eq!(machine.user("quay.io/acme/app").await, "named from auths of ~/named.json");
     machine = machine.set("DOCKER_AUTH_CONFIG", &auths("ghcr.io", "text"));
     assert_eq!(machine.user("ghcr.io/acme/app").await, "text from auths of DOCKER_AUTH_CONFIG");
+    machine = machine.anonymous("ghcr.io", Some("acme"));
+    assert_eq!(machine.user("ghcr.io/acme/app").await, "anonymous from `auth: anonymous` of the configuration");
+    assert_eq!(machine.user("ghcr.io/acmecorp/app").await, "text from auths of DOCKER_AUTH_CONFIG");
     machine = machine.set("REGSYNC_AUTH", "[{registry: ghcr.io, username: list, password: pw}]");
     assert_eq!(machine.user("ghcr.io/acme/app").await, "list from REGSYNC_AUTH");
     machine = machine.set("REGSYNC_AUTH_GHCR_IO", "own:pw");
     assert_eq!(machine.user("ghcr.io/acme/app").await, "own from REGSYNC_AUTH_GHCR_IO");
-    machine = machine.anonymous("ghcr.io", Some("acme"));
-    assert_eq!(machine.user("ghcr.io/acme/app").await, "anonymous from `auth: anonymous` of the configuration");
-    assert_eq!(machine.user("ghcr.io/acmecorp/app").await, "own from REGSYNC_AUTH_GHCR_IO");
     assert_eq!(machine.user("ghcr.io.evil.tld/acme/app").await, "anonymous from anonymous");
 }
 

@@ -1,0 +1,143 @@
+//! An answer of a registry: its headers, and its body within limits.
+//!
+//! Owns the reading of bodies: bounded, never waiting for ever, the permit of the request kept until the end.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use reqwest::header::{AsHeaderName, HeaderMap};
+use reqwest::{Response, Url};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::error::{BODY_LIMIT, Said, disconnected, refused, timed_out};
+use super::retry::Fault;
+use super::scope::Access;
+use crate::image::{Code, Repository};
+use crate::store::Error;
+
+/// The headers of an answer, its body still to be read.
+pub(super) struct Answer {
+    pub(super) response: Response,
+    /// Where it came from, after all redirects.
+    pub(super) url: Url,
+    /// What was asked, in words.
+    pub(super) request: String,
+    /// Who answered, in words.
+    pub(super) who: String,
+    /// How long to wait for the next bytes.
+    pub(super) idle: Duration,
+    pub(super) advice: Advice,
+    #[expect(dead_code, reason = "held, not read: a request counts until its body is done")]
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What is worth saying when the answer is a refusal.
+#[derive(Clone, Debug)]
+pub(super) struct Advice {
+    pub(super) repository: Repository,
+    pub(super) access: Access,
+    /// Where the credential shown comes from; `None` for requests as anybody.
+    pub(super) source: Option<String>,
+}
+
+impl Advice {
+    /// A registry that does not say whether something is missing or forbidden is not guessed at: both are named.
+    pub(super) fn for_status(&self, status: u16) -> Option<String> {
+        let verb = match self.access {
+            Access::Entry => return None,
+            Access::Pull => "read",
+            Access::Push => "write to",
+        };
+        let repository = &self.repository;
+        let check = format!("`regsync auth check {}` shows which credential is used", repository.registry());
+        let may_not = match &self.source {
+            Some(source) => format!("the credential from {source} may not {verb} it"),
+            None => format!("it is not for everybody to {verb}, and no credential was sent"),
+        };
+        matches!(status, 401 | 403 | 404).then(|| format!("either {repository} does not exist, or {may_not}; {check}"))
+    }
+}
+
+impl Answer {
+    /// The status.
+    pub(super) fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// All headers.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// A header as text; bytes that are none are replaced.
+    pub(super) fn text(&self, name: impl AsHeaderName) -> Option<String> {
+        self.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+    }
+
+    /// `Content-Length` as it was sent; at a HEAD it speaks of the body that a GET would have.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.text(reqwest::header::CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// The whole body, at most `limit` bytes.
+    pub(super) async fn read(mut self, limit: usize) -> Result<Bytes, Fault> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            if body.len() + chunk.len() > limit {
+                let message = format!("{} sent more than {limit} bytes", self.who);
+                return Err(Error::new(Code::Limit, self.request, message).into());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The body as it comes.
+    pub(super) fn stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
+        let step = |state: Option<Self>| async move {
+            let mut answer = state?;
+            match answer.chunk().await {
+                Ok(Some(chunk)) => Some((Ok(chunk), Some(answer))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        };
+        stream::unfold(Some(self), step).boxed()
+    }
+
+    /// The refusal that this answer is, in the registry's own words.
+    pub(super) async fn refusal(self) -> Fault {
+        self.refusal_with_words().await.0
+    }
+
+    /// The refusal, and what the registry said.
+    pub(super) async fn refusal_with_words(mut self) -> (Fault, Said) {
+        let mut body = Vec::new();
+        // The words are a courtesy: if they do not come, the status speaks alone.
+        while let Ok(Some(chunk)) = self.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() > BODY_LIMIT {
+                body.truncate(BODY_LIMIT);
+                break;
+            }
+        }
+        let said = Said::read(&body);
+        let mut error = refused(&self.request, &self.who, self.status(), &said);
+        error.hint = error.hint.or_else(|| self.advice.for_status(self.status()));
+        (Fault::answered(error, self.headers(), SystemTime::now()), said)
+    }
+
+    /// An answer that the specification does not allow.
+    pub(super) fn nonsense(&self, message: &str) -> Error {
+        Error::new(Code::Protocol, &self.request, format!("{} {message}", self.who))
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        match tokio::time::timeout(self.idle, self.response.chunk()).await {
+            Ok(outcome) => outcome.map_err(|error| disconnected(&self.request, &self.who, error)),
+            Err(_) => Err(timed_out(&self.request, &self.who, self.idle)),
+        }
+    }
+}

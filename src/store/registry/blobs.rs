@@ -1,0 +1,115 @@
+//! Blobs: read, asked for and mounted.
+
+use reqwest::Method;
+use reqwest::header::{CONTENT_LENGTH, HeaderValue};
+
+use super::call::Call;
+use super::repository::RegistryRepository;
+use super::retry::{Fault, is_transient};
+use super::scope::{Access, Scope};
+use crate::image::{Code, Descriptor, Digest, Repository};
+use crate::store::{BlobStream, Error, Mount, UploadSession};
+
+impl RegistryRepository {
+    /// [`crate::store::ImageSource::blob`]. Tried again until its first bytes flow; what breaks later is for the writer, who
+    /// opens it anew.
+    pub(super) async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
+        let request = format!("read the blob {} of {}", descriptor.digest, self.repository());
+        let request = request.as_str();
+        self.transport().retrying(request, |_| Box::pin(self.get_blob(request, descriptor))).await
+    }
+
+    async fn get_blob(&self, request: &str, descriptor: &Descriptor) -> Result<BlobStream, Fault> {
+        let scope = Scope::new(self.repository(), Access::Pull);
+        let call = Call::new(request, Method::GET, self.blob_url(&descriptor.digest), scope);
+        let answer = self.transport().exchange(call).await?;
+        if answer.status() != 200 {
+            return Err(answer.refusal().await);
+        }
+        match answer.content_length() {
+            Some(length) if length != descriptor.size => {
+                let message = format!("{} announces {length} bytes, not the {} stated", answer.who, descriptor.size);
+                Err(Fault::once(Error::new(Code::Size, request, message)))
+            }
+            _ => Ok(BlobStream::new(descriptor, request, answer.stream())),
+        }
+    }
+
+    /// [`crate::store::ImageTarget::has_blob`].
+    pub(super) async fn find_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        if self.knows_blob(&descriptor.digest) {
+            return Ok(true);
+        }
+        let request = format!("look for the blob {} in {}", descriptor.digest, self.repository());
+        let wish = (request.as_str(), &descriptor.digest, false);
+        self.transport().retrying(wish.0, |_| Box::pin(self.head_blob(wish))).await
+    }
+
+    /// Whether the blob is there. `holds_permit` inside of an upload.
+    pub(super) async fn head_blob(
+        &self,
+        (request, digest, holds_permit): (&str, &Digest, bool),
+    ) -> Result<bool, Fault> {
+        let scope = Scope::new(self.repository(), if holds_permit { Access::Push } else { Access::Pull });
+        let mut call = Call::new(request, Method::HEAD, self.blob_url(digest), scope);
+        call.holds_permit = holds_permit;
+        let answer = self.transport().exchange(call).await?;
+        match answer.status() {
+            200 => {
+                self.remember_blob(digest);
+                Ok(true)
+            }
+            404 => Ok(false),
+            _ => Err(answer.refusal().await),
+        }
+    }
+
+    /// [`crate::store::ImageTarget::mount_blob`]. A mount is a favour: whatever refuses it, the upload is still open.
+    pub(super) async fn ask_to_mount(&self, descriptor: &Descriptor, from: &Repository) -> Result<Mount, Error> {
+        if self.knows_blob(&descriptor.digest) {
+            return Ok(Mount::Mounted);
+        }
+        if from.registry() != self.repository().registry() || from == self.repository() {
+            return Ok(Mount::Declined(None));
+        }
+        let request = format!("mount the blob {} of {from} in {}", descriptor.digest, self.repository());
+        let wish = (request.as_str(), &descriptor.digest, from);
+        let outcome = self.transport().retrying(wish.0, |_| Box::pin(self.post_mount(wish))).await;
+        match outcome {
+            // Realms that know no two scopes, or not the other repository.
+            Err(error) if matches!(error.code, Code::Auth | Code::Denied) && !is_transient(&error) => {
+                Ok(Mount::Declined(None))
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn post_mount(&self, (request, digest, from): (&str, &Digest, &Repository)) -> Result<Mount, Fault> {
+        let mut url = self.uploads_url();
+        url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from.name());
+        let scope = Scope { from: Some(from.clone()), ..Scope::new(self.repository(), Access::Push) };
+        let call = Call::new(request, Method::POST, url, scope).header(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        let answer = self.transport().exchange(call).await?;
+        match answer.status() {
+            201 => {
+                self.remember_blob(digest);
+                Ok(Mount::Mounted)
+            }
+            202 => {
+                let session = self.session(&answer).ok().map(|url| UploadSession(url.into()));
+                Ok(Mount::Declined(session))
+            }
+            429 => Err(answer.refusal().await),
+            _ => Ok(Mount::Declined(None)),
+        }
+    }
+
+    fn blob_url(&self, digest: &Digest) -> reqwest::Url {
+        self.transport().url(&format!("/v2/{}/blobs/{digest}", self.repository().name()))
+    }
+
+    /// The slash at the end belongs to it.
+    pub(super) fn uploads_url(&self) -> reqwest::Url {
+        self.transport().url(&format!("/v2/{}/blobs/uploads/", self.repository().name()))
+    }
+}

@@ -1,0 +1,36 @@
+//! The HTTP clients of one registry: one for the registry itself, one for every other origin it sends us to.
+//!
+//! Owns the choice between them, so that a client certificate is shown to the registry alone.
+
+use reqwest::Url;
+
+use super::origin::Boundary;
+use super::settings::{Network, Settings};
+use super::tls;
+use crate::store::Error;
+
+/// The clients, and the boundary between what is the registry and what is not.
+pub(super) struct Clients {
+    pub(super) boundary: Boundary,
+    home: reqwest::Client,
+    abroad: reqwest::Client,
+}
+
+impl Clients {
+    /// Sets up TLS and proxies; nothing is connected yet.
+    pub(super) fn new(boundary: Boundary, settings: &Settings, network: &Network) -> Result<Self, Error> {
+        let connections = settings.concurrency.get();
+        let ca = settings.ca.as_deref();
+        let home = tls::client(network, ca, settings.client.as_ref(), connections)?;
+        let abroad = match settings.client {
+            Some(_) => tls::client(network, ca, None, connections)?,
+            None => home.clone(),
+        };
+        Ok(Self { boundary, home, abroad })
+    }
+
+    /// The client for `url`.
+    pub(super) fn of(&self, url: &Url) -> &reqwest::Client {
+        if self.boundary.is_home(url) { &self.home } else { &self.abroad }
+    }
+}

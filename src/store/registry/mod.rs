@@ -1,0 +1,91 @@
+//! Registries: the OCI distribution API over HTTP.
+//!
+//! One [`RegistryClient`] for a host keeps what is learnt about it: its challenge, tokens, pace, which blobs are where. Its
+//! repositories are stores of images. A request goes this way:
+//!
+//! ```text
+//! manifests · blobs · upload · tags      what is asked, what an answer means
+//!   └─ transport                         turn, retry loop, redirects        (pace, retry, answer, call)
+//!        ├─ authorization                challenge, credential, tokens      (challenge, scope, token)
+//!        └─ clients                      TLS, proxies, whose client         (tls, proxy, origin)
+//! ```
+//!
+//! Owns the quirks of registries, each in one named place. Refuses to send a credential or private bytes anywhere but to
+//! the registry and its token realm, and to speak plain http unasked.
+
+mod answer;
+mod authorization;
+mod blobs;
+mod call;
+mod challenge;
+mod check;
+mod clients;
+mod error;
+mod link;
+mod manifests;
+mod origin;
+mod pace;
+mod proxy;
+mod repository;
+mod retry;
+mod scope;
+mod settings;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod token;
+mod transport;
+mod upload;
+mod warning;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+pub use check::Checked;
+pub use proxy::Proxies;
+pub use repository::RegistryRepository;
+pub use settings::{ClientIdentity, Limits, Network, Settings};
+pub use tls::Roots;
+
+use self::clients::Clients;
+use self::manifests::ManifestCache;
+use self::origin::Boundary;
+use self::transport::Transport;
+use crate::auth::Keychain;
+use crate::event::Reporter;
+use crate::image::{Code, Digest, Registry, Repository};
+use crate::store::Error;
+
+/// A registry, and what this run knows about it. Shared by all of its repositories.
+pub struct RegistryClient {
+    transport: Transport,
+    /// Blobs that are known to be in a repository.
+    blobs: Mutex<HashMap<Repository, HashSet<Digest>>>,
+    manifests: Mutex<ManifestCache>,
+}
+
+impl RegistryClient {
+    /// A client of `registry`. Connects to nothing yet; fails on certificates or proxies that cannot be used.
+    pub fn new(
+        registry: Registry,
+        settings: &Settings,
+        network: &Network,
+        keychain: Arc<Keychain>,
+        reporter: Arc<dyn Reporter>,
+    ) -> Result<Arc<Self>, Error> {
+        let tls_wanted = settings.ca.is_some() || settings.client.is_some();
+        let plain = settings.plain_http || (registry.is_loopback() && !tls_wanted);
+        let scheme = if plain { "http" } else { "https" };
+        let base = format!("{scheme}://{}/", registry.api_host());
+        let base = base.parse().map_err(|_| Error::new(Code::Internal, format!("reach {registry}"), "no URL"))?;
+        let clients = Clients::new(Boundary::new(base, network.insecure_hosts.clone()), settings, network)?;
+        let transport = Transport::new(clients, (settings, network), registry, (keychain, reporter));
+        Ok(Arc::new(Self { transport, blobs: Mutex::default(), manifests: Mutex::default() }))
+    }
+
+    /// One of its repositories.
+    pub fn repository(self: &Arc<Self>, repository: Repository) -> Arc<RegistryRepository> {
+        Arc::new(RegistryRepository::new(Arc::clone(self), repository))
+    }
+}

@@ -1,0 +1,379 @@
+//! Where a request may go, and what may go with it. Pure.
+//!
+//! Owns the comparison of origins (scheme, host, port) and the rules for every URL that a registry hands out: redirects,
+//! token realms, upload locations, links. Refuses downgrades, and addresses inside the network from a registry outside it.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+
+use crate::image::{Code, Registry};
+use crate::store::Error;
+
+/// The origin of one registry, and the rules that follow from it.
+#[derive(Clone, Debug)]
+pub(super) struct Boundary {
+    base: Url,
+    insecure_hosts: BTreeSet<Registry>,
+}
+
+/// Why a URL is not used. Names origins only: paths and queries may hold secrets.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Breach {
+    /// Not a URL, or none that leads anywhere.
+    #[error("leads nowhere: not a usable URL")]
+    Malformed,
+    /// From https to http.
+    #[error("leads to {0}, which is not encrypted")]
+    Downgrade(String),
+    /// To an address that only means something inside this network.
+    #[error("leads to {0}, an address inside this network")]
+    Inside(String),
+    /// To another origin, where none may be.
+    #[error("leads to another origin, {0}")]
+    Foreign(String),
+}
+
+impl Breach {
+    /// The failure of `request`, whose `part` (`redirect`, `upload location`, …) it was.
+    pub(super) fn error(&self, request: &str, part: &str) -> Error {
+        let code = if matches!(self, Self::Malformed) { Code::Redirect } else { Code::Boundary };
+        Error::new(code, request, format!("the {part} {self}"))
+    }
+}
+
+/// How far an address reaches. Later ones are nearer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    Public,
+    Private,
+    Loopback,
+    /// Link-local, unspecified and metadata addresses: never a place for images.
+    Nowhere,
+}
+
+impl Boundary {
+    /// The boundary of the registry that answers at `base`; `insecure_hosts` may be shown credentials without encryption.
+    pub(super) fn new(base: Url, insecure_hosts: BTreeSet<Registry>) -> Self {
+        Self { base, insecure_hosts }
+    }
+
+    /// The URL of the registry's root.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Whether `url` is at the registry itself.
+    pub(super) fn is_home(&self, url: &Url) -> bool {
+        same_origin(&self.base, url)
+    }
+
+    /// Whether a credential may be sent to `url`: encrypted, on this machine, or where the environment says so.
+    pub(super) fn may_carry_credential(&self, url: &Url) -> bool {
+        url.scheme() == "https"
+            || registry_of(url).is_some_and(|host| host.is_loopback() || self.insecure_hosts.contains(&host))
+    }
+
+    /// The next hop of a redirect from `from`.
+    pub(super) fn redirect(&self, from: &Url, location: &HeaderValue) -> Result<Url, Breach> {
+        let url = resolve(from, location)?;
+        if from.scheme() == "https" && url.scheme() != "https" {
+            return Err(Breach::Downgrade(origin(&url)));
+        }
+        self.refuse_inside(url)
+    }
+
+    /// The token realm of a challenge. Another host is usual (`auth.docker.io`); plain http only from a plain registry.
+    pub(super) fn realm(&self, realm: &str) -> Result<Url, Breach> {
+        let value = HeaderValue::from_str(realm).map_err(|_| Breach::Malformed)?;
+        self.redirect(&self.base, &value)
+    }
+
+    /// Where an upload goes on. Only at the registry itself: what follows are private bytes and a token. Two habits of
+    /// registries behind a proxy are put right, since both lead back home: `http` for `https`, and a port left out.
+    pub(super) fn upload(&self, from: &Url, location: &HeaderValue) -> Result<Url, Breach> {
+        let mut url = resolve(from, location)?;
+        if url.host_str() == self.base.host_str() {
+            if url.scheme() == "http" && self.base.scheme() == "https" {
+                url.set_scheme("https").map_err(|()| Breach::Malformed)?;
+            }
+            if url.port().is_none() {
+                url.set_port(self.base.port()).map_err(|()| Breach::Malformed)?;
+            }
+        }
+        if self.is_home(&url) { Ok(url) } else { Err(Breach::Foreign(origin(&url))) }
+    }
+
+    /// The next page of a list; only at the registry itself.
+    pub(super) fn link(&self, from: &Url, target: &str) -> Result<Url, Breach> {
+        let value = HeaderValue::from_str(target).map_err(|_| Breach::Malformed)?;
+        let url = resolve(from, &value)?;
+        if self.is_home(&url) { Ok(url) } else { Err(Breach::Foreign(origin(&url))) }
+    }
+
+    /// An address inside the network is followed only from a registry that is at least as near.
+    fn refuse_inside(&self, url: Url) -> Result<Url, Breach> {
+        let reach = reach(&url);
+        let near_enough = reach != Reach::Nowhere && reach <= self::reach(&self.base);
+        if reach == Reach::Public || near_enough || url.host_str() == self.base.host_str() {
+            Ok(url)
+        } else {
+            Err(Breach::Inside(origin(&url)))
+        }
+    }
+}
+
+/// Scheme, host and port are the same.
+pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
+/// The origin in words: scheme, host and port, nothing that could be a secret.
+pub(super) fn origin(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{}://{host}:{port}", url.scheme()),
+        None => format!("{}://{host}", url.scheme()),
+    }
+}
+
+/// A URL that may be logged: no user name, no password, no query values.
+pub(super) fn sanitized(url: &Url) -> String {
+    let mut text = format!("{}{}", origin(url), url.path());
+    for (index, (name, _)) in url.query_pairs().enumerate() {
+        text.push(if index == 0 { '?' } else { '&' });
+        text.push_str(&name);
+        text.push_str("=…");
+    }
+    text
+}
+
+/// `location` as seen from `from`; only http and https, without user name and password: the client would send them.
+fn resolve(from: &Url, location: &HeaderValue) -> Result<Url, Breach> {
+    let text = String::from_utf8_lossy(location.as_bytes());
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Breach::Malformed);
+    }
+    let mut url = from.join(text).map_err(|_| Breach::Malformed)?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(Breach::Malformed);
+    }
+    url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| Breach::Malformed)?;
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn registry_of(url: &Url) -> Option<Registry> {
+    let host = url.host_str()?;
+    match url.port() {
+        Some(port) => format!("{host}:{port}").parse().ok(),
+        None => host.parse().ok(),
+    }
+}
+
+fn reach(url: &Url) -> Reach {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    if host == "localhost" || host.ends_with(".localhost") {
+        return Reach::Loopback;
+    }
+    if matches!(host, "metadata.google.internal" | "metadata") {
+        return Reach::Nowhere;
+    }
+    // The URL parser has already turned decimal, octal and hexadecimal spellings into plain addresses.
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => reach_v4(address),
+        Ok(IpAddr::V6(address)) => reach_v6(address),
+        Err(_) => Reach::Public,
+    }
+}
+
+fn reach_v4(address: Ipv4Addr) -> Reach {
+    let [a, b, ..] = address.octets();
+    // Metadata of Azure, Alibaba and Oracle outside the link-local range.
+    let metadata = [[168, 63, 129, 16], [100, 100, 100, 200], [192, 0, 0, 192]];
+    if a == 0 || address.is_link_local() || address.is_broadcast() || address.is_multicast() {
+        Reach::Nowhere
+    } else if metadata.contains(&address.octets()) {
+        Reach::Nowhere
+    } else if address.is_loopback() {
+        Reach::Loopback
+    } else if address.is_private() || (a == 100 && (64..128).contains(&b)) {
+        Reach::Private
+    } else {
+        Reach::Public
+    }
+}
+
+fn reach_v6(address: Ipv6Addr) -> Reach {
+    let segments = address.segments();
+    // IPv4 in IPv6: mapped (RFC 4291) and translated (RFC 6052).
+    let translated = segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
+    if let Some(inner) = address.to_ipv4_mapped().or_else(|| translated.then(|| last_four(address))) {
+        return reach_v4(inner);
+    }
+    if address.is_loopback() {
+        Reach::Loopback
+    } else if address.is_unspecified() || address.is_unicast_link_local() || address.is_multicast() {
+        Reach::Nowhere
+    } else if segments[..2] == [0xfd00, 0xec2] {
+        Reach::Nowhere
+    } else if address.is_unique_local() {
+        Reach::Private
+    } else {
+        Reach::Public
+    }
+}
+
+fn last_four(address: Ipv6Addr) -> Ipv4Addr {
+    let [.., a, b, c, d] = address.octets();
+    Ipv4Addr::new(a, b, c, d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boundary(base: &str) -> Boundary {
+        Boundary::new(base.parse().unwrap(), BTreeSet::new())
+    }
+
+    fn value(text: &str) -> HeaderValue {
+        HeaderValue::from_bytes(text.as_bytes()).unwrap()
+    }
+
+    fn upload(base: &str, location: &str) -> Result<String, Breach> {
+        let boundary = boundary(base);
+        let from = boundary.base().join("/v2/a/blobs/uploads/").unwrap();
+        boundary.upload(&from, &value(location)).map(String::from)
+    }
+
+    #[test]
+    fn redirects_never_lose_encryption() {
+        let https = boundary("https://r.io/");
+        let from = https.base().clone();
+        assert_eq!(https.redirect(&from, &value("https://cdn.io/x?sig=1")).unwrap().as_str(), "https://cdn.io/x?sig=1");
+        assert_eq!(https.redirect(&from, &value("http://cdn.io/x")), Err(Breach::Downgrade("http://cdn.io".into())));
+        assert_eq!(https.redirect(&from, &value("http://r.io/x")), Err(Breach::Downgrade("http://r.io".into())));
+        let plain = boundary("http://127.0.0.1:5000/");
+        assert!(plain.redirect(plain.base(), &value("http://127.0.0.1:5001/x")).is_ok());
+        for nonsense in ["", "  ", "ftp://x/y", "file:///etc/passwd", "data:,x", "https://", "http://[::1/"] {
+            assert_eq!(https.redirect(&from, &value(nonsense)), Err(Breach::Malformed), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_registry_outside_does_not_lead_inside() {
+        let outside = boundary("https://r.io/");
+        for host in [
+            "127.0.0.1",
+            "2130706433",
+            "0x7f.1",
+            "0177.0.0.1",
+            "localhost",
+            "a.localhost",
+            "localhost.",
+            "[::1]",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "0",
+            "[::]",
+            "[fe80::1]",
+            "[fd00:ec2::254]",
+            "[fc00::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:a9fe:a9fe]",
+            "[64:ff9b::7f00:1]",
+            "168.63.129.16",
+            "100.100.100.200",
+            "metadata.google.internal",
+            "255.255.255.255",
+            "224.0.0.1",
+        ] {
+            let breach = outside.redirect(outside.base(), &value(&format!("https://{host}/x")));
+            assert!(matches!(breach, Err(Breach::Inside(_))), "{host}: {breach:?}");
+            assert!(matches!(outside.realm(&format!("https://{host}/token")), Err(Breach::Inside(_))), "{host}");
+        }
+        for host in ["cdn.io", "8.8.8.8", "[2606:4700::1]", "172.32.0.1", "localhost.evil.io"] {
+            assert!(outside.redirect(outside.base(), &value(&format!("https://{host}/x"))).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_registry_inside_leads_only_as_near_as_it_is_itself() {
+        let private = boundary("https://10.0.0.5/");
+        assert!(private.realm("https://10.0.0.6/token").is_ok());
+        assert!(private.realm("https://127.0.0.1/token").is_err());
+        assert!(private.realm("https://169.254.169.254/token").is_err());
+        let local = boundary("http://localhost:5000/");
+        assert!(local.realm("http://127.0.0.1:5001/token").is_ok());
+        assert!(local.realm("https://10.0.0.6/token").is_ok());
+        assert!(local.realm("http://169.254.169.254/").is_err());
+    }
+
+    #[test]
+    fn realms_are_relative_or_encrypted() {
+        let https = boundary("https://r.io/");
+        assert_eq!(https.realm("/token").unwrap().as_str(), "https://r.io/token");
+        assert_eq!(https.realm("https://u:p@auth.io/t?a=b#f").unwrap().as_str(), "https://auth.io/t?a=b");
+        assert!(matches!(https.realm("http://auth.io/t"), Err(Breach::Downgrade(_))));
+        assert_eq!(https.realm("\n"), Err(Breach::Malformed));
+    }
+
+    #[test]
+    fn credentials_need_encryption_this_machine_or_a_word_from_the_environment() {
+        let insecure = BTreeSet::from(["lab.internal:5000".parse().unwrap()]);
+        let boundary = Boundary::new("http://lab.internal:5000/".parse().unwrap(), insecure);
+        let may = |text: &str| boundary.may_carry_credential(&text.parse().unwrap());
+        assert!(may("https://anywhere.io/") && may("http://localhost:1/") && may("http://lab.internal:5000/token"));
+        assert!(!may("http://lab.internal/token") && !may("http://anywhere.io/"));
+    }
+
+    #[test]
+    fn upload_locations_stay_at_home_and_keep_their_query() {
+        let kept = upload("https://r.io/", "/v2/a/blobs/uploads/1?_state=a%3D%3D&x=%2f");
+        assert_eq!(kept.unwrap(), "https://r.io/v2/a/blobs/uploads/1?_state=a%3D%3D&x=%2f");
+        assert_eq!(upload("https://r.io/", "1?x").unwrap(), "https://r.io/v2/a/blobs/uploads/1?x");
+        assert_eq!(upload("https://r.io/", "http://r.io/u").unwrap(), "https://r.io/u");
+        assert_eq!(upload("https://r.io:5000/", "http://r.io/u").unwrap(), "https://r.io:5000/u");
+        assert_eq!(upload("https://r.io:5000/", "https://r.io/u").unwrap(), "https://r.io:5000/u");
+        assert_eq!(upload("https://r.io/", "https://r.io:443/u").unwrap(), "https://r.io/u");
+        for foreign in [
+            "https://evil.io/u",
+            "https://r.io:444/u",
+            "//evil.io/u",
+            "https://r.io.evil.io/u",
+            "https://r.io@evil.io/",
+        ] {
+            assert!(matches!(upload("https://r.io/", foreign), Err(Breach::Foreign(_))), "{foreign}");
+        }
+        assert!(matches!(upload("http://localhost:5000/", "https://localhost:5000/u"), Err(Breach::Foreign(_))));
+    }
+
+    #[test]
+    fn links_stay_at_home() {
+        let home = boundary("https://r.io/");
+        let from = home.base().join("/v2/a/tags/list?n=1000").unwrap();
+        assert_eq!(
+            home.link(&from, "/v2/a/tags/list?n=1&last=x y").unwrap().as_str(),
+            "https://r.io/v2/a/tags/list?n=1&last=x%20y"
+        );
+        assert_eq!(home.link(&from, "?last=b").unwrap().as_str(), "https://r.io/v2/a/tags/list?last=b");
+        assert!(home.link(&from, "https://evil.io/v2/").is_err() && home.link(&from, "http://r.io/v2/").is_err());
+    }
+
+    #[test]
+    fn what_is_logged_holds_no_secret() {
+        let url = "https://user:secret@r.io:5000/v2/x?digest=secret&sig=secret#secret".parse().unwrap();
+        assert_eq!(sanitized(&url), "https://r.io:5000/v2/x?digest=…&sig=…");
+        assert_eq!(origin(&url), "https://r.io:5000");
+    }
+}

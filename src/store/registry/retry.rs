@@ -1,0 +1,215 @@
+//! What is tried again, and when. Pure.
+//!
+//! Owns the one table of transient failures, the backoff and the reading of `Retry-After`. Refuses to sleep.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+
+use crate::image::Code;
+use crate::store::Error;
+
+/// How often anything is tried in all.
+pub(super) const ATTEMPTS: u32 = 5;
+/// The longest wait that a registry may ask for.
+const PATIENCE: Duration = Duration::from_secs(120);
+const FIRST_CEILING: Duration = Duration::from_millis(500);
+const LAST_CEILING: Duration = Duration::from_secs(30);
+
+/// An attempt that failed.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// What is reported if there is no further attempt.
+    pub(super) error: Error,
+    /// Whether there may be one.
+    pub(super) again: Again,
+}
+
+/// Whether and when an attempt may be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The next attempt would fail the same way.
+    Never,
+    /// It may have been an accident; a second one is none.
+    Once,
+    /// After a wait of ours.
+    Backoff,
+    /// After the wait that the registry asked for.
+    After(Duration),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let again = if is_transient(&error) { Again::Backoff } else { Again::Never };
+        Self { error, again }
+    }
+}
+
+impl Fault {
+    /// A failure that stands, whatever its class.
+    pub(super) fn last(error: Error) -> Self {
+        Self { error, again: Again::Never }
+    }
+
+    /// A failure that may be an accident, such as wrong bytes once.
+    pub(super) fn once(error: Error) -> Self {
+        Self { error, again: Again::Once }
+    }
+
+    /// A refusal, with the wait that its headers ask for.
+    pub(super) fn answered(error: Error, headers: &HeaderMap, now: SystemTime) -> Self {
+        let fault = Self::from(error);
+        match (fault.again, retry_after(headers, now)) {
+            (Again::Backoff, Some(wait)) if wait > PATIENCE => {
+                let hint = format!("the registry asks to come back in {} s; run again then", wait.as_secs());
+                Self::last(Error { code: Code::RateLimited, ..fault.error }.hint(hint))
+            }
+            (Again::Backoff, Some(wait)) => Self { again: Again::After(wait), ..fault },
+            _ => fault,
+        }
+    }
+
+    /// Whether everything that talks to the host should wait, not this request alone.
+    pub(super) fn concerns_host(&self) -> bool {
+        matches!(self.error.status, Some(429 | 503)) && !matches!(self.again, Again::Never)
+    }
+
+    /// The wait before the next attempt after `attempts` of them; `None` when there is none. `jitter` is from 0 to 1.
+    pub(super) fn wait(&self, attempts: u32, jitter: f64) -> Option<Duration> {
+        match self.again {
+            _ if attempts >= ATTEMPTS => None,
+            Again::Never => None,
+            Again::Once if attempts > 1 => None,
+            Again::Once | Again::Backoff => Some(backoff(attempts, jitter)),
+            Again::After(wait) => Some(wait),
+        }
+    }
+}
+
+/// Whether the same request may succeed later: the one place that decides it.
+pub(super) fn is_transient(error: &Error) -> bool {
+    match error.status {
+        Some(status) => is_transient_status(status),
+        None => matches!(error.code, Code::Connect | Code::Timeout | Code::Unavailable | Code::RateLimited),
+    }
+}
+
+/// 499 and 522 are what proxies in front of registries say about a back end that went away.
+fn is_transient_status(status: u16) -> bool {
+    matches!(status, 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
+}
+
+/// Full jitter below a ceiling that doubles.
+fn backoff(attempts: u32, jitter: f64) -> Duration {
+    let doubled = FIRST_CEILING.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+    doubled.min(LAST_CEILING).mul_f64(jitter.clamp(0.0, 1.0))
+}
+
+/// The wait of a `Retry-After`, in seconds or until a date (RFC 9110 §10.2.3). A date is compared with the answer's own
+/// `Date` where there is one, so that a wrong clock here does not matter. What cannot be read is no wish.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let until = http_date(text)?;
+    let from = headers.get(DATE).and_then(|date: &HeaderValue| http_date(date.to_str().ok()?)).unwrap_or(now);
+    Some(until.duration_since(from).unwrap_or_default())
+}
+
+/// `IMF-fixdate` of RFC 9110 §5.6.7.
+fn http_date(text: &str) -> Option<SystemTime> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, code: Code) -> Error {
+        Error { status: Some(status), ..Error::new(code, "read", "no") }
+    }
+
+    #[test]
+    fn the_table_of_what_is_tried_again() {
+        for status in [408, 429, 499, 500, 502, 503, 504, 522] {
+            assert!(is_transient(&answered(status, Code::Unavailable)), "{status}");
+        }
+        for status in [400, 401, 403, 404, 405, 409, 412, 413, 415, 416, 422, 501] {
+            assert!(!is_transient(&answered(status, Code::Unavailable)), "{status}");
+        }
+        for code in [Code::Connect, Code::Timeout] {
+            assert!(is_transient(&Error::new(code, "read", "no")), "{code}");
+        }
+        for code in [Code::Tls, Code::Digest, Code::Size, Code::Boundary, Code::Auth, Code::Protocol, Code::Redirect] {
+            assert!(!is_transient(&Error::new(code, "read", "no")), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_ceiling_doubles_and_the_attempts_end() {
+        let fault = Fault::from(answered(500, Code::Unavailable));
+        let ceilings: Vec<_> = (1..=5).map(|attempts| fault.wait(attempts, 1.0).map(|wait| wait.as_millis())).collect();
+        assert_eq!(ceilings, [Some(500), Some(1000), Some(2000), Some(4000), None]);
+        assert_eq!(fault.wait(1, 0.0), Some(Duration::ZERO));
+        assert_eq!(backoff(60, 1.0), LAST_CEILING);
+        assert_eq!(backoff(1, f64::NAN.max(0.0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_accident_is_forgiven_once() {
+        let fault = Fault::once(Error::new(Code::Digest, "read", "wrong"));
+        assert!(fault.wait(1, 0.5).is_some());
+        assert_eq!(fault.wait(2, 0.5), None);
+        assert_eq!(Fault::last(answered(500, Code::Unavailable)).wait(1, 1.0), None);
+    }
+
+    fn after(value: &str, date: Option<&str>) -> Fault {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, date.parse().unwrap());
+        }
+        let now = http_date("Sun, 06 Nov 1994 08:49:00 GMT").unwrap();
+        Fault::answered(answered(429, Code::RateLimited), &headers, now)
+    }
+
+    #[test]
+    fn retry_after_in_seconds_or_as_a_date() {
+        assert_eq!(after("2", None).again, Again::After(Duration::from_secs(2)));
+        assert_eq!(after("0", None).again, Again::After(Duration::ZERO));
+        assert_eq!(after("120", None).again, Again::After(Duration::from_secs(120)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", None).again, Again::After(Duration::from_secs(37)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:48:00 GMT", None).again, Again::After(Duration::ZERO));
+        let other_clock = Some("Sun, 06 Nov 1994 08:49:30 GMT");
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", other_clock).again, Again::After(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_wait_beyond_patience_is_an_error_at_once() {
+        for value in ["121", "9999", "99999999999999999999999", "Mon, 06 Nov 2034 08:49:37 GMT"] {
+            let fault = after(value, None);
+            assert_eq!((fault.again, fault.error.code), (Again::Never, Code::RateLimited), "{value}");
+            assert!(fault.error.hint.is_some_and(|hint| hint.contains("run again")), "{value}");
+        }
+    }
+
+    #[test]
+    fn junk_is_no_wish() {
+        for value in ["", "soon", "-1", "1.5", "06 Nov", "\u{e9}"] {
+            assert_eq!(after(value, None).again, Again::Backoff, "{value}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        let refused = Fault::answered(answered(403, Code::Denied), &headers, SystemTime::UNIX_EPOCH);
+        assert_eq!(refused.again, Again::Never);
+    }
+
+    #[test]
+    fn only_limits_and_outages_pause_the_host() {
+        assert!(Fault::from(answered(429, Code::RateLimited)).concerns_host());
+        assert!(Fault::from(answered(503, Code::Unavailable)).concerns_host());
+        assert!(!Fault::from(answered(500, Code::Unavailable)).concerns_host());
+        assert!(!Fault::last(answered(429, Code::RateLimited)).concerns_host());
+    }
+}

@@ -1,0 +1,121 @@
+//! How to reach registries: what one registry needs, and what all of them share.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use super::proxy::Proxies;
+use super::tls::Roots;
+use crate::auth::Secret;
+use crate::image::Registry;
+
+/// How to talk to one registry.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Speak plain http, although the host is not this machine.
+    pub plain_http: bool,
+    /// How many requests may be under way at once; uploads of blobs are counted apart from all others.
+    pub concurrency: NonZeroUsize,
+    /// How many requests may begin in a second.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// Certificates in PEM to trust besides the system's.
+    pub ca: Option<Vec<u8>>,
+    /// What to show to a registry that asks for a client certificate. Shown to the registry alone, not to other origins.
+    pub client: Option<ClientIdentity>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            plain_http: false,
+            concurrency: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
+            requests_per_second: None,
+            ca: None,
+            client: None,
+        }
+    }
+}
+
+/// A client certificate with its key.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    /// The certificate and what leads to its root, in PEM.
+    pub chain: Vec<u8>,
+    /// The private key, in PEM.
+    pub key: Secret,
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientIdentity(***)")
+    }
+}
+
+/// What all registries share.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The `User-Agent` of each request.
+    pub user_agent: String,
+    /// The proxies of the environment.
+    pub proxies: Proxies,
+    /// Hosts that credentials may be sent to without encryption (`REGSYNC_INSECURE_HOSTS`).
+    pub insecure_hosts: BTreeSet<Registry>,
+    /// How long to wait for what.
+    pub limits: Limits,
+    /// The certificates that the system trusts.
+    pub roots: Roots,
+}
+
+impl Network {
+    /// The system's certificates, no proxies, the usual limits.
+    pub fn new(user_agent: impl Into<String>) -> Self {
+        Self {
+            user_agent: user_agent.into(),
+            proxies: Proxies::default(),
+            insecure_hosts: BTreeSet::new(),
+            limits: Limits::default(),
+            roots: Roots::system(),
+        }
+    }
+}
+
+/// How long to wait for what. There is no limit on how long a transfer takes in all, as long as bytes flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// From a request to the headers of its answer.
+    pub headers: Duration,
+    /// For the next bytes of a body, in either direction.
+    pub idle: Duration,
+    /// From the last byte of an upload to the answer: registries hash and move the blob in between.
+    pub commit: Duration,
+    /// For a token request in all.
+    pub token: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            headers: Duration::from_secs(30),
+            idle: Duration::from_mins(1),
+            commit: Duration::from_mins(5),
+            token: Duration::from_secs(30),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_key_is_not_shown() {
+        let client = ClientIdentity { chain: b"chain".to_vec(), key: Secret::new("secret-key") };
+        let settings = Settings { client: Some(client), ..Settings::default() };
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("secret-key") && shown.contains("concurrency: 8"), "{shown}");
+    }
+}

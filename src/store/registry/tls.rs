@@ -1,0 +1,123 @@
+//! TLS: whom we trust, and whom we say we are.
+//!
+//! Owns the set-up of the HTTP clients. Refuses to skip a check: there is no setting for it.
+
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::settings::{ClientIdentity, Network};
+use crate::image::Code;
+use crate::store::Error;
+
+/// The certificates that are trusted everywhere.
+#[derive(Clone, Debug)]
+pub struct Roots(Arc<RootCertStore>);
+
+impl Roots {
+    /// The system's certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured), or Mozilla's, where a system has none.
+    /// Reads them from disk: once for a run.
+    pub fn system() -> Self {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if store.is_empty() {
+            store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        Self(Arc::new(store))
+    }
+}
+
+/// An HTTP client that trusts the shared roots and `ca`, and shows `identity` where a server asks for it.
+///
+/// It follows no redirect, sends no `Referer`, keeps no cookies, retries nothing and decodes nothing: all of that is decided
+/// here, or must not happen.
+pub(super) fn client(
+    network: &Network,
+    ca: Option<&[u8]>,
+    identity: Option<&ClientIdentity>,
+    idle_connections: usize,
+) -> Result<reqwest::Client, Error> {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(config(network, ca, identity)?)
+        .user_agent(&network.user_agent)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .connect_timeout(network.limits.connect)
+        .pool_max_idle_per_host(idle_connections)
+        .http2_adaptive_window(true);
+    let built = network.proxies.apply(builder)?.build();
+    built.map_err(|error| set_up(format!("the HTTP client: {}", error.without_url())))
+}
+
+fn config(network: &Network, ca: Option<&[u8]>, identity: Option<&ClientIdentity>) -> Result<ClientConfig, Error> {
+    let mut roots = (*network.roots.0).clone();
+    if let Some(ca) = ca {
+        for certificate in certificates(ca, "tls.ca")? {
+            roots.add(certificate).map_err(|error| set_up(format!("a certificate of `tls.ca`: {error}")))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| set_up(error.to_string()))?
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let chain = certificates(&identity.chain, "tls.cert")?;
+            let key = PrivateKeyDer::from_pem_slice(identity.key.expose().as_bytes())
+                .map_err(|_| set_up("`tls.key` holds no private key in PEM".to_owned()))?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| set_up(format!("`tls.cert`: {error}")))?
+        }
+    };
+    // Without this a preconfigured client speaks HTTP/1.1 only.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn certificates(pem: &[u8], name: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(set_up(format!("`{name}` holds no certificate in PEM"))),
+    }
+}
+
+fn set_up(message: String) -> Error {
+    Error::new(Code::Tls, "set up TLS", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Secret;
+
+    fn pair() -> (String, String) {
+        let issued = rcgen::generate_simple_self_signed(vec!["registry.test".to_owned()]).unwrap();
+        (issued.cert.pem(), issued.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn a_ca_and_an_identity_are_taken() {
+        let (chain, key) = pair();
+        let identity = ClientIdentity { chain: chain.clone().into_bytes(), key: Secret::new(key) };
+        let network = Network::new("regsync-test");
+        assert!(client(&network, Some(chain.as_bytes()), Some(&identity), 1).is_ok());
+        let config = config(&network, None, None).unwrap();
+        assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    }
+
+    #[test]
+    fn what_is_not_pem_is_named() {
+        let (chain, _) = pair();
+        let network = Network::new("regsync-test");
+        let error = client(&network, Some(b"nothing"), None, 1).expect_err("no certificate");
+        assert!(error.to_string().contains("tls.ca"), "{error}");
+        let identity = ClientIdentity { chain: chain.into_bytes(), key: Secret::new("hunter2") };
+        let error = client(&network, None, Some(&identity), 1).expect_err("no key");
+        assert!(error.to_string().contains("tls.key") && !error.to_string().contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,272 @@
+//! The way of every request to one registry: its turn, its authorisation, its redirects, its repetition.
+//!
+//! Owns the only retry loop of the program, the permits and the pace of the host. Refuses to know what is asked for.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use reqwest::{Response, Url};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::answer::{Advice, Answer};
+use super::authorization::{Authorizer, Grant, Tally, lock};
+use super::call::Call;
+use super::challenge;
+use super::clients::Clients;
+use super::error::{disconnected, timed_out};
+use super::origin::{origin, same_origin, sanitized};
+use super::pace::Pace;
+use super::retry::Fault;
+use super::settings::{Limits, Network, Settings};
+use super::warning;
+use crate::auth::Keychain;
+use crate::event::{Event, Reporter};
+use crate::image::{Code, Failure, Registry};
+use crate::store::Error;
+
+/// How many redirects are followed.
+const REDIRECTS: usize = 5;
+/// How many different warnings of a registry are passed on.
+const WARNINGS: usize = 32;
+
+/// Everything between a question and its answer.
+pub(super) struct Transport {
+    pub(super) registry: Registry,
+    pub(super) clients: Arc<Clients>,
+    pub(super) authorizer: Authorizer,
+    pub(super) limits: Limits,
+    pub(super) reporter: Arc<dyn Reporter>,
+    /// For all requests but uploads of blobs. An upload reads its source while it holds its own permit; with one kind of
+    /// permit, uploads could wait for each other's sources for ever where both sides are one registry.
+    requests: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
+    pace: Pace,
+    warned: Mutex<BTreeSet<String>>,
+}
+
+impl Transport {
+    /// The transport of one registry.
+    pub(super) fn new(
+        clients: Clients,
+        (settings, network): (&Settings, &Network),
+        registry: Registry,
+        (keychain, reporter): (Arc<Keychain>, Arc<dyn Reporter>),
+    ) -> Self {
+        let clients = Arc::new(clients);
+        let token_limit = network.limits.token;
+        let permits = settings.concurrency.get().min(Semaphore::MAX_PERMITS);
+        Self {
+            registry,
+            authorizer: Authorizer::new(Arc::clone(&clients), keychain, Arc::clone(&reporter), token_limit),
+            clients,
+            limits: network.limits,
+            reporter,
+            requests: Arc::new(Semaphore::new(permits)),
+            uploads: Arc::new(Semaphore::new(permits)),
+            pace: Pace::new(settings.requests_per_second),
+            warned: Mutex::default(),
+        }
+    }
+
+    /// The URL of `path` at the registry. Names, tags and digests need no escaping by their grammar.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.clients.boundary.base().clone();
+        url.set_path(path);
+        url
+    }
+
+    /// Makes `attempt` until it succeeds, fails for good or has been made often enough. It gets its number, from 1.
+    pub(super) async fn retrying<'a, T>(
+        &self,
+        request: &str,
+        attempt: impl Fn(u32) -> BoxFuture<'a, Result<T, Fault>> + Send + Sync,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let fault = match attempt(attempts).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let wait = fault.wait(attempts, fastrand::f64());
+            let concerns_host = fault.concerns_host();
+            let error = Error { attempts, elapsed: started.elapsed(), ..fault.error };
+            let Some(wait) = wait else { return Err(error) };
+            if concerns_host {
+                self.pace.pause(wait);
+            }
+            let failure = Failure::from(error);
+            self.reporter.event(Event::Retrying { what: request, wait, failure: &failure });
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// A permit for one upload, to be held by its caller.
+    pub(super) async fn upload_permit(&self, request: &str) -> Result<OwnedSemaphorePermit, Error> {
+        permit(&self.uploads, request).await
+    }
+
+    /// One request, authorised, its redirects followed. The answer may have any status but 401.
+    pub(super) async fn exchange(&self, mut call: Call<'_>) -> Result<Answer, Fault> {
+        let permit = if call.holds_permit { None } else { Some(permit(&self.requests, call.request).await?) };
+        let mut tally = Tally::default();
+        loop {
+            let first = self.authorizer.first().await;
+            let grant = self.authorizer.grant(call.request, &call.scope, call.holds_permit).await?;
+            let outcome = self.follow(&mut call, &grant).await;
+            if !matches!(&outcome, Ok((response, _)) if response.status() == 401) {
+                self.authorizer.unchallenged();
+            }
+            let (response, url) = outcome?;
+            if response.status() != 401 {
+                drop(first);
+                return Ok(self.answer(&call, &grant, (response, url), permit));
+            }
+            if !self.clients.boundary.is_home(&url) {
+                let message =
+                    format!("a redirect led to {}, which asks for a credential; none is sent there", origin(&url));
+                return Err(Error::new(Code::Boundary, call.request, message).into());
+            }
+            let challenges = challenge::parse(response.headers().get_all(WWW_AUTHENTICATE));
+            let refused = (&grant, challenges.as_slice(), &mut tally);
+            let again = self.authorizer.challenged(call.request, &mut call.scope, refused).await?;
+            drop(first);
+            if !again {
+                return Err(self.unauthorized(&call, &grant, (response, url)).await);
+            }
+            if call.body.is_spent() {
+                // The stream is gone; the whole upload begins again, with a new token.
+                return Err(Fault::once(self.unauthorized(&call, &grant, (response, url)).await.error));
+            }
+        }
+    }
+
+    fn answer(
+        &self,
+        call: &Call<'_>,
+        grant: &Grant,
+        (response, url): (Response, Url),
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Answer {
+        let home = self.clients.boundary.is_home(&url);
+        if home {
+            self.pass_on_warnings(&response);
+        }
+        let source = Some(grant.holder.source.clone()).filter(|_| !grant.holder.is_anonymous());
+        Answer {
+            who: self.who(&url),
+            advice: Advice { repository: call.scope.repository.clone(), access: call.scope.access, source },
+            request: call.request.to_owned(),
+            idle: self.limits.idle,
+            response,
+            url,
+            permit,
+        }
+    }
+
+    /// The registry by its name, any other place by its origin.
+    fn who(&self, url: &Url) -> String {
+        if self.clients.boundary.is_home(url) { self.registry.to_string() } else { origin(url) }
+    }
+
+    async fn unauthorized(&self, call: &Call<'_>, grant: &Grant, answered: (Response, Url)) -> Fault {
+        let fault = self.answer(call, grant, answered, None).refusal().await;
+        let mut error = fault.error;
+        // With a token the credential itself was good: its realm took it.
+        if grant.token().is_some() && !grant.holder.is_anonymous() {
+            error.code = Code::Denied;
+        }
+        if grant.token().is_some() {
+            error.message =
+                format!("{}, although a token for {} was shown", error.message, call.scope.texts().join(" "));
+        }
+        Fault::last(error)
+    }
+
+    /// Sends a request, and follows where it is sent. What was shown at one origin is not shown at the next.
+    async fn follow(&self, call: &mut Call<'_>, grant: &Grant) -> Result<(Response, Url), Fault> {
+        let mut url = call.url.clone();
+        let mut shown = grant.header.clone();
+        for _ in 0..=REDIRECTS {
+            let response = self.send(call, &url, shown.clone()).await?;
+            let status = response.status().as_u16();
+            if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+                return Ok((response, url));
+            }
+            let Some(location) = response.headers().get(LOCATION) else {
+                let message = format!("{} redirects ({status}) without saying where to", self.who(&url));
+                return Err(Error::new(Code::Redirect, call.request, message).into());
+            };
+            let next = self.clients.boundary.redirect(&url, location);
+            let next = next.map_err(|breach| breach.error(call.request, "redirect"))?;
+            let stays = same_origin(&next, &url);
+            if call.writes() && !(stays && matches!(status, 307 | 308) && !call.body.is_spent()) {
+                let code = if stays { Code::Redirect } else { Code::Boundary };
+                let message =
+                    format!("{} redirects what is to be written ({status}) to {}", self.who(&url), origin(&next));
+                return Err(Error::new(code, call.request, message).into());
+            }
+            if !stays {
+                shown = None;
+            }
+            url = next;
+        }
+        let message = format!("more than {REDIRECTS} redirects");
+        Err(Error::new(Code::Redirect, call.request, message).into())
+    }
+
+    /// One request and the headers of its answer.
+    async fn send(
+        &self,
+        call: &mut Call<'_>,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Response, Fault> {
+        if self.clients.boundary.is_home(url) {
+            self.pace.turn().await;
+        }
+        let mut request = reqwest::Request::new(call.method.clone(), url.clone());
+        request.headers_mut().clone_from(&call.headers);
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(authorization) = authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization);
+        }
+        *request.body_mut() = call.body.take();
+        let started = Instant::now();
+        let sent = self.clients.of(url).execute(request);
+        let outcome = match call.patience.unwrap_or(self.limits.headers) {
+            Duration::MAX => sent.await.map_err(|error| disconnected(call.request, &self.who(url), error)),
+            limit => match tokio::time::timeout(limit, sent).await {
+                Ok(outcome) => outcome.map_err(|error| disconnected(call.request, &self.who(url), error)),
+                Err(_) => Err(timed_out(call.request, &self.who(url), limit)),
+            },
+        };
+        let milliseconds = started.elapsed().as_millis();
+        let status = outcome.as_ref().map_or(0, |response| response.status().as_u16());
+        tracing::debug!(method = %call.method, url = sanitized(url), status, milliseconds, "request");
+        Ok(outcome?)
+    }
+
+    fn pass_on_warnings(&self, response: &Response) {
+        for text in warning::texts(response.headers()) {
+            let is_new = {
+                let mut warned = lock(&self.warned);
+                warned.len() < WARNINGS && warned.insert(text.clone())
+            };
+            if is_new {
+                let message = format!("{} says: {text}", self.registry);
+                self.reporter.event(Event::Warned { about: None, message: &message });
+            }
+        }
+    }
+}
+
+async fn permit(semaphore: &Arc<Semaphore>, request: &str) -> Result<OwnedSemaphorePermit, Error> {
+    let permit = Arc::clone(semaphore).acquire_owned().await;
+    permit.map_err(|_| Error::new(Code::Internal, request, "the permits of the registry are closed"))
+}
