@@ -6,7 +6,9 @@
 mod blob;
 mod error;
 mod graph;
-pub mod layout;
+mod layout;
+pub mod registry;
+mod stores;
 
 use futures_util::future::BoxFuture;
 
@@ -14,6 +16,7 @@ pub use blob::BlobStream;
 pub use error::{Error, PushError};
 pub use graph::{Graph, MANIFEST_BYTES_LIMIT, MANIFEST_COUNT_LIMIT, NESTING_LIMIT};
 pub use layout::Layout;
+pub use stores::Stores;
 
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Repository, Tag, TagOrDigest};
 

@@ -1,0 +1,173 @@
+//! Doing what a plan says: Plan → Outcomes.
+//!
+//! Owns the order and the caution: steps run side by side, each target is read again just before its tag is put, and a step
+//! that goes wrong stops no other. Refuses to know the configuration: it copies by the planned digests and never looks at
+//! a step's reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::copy::{Copier, Passage};
+use crate::event::{Ending, Event, Moved, Outcome, Reporter};
+use crate::image::{Code, Digest, Failure, MediaType, Reference, Side, Tag, TagOrDigest};
+use crate::plan::{Action, Plan, Step};
+use crate::store::Stores;
+
+/// How long copies under way may go on after a signal.
+pub const GRACE: Duration = Duration::from_secs(4);
+
+/// How to apply.
+pub struct Applier<'a> {
+    /// Where images live.
+    pub stores: &'a Stores,
+    /// Who hears of it.
+    pub reporter: Arc<dyn Reporter>,
+    /// Steps under way at once.
+    pub concurrency: usize,
+    /// Begin nothing new once a step has failed.
+    pub fail_fast: bool,
+    /// Cancelled when nothing new is to begin; what is under way has [`GRACE`] to end.
+    pub stop: CancellationToken,
+}
+
+/// What one writing step needs, taken out of its optional fields once.
+struct Job<'a> {
+    source: &'a Reference,
+    target: &'a Reference,
+    tag: &'a Tag,
+    digest: &'a Digest,
+    media_type: &'a MediaType,
+    before: Option<&'a Digest>,
+}
+
+impl Applier<'_> {
+    /// Does every step of `plan` that writes; the outcomes stand in the order of its steps, one for each.
+    pub async fn apply(&self, plan: &Plan) -> Vec<Outcome> {
+        self.reporter.event(Event::Applying(plan));
+        let copier = Copier::new(Arc::clone(&self.reporter));
+        let failed = CancellationToken::new();
+        let run = |(index, step)| {
+            let (copier, failed) = (&copier, &failed);
+            async move {
+                let outcome = self.step(copier, step, failed).await;
+                if self.fail_fast && matches!(outcome.ending, Ending::Failed(_)) {
+                    failed.cancel();
+                }
+                self.reporter.event(Event::Finished(step, &outcome));
+                (index, outcome)
+            }
+        };
+        let mut outcomes: Vec<(usize, Outcome)> = stream::iter(plan.steps.iter().enumerate())
+            .map(run)
+            .buffer_unordered(self.concurrency.max(1))
+            .collect()
+            .await;
+        outcomes.sort_by_key(|(index, _)| *index);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    async fn step(&self, copier: &Copier, step: &Step, failed: &CancellationToken) -> Outcome {
+        let rest = |ending| Outcome { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts: 0 };
+        match step.action() {
+            Action::Skip => return rest(Ending::Skipped),
+            Action::Blocked => return rest(Ending::Blocked),
+            Action::Error => return rest(Ending::Failed(known_failure(step))),
+            Action::Copy | Action::Update => {}
+        }
+        if self.stop.is_cancelled() {
+            return rest(Ending::NotRun(Failure::new(Code::Interrupted, "the run was stopped before this step began")));
+        }
+        if failed.is_cancelled() {
+            return rest(Ending::NotRun(Failure::new(
+                Code::Interrupted,
+                "an earlier step failed, and --fail-fast is set",
+            )));
+        }
+        let Some(job) = Job::of(step) else {
+            return rest(Ending::Failed(Failure::new(Code::Internal, "the step does not say what to write")));
+        };
+        self.reporter.event(Event::Started(step));
+        let begin = Instant::now();
+        let mut moved = Moved::default();
+        let ending = self.guarded(copier, &job, step.action(), &mut moved).await;
+        Outcome { ending, moved, elapsed: begin.elapsed(), attempts: 1 }
+    }
+
+    /// The copy, which a signal ends after [`GRACE`] and whose panic is a failure of this step alone.
+    async fn guarded(&self, copier: &Copier, job: &Job<'_>, action: Action, moved: &mut Moved) -> Ending {
+        let copy = std::panic::AssertUnwindSafe(self.copy(copier, job, action, moved)).catch_unwind();
+        let out_of_time = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        let ended = tokio::select! {
+            ended = copy => ended,
+            () = out_of_time => {
+                let message = format!("stopped while {} was being copied; its tag was not touched", job.target);
+                return Ending::NotRun(Failure::new(Code::Interrupted, message));
+            }
+        };
+        match ended {
+            Ok(Ok(ending)) => ending,
+            Ok(Err(failure)) => Ending::Failed(failure),
+            Err(_) => {
+                Ending::Failed(Failure::new(Code::Internal, format!("a fault in regsync while copying {}", job.target)))
+            }
+        }
+    }
+
+    async fn copy(&self, copier: &Copier, job: &Job<'_>, action: Action, moved: &mut Moved) -> Result<Ending, Failure> {
+        let on = |side: Side| move |error: crate::store::Error| Failure::from(error).on(side);
+        let passage = Passage {
+            source: self.stores.source(&job.source.location).map_err(on(Side::Source))?,
+            target: self.stores.target(&job.target.location).map_err(on(Side::Target))?,
+        };
+        let copied = copier.image(&passage, job.digest, job.media_type).await?;
+        *moved = copied.moved;
+        if copied.root.digest() != job.digest {
+            return Err(Failure::new(Code::Digest, format!("{} is not what was planned", copied.root.digest())));
+        }
+        let now = passage.target.resolve(&TagOrDigest::Tag(job.tag.clone())).await.map_err(on(Side::Target))?;
+        let now = now.map(|descriptor| descriptor.digest);
+        if now.as_ref() == Some(job.digest) {
+            return Ok(Ending::Skipped);
+        }
+        if now.as_ref() != job.before {
+            return Ok(Ending::Stale(stale(job, now.as_ref())));
+        }
+        passage.target.push_manifest(&copied.root, Some(job.tag)).await.map_err(on(Side::Target))?;
+        moved.sent += copied.root.bytes().len() as u64;
+        Ok(if action == Action::Copy { Ending::Copied } else { Ending::Updated })
+    }
+}
+
+impl<'a> Job<'a> {
+    fn of(step: &'a Step) -> Option<Self> {
+        let (source, target) = (step.source.as_ref()?, step.target.as_ref()?);
+        Some(Self {
+            source: &source.reference,
+            target: &target.reference,
+            tag: target.reference.tag()?,
+            digest: step.digest.as_ref()?,
+            media_type: source.media_type.as_ref()?,
+            before: target.digest.as_ref(),
+        })
+    }
+}
+
+fn known_failure(step: &Step) -> Failure {
+    let unknown = || Failure::new(Code::Internal, "the plan does not say why this step is in error");
+    step.reason.failure().cloned().unwrap_or_else(unknown)
+}
+
+fn stale(job: &Job<'_>, now: Option<&Digest>) -> Failure {
+    let text = |digest: Option<&Digest>| digest.map_or_else(|| "absent".to_owned(), |digest| digest.short().to_owned());
+    let message =
+        format!("{} is {} now, and the plan saw {}; it was left alone", job.target, text(now), text(job.before));
+    let failure = Failure::new(Code::Stale, message).on(Side::Target);
+    Failure { hint: Some("someone else changed it: make a new plan".to_owned()), ..failure }
+}

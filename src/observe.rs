@@ -1,0 +1,238 @@
+//! Reading both sides: (Desired, stores) → Observed. Writes nothing anywhere.
+//!
+//! Owns which questions are asked, and that no more are: one HEAD per side and tag, a tag list only where a glob needs
+//! one, and a look into manifests only for what would be copied. Refuses to decide: a failed read is carried as data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+
+use crate::config::{Desired, SourceImage};
+use crate::event::{Event, Reporter};
+use crate::image::{Digest, Failure, Location, MediaType, Reference, Side, Tag, TagOrDigest};
+use crate::plan::{self, Contents, Filter, Observed, Scope, Sighting};
+use crate::store::{Error, Graph, Stores};
+
+/// References read at once; the hosts' own limits hold beside it.
+const READS_AT_ONCE: usize = 64;
+/// Images looked into at once.
+const LOOKS_AT_ONCE: usize = 8;
+/// Blobs of one image asked for at once.
+const BLOBS_AT_ONCE: usize = 8;
+
+/// When the contents of images that would be copied are looked at: it costs manifest GETs and blob HEADs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sizes {
+    /// Everywhere but at hosts that count manifest GETs against a quota (Docker Hub).
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl Sizes {
+    fn asks(self, source: &Location) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => !source.registry().is_some_and(crate::image::Registry::is_docker_hub),
+        }
+    }
+}
+
+/// What to read, and with what.
+pub struct Observer<'a> {
+    /// Where images live.
+    pub stores: &'a Stores,
+    /// Who hears of it.
+    pub reporter: &'a dyn Reporter,
+    /// Which target tags matter.
+    pub filter: &'a Filter,
+    /// Whether sizes are asked for.
+    pub sizes: Sizes,
+}
+
+impl Observer<'_> {
+    /// Reads everything that the plan for `desired` depends on. Never fails: what could not be read says so itself.
+    pub async fn observe(&self, desired: &Desired) -> Observed {
+        let mut observed = Observed { tags: self.tag_lists(desired).await, ..Observed::default() };
+        let (sources, targets) = self.questions(desired, &observed);
+        self.reporter.event(Event::Observing { total: sources.len() + targets.len() });
+        let (sources, targets) = futures_util::join!(self.read_sources(sources), self.read_targets(targets));
+        for (image, (sighting, moved)) in sources {
+            if let Some(now) = moved {
+                observed.moved_pins.insert(image.clone(), now);
+            }
+            observed.sources.insert(image, sighting);
+        }
+        observed.targets = targets;
+        self.look_inside(desired, &mut observed).await;
+        observed
+    }
+
+    async fn tag_lists(&self, desired: &Desired) -> BTreeMap<Location, Result<Vec<Tag>, Failure>> {
+        let selected = desired.mirrors.iter().filter(|mirror| {
+            mirror.needs_tag_list() && mirror.targets.iter().any(|target| self.filter.may_select(target))
+        });
+        let locations: BTreeSet<&Location> = selected.map(|mirror| &mirror.source).collect();
+        let list = |location: &Location| {
+            let location = location.clone();
+            async move {
+                let tags = match self.stores.source(&location) {
+                    Ok(source) => source.tags().await,
+                    Err(error) => Err(error),
+                };
+                if let Ok(tags) = &tags {
+                    self.reporter.event(Event::Listed { location: &location, tags: tags.len() });
+                }
+                let tags = tags.map_err(|error| failure(error, Side::Source));
+                (location, tags)
+            }
+        };
+        stream::iter(locations).map(list).buffer_unordered(READS_AT_ONCE).collect().await
+    }
+
+    /// The references to read: each once, and no source whose targets are all left out.
+    fn questions(&self, desired: &Desired, observed: &Observed) -> (BTreeSet<SourceImage>, BTreeSet<Reference>) {
+        let (mut sources, mut targets) = (BTreeSet::new(), BTreeSet::new());
+        let listed = |location: &Location| match observed.tags.get(location) {
+            Some(Ok(tags)) => Some(tags.as_slice()),
+            _ => None,
+        };
+        for wanted in desired.expand(listed).into_iter().flat_map(|(_, wanted)| wanted) {
+            let mut selected = wanted.targets.into_iter().filter(|target| self.filter.selects(target)).peekable();
+            if selected.peek().is_some() {
+                sources.insert(wanted.source);
+            }
+            targets.extend(selected);
+        }
+        (sources, targets)
+    }
+
+    async fn read_sources(&self, images: BTreeSet<SourceImage>) -> Vec<(SourceImage, (Sighting, MovedPin))> {
+        let read = |image: SourceImage| async move {
+            let sighting = match self.stores.source(&image.location) {
+                Ok(source) => resolve_source(source.as_ref(), &image).await,
+                Err(error) => (Sighting::Unreadable(failure(error, Side::Source)), None),
+            };
+            self.reporter.event(Event::Observed);
+            (image, sighting)
+        };
+        stream::iter(images).map(read).buffer_unordered(READS_AT_ONCE).collect().await
+    }
+
+    async fn read_targets(&self, references: BTreeSet<Reference>) -> BTreeMap<Reference, Sighting> {
+        let read = |reference: Reference| async move {
+            let found = match self.stores.target(&reference.location) {
+                Ok(target) => target.resolve(&reference.version).await,
+                Err(error) => Err(error),
+            };
+            self.reporter.event(Event::Observed);
+            (reference, sighting(found, Side::Target))
+        };
+        stream::iter(references).map(read).buffer_unordered(READS_AT_ONCE).collect().await
+    }
+
+    /// Looks into what would be copied, for sizes, platforms, and what the targets hold of it. What would be copied is
+    /// asked of the plan itself: the decision stands in one place.
+    async fn look_inside(&self, desired: &Desired, observed: &mut Observed) {
+        let draft = plan::plan(desired, observed, &Scope::default(), self.filter);
+        let mut wanted: BTreeMap<(Location, Digest, MediaType), BTreeSet<Location>> = BTreeMap::new();
+        for step in draft.steps.iter().filter(|step| step.action().writes()) {
+            let (Some(source), Some(target)) = (&step.source, &step.target) else { continue };
+            if let (Some(digest), Some(media_type)) = (&source.digest, &source.media_type)
+                && self.sizes.asks(&source.reference.location)
+            {
+                let key = (source.reference.location.clone(), digest.clone(), media_type.clone());
+                wanted.entry(key).or_default().insert(target.reference.location.clone());
+            }
+        }
+        let look = |((location, digest, media_type), targets)| async move {
+            let contents = self.contents(&location, &digest, &media_type).await;
+            let held = match &contents {
+                Ok(contents) => self.held(contents, targets).await,
+                Err(_) => Vec::new(),
+            };
+            (location, digest, contents, held)
+        };
+        let mut looks = stream::iter(wanted).map(look).buffer_unordered(LOOKS_AT_ONCE);
+        while let Some((location, digest, contents, held)) = looks.next().await {
+            for (target, held) in held {
+                observed.held.insert((digest.clone(), target), held);
+            }
+            observed.contents.insert((location, digest), contents);
+        }
+    }
+
+    async fn contents(&self, from: &Location, digest: &Digest, media_type: &MediaType) -> Result<Contents, Failure> {
+        let read = async {
+            let source = self.stores.source(from)?;
+            Graph::read(source.as_ref(), digest, media_type).await
+        };
+        let graph = read.await.map_err(|error| failure(error, Side::Source))?;
+        Ok(Contents {
+            manifests: graph.manifests().map(|manifest| manifest.bytes().len() as u64).sum(),
+            blobs: graph.blobs().iter().map(|blob| (blob.digest.clone(), blob.size)).collect(),
+            platforms: graph.platforms().to_vec(),
+        })
+    }
+
+    async fn held(&self, contents: &Contents, targets: BTreeSet<Location>) -> Vec<(Location, Held)> {
+        let ask = |location: Location| async move {
+            let held = self.held_at(contents, &location).await.map_err(|error| failure(error, Side::Target));
+            (location, held)
+        };
+        stream::iter(targets).map(ask).buffer_unordered(LOOKS_AT_ONCE).collect().await
+    }
+
+    async fn held_at(&self, contents: &Contents, location: &Location) -> Result<BTreeSet<Digest>, Error> {
+        let target = self.stores.target(location)?;
+        let ask = |(digest, size): (&Digest, &u64)| {
+            let blob = crate::image::Descriptor::new(MediaType::new(""), digest.clone(), *size);
+            let target = Arc::clone(&target);
+            async move { target.has_blob(&blob).await.map(|held| held.then_some(blob.digest)) }
+        };
+        let mut answers = stream::iter(&contents.blobs).map(ask).buffer_unordered(BLOBS_AT_ONCE);
+        let mut held = BTreeSet::new();
+        while let Some(answer) = answers.next().await {
+            held.extend(answer?);
+        }
+        Ok(held)
+    }
+}
+
+/// Which blobs of an image a target holds.
+type Held = Result<BTreeSet<Digest>, Failure>;
+
+/// For a pin whose tag names something else now: what it names, or nothing.
+type MovedPin = Option<Option<Digest>>;
+
+/// What a source image is. A pin is first looked up by its tag, which in most cases still names it: one HEAD then.
+async fn resolve_source(source: &dyn crate::store::ImageSource, image: &SourceImage) -> (Sighting, MovedPin) {
+    let tag = TagOrDigest::Tag(image.tag.clone());
+    let by_tag = source.resolve(&tag).await;
+    let Some(pin) = &image.pin else { return (sighting(by_tag, Side::Source), None) };
+    match by_tag {
+        Ok(Some(found)) if found.digest == *pin => (Sighting::Present(found), None),
+        by_tag => {
+            let now = by_tag.ok().map(|found| found.map(|found| found.digest));
+            let by_digest = source.resolve(&TagOrDigest::Digest(pin.clone())).await;
+            (sighting(by_digest, Side::Source), now)
+        }
+    }
+}
+
+fn sighting(found: Result<Option<crate::image::Descriptor>, Error>, side: Side) -> Sighting {
+    match found {
+        Ok(Some(descriptor)) => Sighting::Present(descriptor),
+        Ok(None) => Sighting::Absent,
+        Err(error) => Sighting::Unreadable(failure(error, side)),
+    }
+}
+
+fn failure(error: Error, side: Side) -> Failure {
+    Failure::from(error).on(side)
+}
