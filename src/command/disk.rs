@@ -1,0 +1,37 @@
+//! What the disk says to a configuration: checked before any network use, in the form of its other problems.
+
+use crate::config::{Desired, PathKind, Problem, ProblemCode, WrittenPath};
+use crate::image::{LayoutPath, Role};
+use crate::store::Layout;
+
+/// The problems of the paths that `desired` names: layouts that are none, links that lead out, unreadable certificates.
+pub(super) fn problems(desired: &Desired) -> Vec<Problem> {
+    desired.paths().filter_map(problem).collect()
+}
+
+fn problem(written: &WrittenPath) -> Option<Problem> {
+    let role = match written.kind {
+        PathKind::SourceLayout => Role::Source,
+        PathKind::TargetLayout => Role::Target,
+        PathKind::TlsCa | PathKind::TlsCert | PathKind::TlsKey => return unreadable(written),
+    };
+    let text = written.path.to_string_lossy();
+    let path = LayoutPath::new(&written.root, &text).ok()?;
+    let error = Layout::inspect(&path, &written.root, role).err()?;
+    let problem = Problem::new(ProblemCode::LayoutPath, written.place.clone(), written.span.clone(), error.message);
+    Some(match error.hint {
+        Some(hint) => problem.with_help(hint),
+        None => problem,
+    })
+}
+
+fn unreadable(written: &WrittenPath) -> Option<Problem> {
+    let inside = written.path.canonicalize().and_then(|real| Ok((real, written.root.canonicalize()?)));
+    let message = match inside {
+        Err(error) => format!("could not read it: {error}"),
+        Ok((real, root)) if !real.starts_with(&root) => "it is a link that leads out of its directory".to_owned(),
+        Ok((real, _)) if !real.is_file() => "it is not a file".to_owned(),
+        Ok((real, _)) => format!("could not read it: {}", std::fs::File::open(real).err()?),
+    };
+    Some(Problem::new(ProblemCode::File, written.place.clone(), written.span.clone(), message))
+}

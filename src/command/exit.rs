@@ -1,0 +1,102 @@
+//! Exit codes: a pure function of what happened.
+
+use crate::event::{Ending, Outcome};
+use crate::plan::{Action, Plan};
+
+/// How the process ends. The numbers are part of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// A step failed and nothing was written, or the run was refused.
+    Failed = 1,
+    /// `plan --detailed-exitcode`: changes are pending.
+    Changes = 2,
+    /// Something was written, and something failed or was stale.
+    Partial = 3,
+    /// The saved plan fits no more, and nothing was written.
+    Stale = 4,
+    /// A policy forbids a step.
+    Blocked = 5,
+    /// The command line is wrong.
+    Usage = 64,
+    /// The configuration or the plan file is wrong.
+    Invalid = 65,
+    /// SIGINT.
+    Interrupted = 130,
+    /// SIGTERM.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// The exit code of a plan.
+    pub fn of_plan(plan: &Plan, detailed: bool) -> Self {
+        let any = |action| plan.steps.iter().any(|step| step.action() == action);
+        if any(Action::Error) {
+            Self::Failed
+        } else if any(Action::Blocked) {
+            Self::Blocked
+        } else if detailed && plan.has_changes() {
+            Self::Changes
+        } else {
+            Self::Done
+        }
+    }
+
+    /// The exit code of an apply that ran to its end.
+    pub fn of_outcomes(outcomes: &[Outcome]) -> Self {
+        let any = |test: fn(&Ending) -> bool| outcomes.iter().any(|outcome| test(&outcome.ending));
+        let wrote = any(Ending::wrote);
+        let failed = any(|ending| matches!(ending, Ending::Failed(_)));
+        let stale = any(|ending| matches!(ending, Ending::Stale(_)));
+        let blocked = any(|ending| matches!(ending, Ending::Blocked));
+        match (wrote, failed, stale, blocked) {
+            (true, true, _, _) | (true, _, true, _) => Self::Partial,
+            (false, true, _, _) => Self::Failed,
+            (false, false, true, _) => Self::Stale,
+            (_, false, false, true) => Self::Blocked,
+            (_, false, false, false) => Self::Done,
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::Moved;
+    use crate::image::{Code, Failure};
+
+    fn of(endings: &[Ending]) -> Exit {
+        let outcome = |ending: &Ending| Outcome {
+            ending: ending.clone(),
+            moved: Moved::default(),
+            elapsed: Duration::ZERO,
+            attempts: 1,
+        };
+        Exit::of_outcomes(&endings.iter().map(outcome).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_worst_that_fits_wins_and_a_skip_is_not_written() {
+        use Ending::{Blocked, Copied, Skipped, Updated};
+        let failure = || Failure::new(Code::Denied, "no");
+        let (failed, stale) = (Ending::Failed(failure()), Ending::Stale(failure()));
+        assert_eq!(of(&[]), Exit::Done);
+        assert_eq!(of(&[Skipped, Copied, Updated]), Exit::Done);
+        assert_eq!(of(&[Copied, failed.clone()]), Exit::Partial);
+        assert_eq!(of(&[Updated, stale.clone(), Blocked]), Exit::Partial);
+        assert_eq!(of(&[Skipped, failed.clone(), stale.clone()]), Exit::Failed);
+        assert_eq!(of(&[Skipped, stale.clone(), Blocked]), Exit::Stale);
+        assert_eq!(of(&[Copied, Blocked]), Exit::Blocked);
+        assert_eq!(of(&[failed, Blocked]), Exit::Failed);
+    }
+}

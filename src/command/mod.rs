@@ -1,0 +1,43 @@
+//! The verbs: each file reads from top to bottom as the pipeline it runs.
+//!
+//! Owns everything that touches the process: arguments, the snapshot of the environment, standard streams, files, the
+//! clock, signals and the exit code. Refuses to decide anything about images.
+
+mod apply;
+mod auth;
+mod disk;
+mod exit;
+mod generate;
+mod load;
+mod output;
+mod plan;
+mod session;
+mod show;
+mod signals;
+mod validate;
+mod voice;
+
+pub use exit::Exit;
+pub use session::{Session, environment};
+
+use output::say_error;
+
+use crate::cli::{AuthCommand, Cli, Command};
+
+/// Runs one command line to its exit code. What went wrong has been said when it returns.
+pub fn run(cli: &Cli, session: &Session) -> Exit {
+    let ended = session.install_log(&cli.talk).and_then(|()| match &cli.command {
+        Command::Validate(args) => validate::run(args, session),
+        Command::Plan(args) => session.block_on(plan::run(args, session)),
+        Command::Apply(args) => session.block_on(apply::run(args, session)),
+        Command::Show(args) => show::run(args, session),
+        Command::Auth(AuthCommand::Check(args)) => session.block_on(auth::check(args, session)),
+        Command::Schema(args) => generate::schema(args),
+        Command::Completions(args) => generate::completions(args),
+        Command::Man(args) => generate::man(args),
+    });
+    ended.unwrap_or_else(|refusal| {
+        say_error(&refusal, session.error_color());
+        refusal.exit
+    })
+}

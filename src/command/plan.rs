@@ -1,0 +1,76 @@
+//! `regsync plan`: read both sides, decide, show. Nothing is written to a target.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::load::load;
+use super::output::{Refusal, print, write_file, write_reports};
+use super::session::{Session, format_of};
+use super::{Exit, signals};
+use crate::cli::{PlanArgs, ScopeArgs};
+use crate::config::Desired;
+use crate::event::Reporter;
+use crate::observe::{Observer, Sizes};
+use crate::plan::{self, Filter, Plan, Scope};
+use crate::report;
+use crate::store::Stores;
+
+pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refusal> {
+    let (scope, filter) = scope(&args.scope)?;
+    let loaded = load(&args.config, session)?;
+    let voice = session.voice();
+    let stores = session.stores(&loaded, &voice)?;
+
+    let planner = Planner { stores: &stores, reporter: voice.reporter(), sizes: args.work.sizes.into() };
+    let planned = planner.plan(&loaded.desired, &scope, &filter).await;
+    voice.clear();
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(signal) => return Ok(signal),
+    };
+
+    let stamp = session.stamp();
+    if let Some(path) = &args.out {
+        write_file(path, &plan.to_json(&stamp))?;
+    }
+    let render = |format| report::plan(format_of(format), &plan, &stamp, session.style());
+    print(&render(args.output.format))?;
+    write_reports(&args.output.report, |format| report::plan(format_of(format), &plan, &stamp, session.plain()))?;
+    Ok(Exit::of_plan(&plan, args.detailed_exitcode))
+}
+
+/// Reads both sides and decides.
+pub(super) struct Planner<'a> {
+    pub(super) stores: &'a Stores,
+    pub(super) reporter: Arc<dyn Reporter>,
+    pub(super) sizes: Sizes,
+}
+
+impl Planner<'_> {
+    /// The plan, or the exit code of the signal that arrived first: half an observation is no plan.
+    pub(super) async fn plan(&self, desired: &Desired, scope: &Scope, filter: &Filter) -> Result<Plan, Exit> {
+        let observer = Observer { stores: self.stores, reporter: self.reporter.as_ref(), filter, sizes: self.sizes };
+        let stop = CancellationToken::new();
+        let observing = async {
+            tokio::select! {
+                observed = observer.observe(desired) => Some(observed),
+                () = stop.cancelled() => None,
+            }
+        };
+        let guarded = signals::guard(&stop, self.reporter.as_ref(), observing).await;
+        match (guarded.result.flatten(), guarded.signal) {
+            (Some(observed), None) => Ok(plan::plan(desired, &observed, scope, filter)),
+            (_, signal) => Err(signal.unwrap_or(Exit::Interrupted)),
+        }
+    }
+}
+
+/// The scope that the arguments ask for, and the filter made of it.
+pub(super) fn scope(args: &ScopeArgs) -> Result<(Scope, Filter), Refusal> {
+    let scope = Scope { only: args.only.clone(), exclude: args.exclude.clone(), shard: None };
+    match scope.filter() {
+        Ok(filter) => Ok((scope, filter)),
+        Err(problem) => Err(Refusal::new(Exit::Usage, format!("not a glob: {problem}"))),
+    }
+}

@@ -1,0 +1,201 @@
+//! What a run is given by its process: environment, clock, terminal; and what is built from them once.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Exit;
+use super::load::Loaded;
+use super::output::Refusal;
+use super::voice::Voice;
+use crate::auth::{Environment, Keychain, Secret};
+use crate::cli::{ColorWhen, FormatArg, SizesArg, Talk};
+use crate::config::{Auth, RegistryKey, RegistryRules};
+use crate::image::Registry;
+use crate::observe::Sizes;
+use crate::plan::file::Stamp;
+use crate::report::{self, EscapingWriter, Style};
+use crate::store::Stores;
+use crate::store::registry::{ClientIdentity, Network, Proxies, Settings};
+
+/// The environment of the process, read once.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment, to hand it down")]
+pub fn environment() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
+/// What is the same for every command of a process.
+pub struct Session {
+    environment: Environment,
+    style: Style,
+    error_color: bool,
+    quiet: bool,
+    animate: bool,
+    begin: Instant,
+}
+
+impl Session {
+    /// A session with this environment, talking as `talk` says. Fails where a variable that is needed is not text.
+    pub fn new(environment: Environment, talk: &Talk) -> Self {
+        let is_set = |name: &str| environment.get(name).is_some();
+        let dumb = environment.get("TERM") == Some("dumb");
+        let colorful = |terminal: bool| match talk.color {
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto => !is_set("NO_COLOR") && !dumb && (terminal || is_set("GITHUB_ACTIONS")),
+        };
+        let (color, error_color) = (colorful(io::stdout().is_terminal()), colorful(io::stderr().is_terminal()));
+        let animate = io::stderr().is_terminal() && !is_set("CI") && !dumb && talk.verbose < 2;
+        let style = Style { color, verbose: talk.verbose > 0 };
+        Self { style, error_color, quiet: talk.quiet, animate, begin: Instant::now(), environment }
+    }
+
+    /// How text for the standard output looks.
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Whether text on stderr has colour.
+    pub(super) fn error_color(&self) -> bool {
+        self.error_color
+    }
+
+    /// How text for a file looks.
+    pub(super) fn plain(&self) -> Style {
+        Style { color: false, ..self.style }
+    }
+
+    /// How long the run has taken so far.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    /// When and by what documents of this run are made.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the calendar, to hand it down")]
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp {
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            created_at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
+        }
+    }
+
+    /// Who tells the user how the run goes.
+    pub(super) fn voice(&self) -> Voice {
+        match (self.quiet, self.animate) {
+            (true, _) => Voice::silent(),
+            (false, true) => Voice::bars(),
+            (false, false) => Voice::lines(),
+        }
+    }
+
+    /// Sends log lines to stderr, each through the escaper. Silent unless `-v -v`, `--log` or `RUNNER_DEBUG` asks for more.
+    pub(super) fn install_log(&self, talk: &Talk) -> Result<(), Refusal> {
+        let debug_runner = self.environment.get("RUNNER_DEBUG") == Some("1");
+        let filter = match (&talk.log, talk.verbose) {
+            (Some(filter), _) => filter.clone(),
+            (None, 3..) => "trace".to_owned(),
+            (None, 2) => "regsync=debug".to_owned(),
+            (None, _) if debug_runner => "regsync=debug".to_owned(),
+            (None, _) => "off".to_owned(),
+        };
+        let filter = tracing_subscriber::EnvFilter::builder()
+            .parse(&filter)
+            .map_err(|error| Refusal::new(Exit::Usage, format!("not a log filter: {error}")))?;
+        let writer = || EscapingWriter::new(io::stderr());
+        // Nobody else installs one: a second installation would be a programming error, and the first one serves.
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer).try_init();
+        Ok(())
+    }
+
+    /// Runs asynchronous work.
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Refusal::new(Exit::Failed, format!("could not start: {error}")))?;
+        let ended = runtime.block_on(work);
+        // What a second signal or a lost host left behind must not hold up the end.
+        runtime.shutdown_timeout(Duration::from_millis(500));
+        ended
+    }
+
+    /// The stores that the configuration describes.
+    pub(super) fn stores(&self, loaded: &Loaded, voice: &Voice) -> Result<Stores, Refusal> {
+        let registries = &loaded.desired.registries;
+        let network = self.network()?;
+        let keychain = Arc::new(self.keychain(registries));
+        Ok(Stores::new(network, settings(registries)?, keychain, voice.reporter()))
+    }
+
+    /// How registries are reached, as far as the environment says.
+    fn network(&self) -> Result<Network, Refusal> {
+        let hosts = self.environment.get("REGSYNC_INSECURE_HOSTS").unwrap_or_default();
+        let hosts = hosts.split([',', ' ', '\n']).map(str::trim).filter(|host| !host.is_empty());
+        let parse = |host: &str| {
+            host.parse::<Registry>()
+                .map_err(|error| Refusal::new(Exit::Usage, format!("REGSYNC_INSECURE_HOSTS: {error}")))
+        };
+        let mut network = Network::new(concat!("regsync/", env!("CARGO_PKG_VERSION")));
+        network.proxies = Proxies::from_environment(|name| self.environment.get(name).map(str::to_owned));
+        network.insecure_hosts = hosts.map(parse).collect::<Result<_, _>>()?;
+        Ok(network)
+    }
+
+    /// The credentials that environment, machine and configuration give.
+    pub(super) fn keychain(&self, registries: &BTreeMap<RegistryKey, RegistryRules>) -> Keychain {
+        let anonymous = registries.iter().filter(|(_, rules)| rules.auth == Auth::Anonymous);
+        let keys = anonymous.map(|(key, _)| (key.registry.clone(), key.namespace.clone()));
+        Keychain::new(self.environment.clone(), keys.collect())
+    }
+}
+
+/// The connection settings of each host, certificates read.
+fn settings(registries: &BTreeMap<RegistryKey, RegistryRules>) -> Result<BTreeMap<Registry, Settings>, Refusal> {
+    let hosts = registries.iter().filter(|(key, _)| key.namespace.is_none());
+    hosts.map(|(key, rules)| Ok((key.registry.clone(), settings_of(rules)?))).collect()
+}
+
+fn settings_of(rules: &RegistryRules) -> Result<Settings, Refusal> {
+    let default = Settings::default();
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| {
+            let message = format!("{}: could not read {}: {error}", rules.place, path.display());
+            Refusal::new(Exit::Invalid, message)
+        })
+    };
+    let client = match &rules.tls.client {
+        Some((chain, key)) => {
+            let text = String::from_utf8(read(key)?).map(Secret::new);
+            let not_pem = |_| Refusal::new(Exit::Invalid, format!("{}: {} is not PEM", rules.place, key.display()));
+            Some(ClientIdentity { chain: read(chain)?, key: text.map_err(not_pem)? })
+        }
+        None => None,
+    };
+    Ok(Settings {
+        plain_http: rules.plain_http,
+        concurrency: rules.concurrency.unwrap_or(default.concurrency),
+        requests_per_second: rules.requests_per_second,
+        ca: rules.tls.ca.as_ref().map(read).transpose()?,
+        client,
+    })
+}
+
+/// The form of a report.
+pub(super) fn format_of(format: FormatArg) -> report::Format {
+    match format {
+        FormatArg::Text => report::Format::Text,
+        FormatArg::Json => report::Format::Json,
+    }
+}
+
+impl From<SizesArg> for Sizes {
+    fn from(sizes: SizesArg) -> Self {
+        match sizes {
+            SizesArg::Auto => Self::Auto,
+            SizesArg::Always => Self::Always,
+            SizesArg::Never => Self::Never,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `regsync show`: a saved plan or result, rendered again.
+
+use std::path::PathBuf;
+
+use super::Exit;
+use super::load::read_text;
+use super::output::{Refusal, print, write_reports};
+use super::session::{Session, format_of};
+use crate::cli::{FormatArg, ShowArgs};
+use crate::plan::file::{ConfigDocument, FileError, Stamp};
+use crate::plan::{self, Bases};
+use crate::report::{self, json};
+
+pub(super) fn run(args: &ShowArgs, session: &Session) -> Result<Exit, Refusal> {
+    let text = read_text(&args.file)?;
+    let invalid = |error: FileError| Refusal::new(Exit::Invalid, format!("{}: {error}", args.file.display()));
+    match plan::document(&text) {
+        Ok(document) => {
+            let plan = document.plan(&bases(&document.config)).map_err(invalid)?;
+            let stamp = Stamp { tool_version: document.tool_version, created_at: document.created_at };
+            show(args, session, |format, style| report::plan(format_of(format), &plan, &stamp, style))
+        }
+        Err(FileError::Kind(kind)) if kind == json::KIND => {
+            let document = json::read(&text).map_err(invalid)?;
+            let saved = document.saved(&bases(&document.config)).map_err(invalid)?;
+            let stamp = Stamp { tool_version: document.tool_version.clone(), created_at: document.created_at.clone() };
+            show(args, session, |format, style| report::result(format_of(format), &saved.applied(), &stamp, style))
+        }
+        Err(error) => Err(invalid(error)),
+    }
+}
+
+fn show(
+    args: &ShowArgs,
+    session: &Session,
+    render: impl Fn(FormatArg, report::Style) -> String,
+) -> Result<Exit, Refusal> {
+    print(&render(args.output.format, session.style()))?;
+    write_reports(&args.output.report, |format| render(format, session.plain()))?;
+    Ok(Exit::Done)
+}
+
+/// Layouts are only named here, never opened: they may lead anywhere below an imagined root.
+fn bases(configs: &[ConfigDocument]) -> Bases {
+    let root = PathBuf::from("/");
+    let directories = configs.iter().map(|config| (config.path.clone(), root.join("shown"))).collect();
+    Bases { directories, allowed: vec![root] }
+}
