@@ -99,12 +99,14 @@ impl LayoutPath {
 
     /// Whether the directory lies in `root` or is `root` itself, by spelling; links are the layout store's to check.
     pub fn is_below(&self, root: &Path) -> bool {
-        self.directory.starts_with(normalize(root))
+        let rest = self.directory.strip_prefix(normalize(root));
+        // A root such as `.` has no components of its own, and is the beginning of every path: what is left must go down.
+        rest.is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))))
     }
 }
 
 /// `path` without `.`, and with each `..` taken back where that is possible by spelling alone.
-fn normalize(path: &Path) -> PathBuf {
+pub(crate) fn normalize(path: &Path) -> PathBuf {
     let mut parts: Vec<Component<'_>> = Vec::new();
     for part in path.components() {
         match (part, parts.last()) {
@@ -188,6 +190,22 @@ impl fmt::Display for Location {
         match self {
             Self::Repository(repository) => repository.fmt(f),
             Self::Layout(path) => path.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_outside_is_below_a_relative_root() {
+        for root in ["", ".", "..", "a"] {
+            for outside in ["/etc", "../../etc", "a/../../../etc"] {
+                let layout = LayoutPath::new(Path::new(root), outside).unwrap();
+                assert!(!layout.is_below(Path::new(root)), "{outside} in {root:?}");
+            }
+            assert!(LayoutPath::new(Path::new(root), "b/../c").unwrap().is_below(Path::new(root)), "{root:?}");
         }
     }
 }
