@@ -10,11 +10,8 @@ fn codes() -> Vec<String> {
 #[test]
 fn every_error_code_is_explained_and_none_is_invented() {
     let page = include_str!("../docs/errors.md");
-    let explained: Vec<&str> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `E_"))
-        .filter_map(|rest| rest.split('`').next())
-        .collect();
+    let explained: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `E_")).filter_map(|rest| rest.split('`').next()).collect();
     let codes = codes();
     for code in &codes {
         assert!(explained.contains(&&code[2..]), "{code} is missing from docs/errors.md");

@@ -51,6 +51,17 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// The images that each mirror wants, with the mirror's index, in the order written. `tags` gives the tag list of a
+    /// source; a mirror that needs a list and has none wants nothing that can be told.
+    pub fn expand<'a>(&self, tags: impl Fn(&Location) -> Option<&'a [Tag]>) -> Vec<(usize, Vec<Wanted>)> {
+        let wanted = |mirror: &Mirror| match tags(&mirror.source) {
+            _ if !mirror.needs_tag_list() => mirror.expand(&[]),
+            Some(listed) => mirror.expand(listed),
+            None => Vec::new(),
+        };
+        self.mirrors.iter().map(wanted).enumerate().collect()
+    }
+
     /// Every path on this machine that the files name, with its place: for whoever looks at the disk, and finds there
     /// what spelling alone cannot tell.
     pub fn paths(&self) -> impl Iterator<Item = &WrittenPath> {
@@ -210,19 +221,6 @@ pub struct Wanted {
     pub policy: TagPolicy,
 }
 
-impl Desired {
-    /// The images that each mirror wants, with the mirror's index, in the order written. `tags` gives the tag list of a
-    /// source; a mirror that needs a list and has none wants nothing that can be told.
-    pub fn expand<'a>(&self, tags: impl Fn(&Location) -> Option<&'a [Tag]>) -> Vec<(usize, Vec<Wanted>)> {
-        let wanted = |mirror: &Mirror| match tags(&mirror.source) {
-            _ if !mirror.needs_tag_list() => mirror.expand(&[]),
-            Some(listed) => mirror.expand(listed),
-            None => Vec::new(),
-        };
-        self.mirrors.iter().map(wanted).enumerate().collect()
-    }
-}
-
 impl Mirror {
     /// Whether the tags of the source must be listed to know what is wanted.
     pub fn needs_tag_list(&self) -> bool {
@@ -268,5 +266,116 @@ impl Mirror {
             OnTagMove::Keep => TagPolicy::Keep,
             OnTagMove::Update => TagPolicy::Move,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::image::{Role, Written};
+
+    const PIN: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    fn location(text: &str) -> Location {
+        Written::parse(text, Role::Target, Path::new("/config")).unwrap().location
+    }
+
+    fn tag(text: &str) -> Tag {
+        text.parse().unwrap()
+    }
+
+    fn glob(text: &str) -> TagRule {
+        TagRule::Glob(TagGlob::new(text).unwrap())
+    }
+
+    fn mirror(tags: Vec<TagRule>) -> Mirror {
+        Mirror {
+            place: Place { file: "regsync.yaml".into(), line: 1, column: 1 },
+            source: location("ghcr.io/upstream/app"),
+            targets: vec![location("ghcr.io/acme/app"), location("oci:mirror")],
+            tags,
+            on_tag_move: OnTagMove::Update,
+            immutable_tags: Vec::new(),
+            on_empty: OnEmpty::Error,
+        }
+    }
+
+    fn names(wanted: &[Wanted]) -> Vec<&str> {
+        wanted.iter().map(|wanted| wanted.source.tag.as_str()).collect()
+    }
+
+    #[test]
+    fn names_are_wanted_whether_listed_or_not_and_globs_only_what_is_listed() {
+        let mirror = mirror(vec![TagRule::Exact(tag("edge")), glob("v1.*"), glob("*.0")]);
+        let wanted = mirror.expand(&[tag("v2.0"), tag("v1.1"), tag("v1.0"), tag("v3.1")]);
+        assert_eq!(names(&wanted), ["edge", "v1.0", "v1.1", "v2.0"]);
+        assert!(mirror.needs_tag_list());
+    }
+
+    #[test]
+    fn nothing_matching_is_nothing_wanted() {
+        assert!(mirror(vec![glob("v*")]).expand(&[tag("edge")]).is_empty());
+        assert!(!mirror(vec![TagRule::Exact(tag("v1"))]).needs_tag_list());
+    }
+
+    #[test]
+    fn a_pin_is_stronger_than_a_name_in_any_order() {
+        let pin = || TagRule::Pin(tag("v1"), PIN.parse().unwrap());
+        for tags in [vec![pin(), glob("*")], vec![TagRule::Exact(tag("v1")), pin()], vec![glob("*"), pin()]] {
+            let wanted = mirror(tags).expand(&[tag("v1")]);
+            assert_eq!(names(&wanted), ["v1"]);
+            assert_eq!(wanted[0].source.pin.as_ref().map(ToString::to_string).as_deref(), Some(PIN));
+        }
+    }
+
+    #[test]
+    fn each_target_gets_the_tag() {
+        let wanted = mirror(vec![TagRule::Exact(tag("v1"))]).expand(&[]);
+        let targets: Vec<String> = wanted[0].targets.iter().map(ToString::to_string).collect();
+        assert_eq!(targets, ["ghcr.io/acme/app:v1", "oci:mirror:v1"]);
+        assert_eq!(wanted[0].source.reference().to_string(), "ghcr.io/upstream/app:v1");
+    }
+
+    #[test]
+    fn policies_become_one() {
+        use OnTagMove::{Block, Keep, Update};
+        // on-tag-move, does a glob of immutable-tags match, is it pinned
+        let table = [
+            (Update, false, false, TagPolicy::Move),
+            (Update, false, true, TagPolicy::Move),
+            (Update, true, false, TagPolicy::Immutable),
+            (Update, true, true, TagPolicy::Move),
+            (Keep, false, false, TagPolicy::Keep),
+            (Keep, true, false, TagPolicy::Immutable),
+            (Keep, true, true, TagPolicy::Keep),
+            (Block, false, false, TagPolicy::Block),
+            (Block, true, false, TagPolicy::Block),
+            (Block, false, true, TagPolicy::Block),
+        ];
+        for (on_tag_move, immutable, pinned, expected) in table {
+            let rule = if pinned { TagRule::Pin(tag("v1"), PIN.parse().unwrap()) } else { TagRule::Exact(tag("v1")) };
+            let immutable_tags = vec![TagGlob::new(if immutable { "v*" } else { "x*" }).unwrap()];
+            let mirror = Mirror { on_tag_move, immutable_tags, ..mirror(vec![rule]) };
+            assert_eq!(mirror.expand(&[])[0].policy, expected, "{on_tag_move:?} {immutable} {pinned}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_covers_whole_components() {
+        let key = |namespace: Option<&str>| RegistryKey {
+            registry: "ghcr.io".parse().unwrap(),
+            namespace: namespace.map(Into::into),
+        };
+        let repository = |text| match location(text) {
+            Location::Repository(repository) => repository,
+            Location::Layout(_) => unreachable!("a repository"),
+        };
+        assert!(key(None).covers(&repository("ghcr.io/acme/app")));
+        assert!(key(Some("acme")).covers(&repository("ghcr.io/acme/app")));
+        assert!(key(Some("acme/app")).covers(&repository("ghcr.io/acme/app")));
+        assert!(!key(Some("acme/ap")).covers(&repository("ghcr.io/acme/app")));
+        assert!(!key(Some("acme")).covers(&repository("quay.io/acme/app")));
     }
 }

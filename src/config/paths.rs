@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use super::Place;
+use crate::image::normalize;
 
 /// What a path is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,21 +66,6 @@ pub(super) fn join(directory: &Path, written: &str) -> PathBuf {
 fn is_below(path: &Path, root: &Path) -> bool {
     let rest = path.strip_prefix(normalize(root));
     rest.is_ok_and(|rest| rest.components().all(|part| matches!(part, Component::Normal(_))))
-}
-
-/// `path` without `.`, and with each `..` taken back where that is possible by spelling alone.
-fn normalize(path: &Path) -> PathBuf {
-    let mut parts: Vec<Component<'_>> = Vec::new();
-    for part in path.components() {
-        match (part, parts.last()) {
-            (Component::CurDir, _) | (Component::ParentDir, Some(Component::RootDir)) => {}
-            (Component::ParentDir, Some(Component::Normal(_))) => {
-                parts.pop();
-            }
-            (part, _) => parts.push(part),
-        }
-    }
-    parts.iter().collect()
 }
 
 #[cfg(test)]

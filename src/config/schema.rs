@@ -39,6 +39,13 @@ impl<T> Field<T> {
         }
     }
 
+    /// Notes that the key was meant to be there, although it was not recognised.
+    pub(crate) fn not_missing(&mut self) {
+        if matches!(self, Self::Absent) {
+            *self = Self::Broken;
+        }
+    }
+
     /// This key, or the one of the defaults where it is absent.
     pub(crate) fn or<'a>(&'a self, default: &'a Self) -> &'a Self {
         if matches!(self, Self::Absent) { default } else { self }

@@ -17,6 +17,7 @@ mod written;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use failure::{Code, Failure, Side};
+pub(crate) use location::normalize;
 pub use location::{LayoutPath, Location, Repository};
 pub use manifest::{ImageManifest, Index, Manifest, ManifestError, View};
 pub use media_type::{MANIFEST_ACCEPT, MediaType};

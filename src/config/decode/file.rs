@@ -6,6 +6,7 @@ use crate::config::problem::{Diagnosis, ProblemCode, shown};
 use crate::config::schema::{
     Auth, CONCURRENCY_LIMIT, Field, File, Mirror, MirrorRules, Platforms, RATE_LIMIT, Referrers, Registry, Tls,
 };
+use crate::config::suggest::closest;
 use crate::config::text::{At, Span};
 use crate::config::yaml::{Content, Entry, Node};
 use crate::config::{OnEmpty, OnTagMove};
@@ -34,7 +35,11 @@ pub(crate) fn file(root: &Node, diagnosis: &mut Diagnosis<'_>) -> Option<File> {
             "defaults" => file.defaults = defaults(entry, diagnosis),
             "mirrors" => file.mirrors = mirrors(entry, diagnosis),
             key if key.starts_with("x-") => {}
-            _ => unknown::report(entry, Place::File, diagnosis),
+            _ => {
+                if unknown::report(entry, Place::File, diagnosis) == Some("mirrors") {
+                    file.mirrors.not_missing();
+                }
+            }
         }
     }
     Some(file)
@@ -54,8 +59,11 @@ fn refuse_foreign(entries: &[Entry], diagnosis: &mut Diagnosis<'_>) -> Option<()
 
 fn version(root: &Node, entries: &[Entry], diagnosis: &mut Diagnosis<'_>) -> Option<Field<u32>> {
     let Some(entry) = entries.iter().find(|entry| &*entry.key.value == "version") else {
-        let problem = diagnosis.problem(ProblemCode::Missing, first_key(root), "`version` is missing");
-        diagnosis.report(problem.with_help("start the file with `version: 1`"));
+        let misspelt = entries.iter().any(|entry| closest(&entry.key.value, &["version"]).is_some());
+        if !misspelt {
+            let problem = diagnosis.problem(ProblemCode::Missing, first_key(root), "`version` is missing");
+            diagnosis.report(problem.with_help("start the file with `version: 1`"));
+        }
         return Some(Field::Broken);
     };
     let span = entry.value.met();
@@ -109,12 +117,12 @@ fn registry(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Registry {
     for entry in mapping(entry, diagnosis).unwrap_or_default() {
         match &*entry.key.value {
             "auth" => registry.auth = auth(entry, diagnosis),
-            _ if namespace => unknown::report(entry, place, diagnosis),
+            _ if namespace => drop(unknown::report(entry, place, diagnosis)),
             "tls" => registry.tls = tls(entry, diagnosis),
             "plain-http" => registry.plain_http = boolean(entry, diagnosis),
             "concurrency" => registry.concurrency = number(entry, CONCURRENCY_LIMIT, diagnosis),
             "requests-per-second" => registry.requests_per_second = number(entry, RATE_LIMIT, diagnosis),
-            _ => unknown::report(entry, place, diagnosis),
+            _ => drop(unknown::report(entry, place, diagnosis)),
         }
     }
     registry
@@ -128,7 +136,7 @@ fn tls(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Tls> {
             "ca" => tls.ca = text(entry, diagnosis),
             "cert" => tls.cert = text(entry, diagnosis),
             "key" => tls.key = text(entry, diagnosis),
-            _ => unknown::report(entry, Place::Tls, diagnosis),
+            _ => drop(unknown::report(entry, Place::Tls, diagnosis)),
         }
     }
     Field::Given(At { value: tls, span: entry.key.span })
@@ -141,11 +149,14 @@ fn auth(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Auth> {
         Content::Scalar(scalar) if scalar.text == "anonymous" => {
             return Field::Given(At { value: Auth::Anonymous, span: entry.value.met() });
         }
-        Content::Map(_) => (ProblemCode::Unsupported, "credential providers are not supported yet"),
+        Content::Map(entries) if entries.iter().any(|entry| matches!(&*entry.key.value, "aws" | "gcp" | "azure")) => {
+            (ProblemCode::Unsupported, "credential providers are not supported yet")
+        }
         // Never repeated: docker's files have base64 of user and password below this name.
+        Content::Scalar(scalar) if scalar.text.len() > 12 => (ProblemCode::Secret, "this may be a secret"),
         Content::Scalar(_) if !is_missing(&entry.value) => (ProblemCode::Value, "this is not a value of `auth`"),
         _ => {
-            wrong_type(entry, "a word", diagnosis);
+            wrong_type(entry, "`anonymous`", diagnosis);
             return Field::Broken;
         }
     };
@@ -201,7 +212,12 @@ fn mirror(item: &Node, diagnosis: &mut Diagnosis<'_>) -> Option<Mirror> {
             "target" => mirror.target = text(entry, diagnosis),
             "targets" => mirror.targets = texts(entry, diagnosis),
             _ if rule(&mut mirror.rules, entry, diagnosis) => {}
-            _ => unknown::report(entry, Place::Mirror, diagnosis),
+            _ => match unknown::report(entry, Place::Mirror, diagnosis) {
+                Some("source") => mirror.source.not_missing(),
+                Some("target" | "targets") => mirror.target.not_missing(),
+                Some("tags") => mirror.rules.tags.not_missing(),
+                _ => {}
+            },
         }
     }
     Some(mirror)

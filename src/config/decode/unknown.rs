@@ -5,24 +5,29 @@ use crate::config::problem::{Diagnosis, Problem, ProblemCode, is_secret_key, sho
 use crate::config::suggest::{closest, listed};
 use crate::config::yaml::Entry;
 
-/// Reports the key of `entry`, which nothing in `place` is called.
-pub(super) fn report(entry: &Entry, place: Place, diagnosis: &mut Diagnosis<'_>) {
+/// Reports the key of `entry`, which nothing in `place` is called. Returns the key that was most likely meant: it is
+/// not missing, then.
+pub(super) fn report(entry: &Entry, place: Place, diagnosis: &mut Diagnosis<'_>) -> Option<&'static str> {
     let key = &*entry.key.value;
     // What looks like a secret was already reported, wherever it stands.
     if is_secret_key(key) {
-        return;
+        return None;
     }
     let problem = if runs_something(key) {
         let message = format!("{} would run a program, and nothing in this file can", shown(key));
         let problem = diagnosis.problem(ProblemCode::Exec, entry.key.span, message);
-        problem
-            .with_help("credential helpers are configured in docker's `config.json` on the machine that runs regsync")
+        problem.with_help(if key.to_lowercase().starts_with("cred") {
+            "credential helpers are configured in docker's `config.json` on the machine that runs regsync"
+        } else {
+            "run it before or after regsync instead"
+        })
     } else {
         let message = format!("unknown key {} in {}", shown(key), place.name());
         let problem = diagnosis.problem(ProblemCode::UnknownKey, entry.key.span, message);
         Problem { help: Some(help(key, place)), ..problem }
     };
     diagnosis.report(problem);
+    closest(key, place.keys())
 }
 
 /// Keys by which other tools run commands.

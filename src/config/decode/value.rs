@@ -8,24 +8,20 @@ use crate::config::yaml::{Content, Entry, Implied, Node, Scalar, implied};
 
 /// The entries of a mapping; reports anything else.
 pub(super) fn mapping<'n>(entry: &'n Entry, diagnosis: &mut Diagnosis<'_>) -> Option<&'n [Entry]> {
-    match &*entry.value.content {
-        Content::Map(entries) => Some(entries),
-        _ => {
-            wrong_type(entry, "a mapping", diagnosis);
-            None
-        }
+    if let Content::Map(entries) = &*entry.value.content {
+        return Some(entries);
     }
+    wrong_type(entry, "a mapping", diagnosis);
+    None
 }
 
 /// The items of a list; reports anything else.
 pub(super) fn list<'n>(entry: &'n Entry, diagnosis: &mut Diagnosis<'_>) -> Option<&'n [Node]> {
-    match &*entry.value.content {
-        Content::List(items) => Some(items),
-        _ => {
-            wrong_type(entry, "a list", diagnosis);
-            None
-        }
+    if let Content::List(items) = &*entry.value.content {
+        return Some(items);
     }
+    wrong_type(entry, "a list", diagnosis);
+    None
 }
 
 /// The text of a key that takes text.
@@ -77,19 +73,18 @@ pub(super) fn texts(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Vec<A
 
 /// One of a few words.
 pub(super) fn word<T: Copy>(entry: &Entry, words: &[(&str, T)], diagnosis: &mut Diagnosis<'_>) -> Field<T> {
-    let Content::Scalar(scalar) = &*entry.value.content else {
-        wrong_type(entry, "a word", diagnosis);
-        return Field::Broken;
+    let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let scalar = match &*entry.value.content {
+        Content::Scalar(scalar) if !is_missing(&entry.value) => scalar,
+        _ => {
+            wrong_type(entry, &listed(&names).replace(" and ", " or "), diagnosis);
+            return Field::Broken;
+        }
     };
-    if is_missing(&entry.value) {
-        wrong_type(entry, "a word", diagnosis);
-        return Field::Broken;
-    }
     let span = entry.value.met();
     if let Some((_, value)) = words.iter().find(|(word, _)| *word == scalar.text) {
         return Field::Given(At { value: *value, span });
     }
-    let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
     let key = &entry.key.value;
     let problem = diagnosis.problem(ProblemCode::Value, span, format!("`{key}` cannot be {}", shown(&scalar.text)));
     let help = match closest(&scalar.text, &names) {
@@ -107,6 +102,17 @@ pub(super) fn boolean(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<boo
     match &*entry.value.content {
         Content::Scalar(scalar) if scalar.plain && scalar.text == "true" => Field::Given(At { value: true, span }),
         Content::Scalar(scalar) if scalar.plain && scalar.text == "false" => Field::Given(At { value: false, span }),
+        Content::Scalar(scalar) if !is_missing(&entry.value) => {
+            let problem = type_problem(entry, "`true` or `false`", diagnosis);
+            let quoted = !scalar.plain && matches!(scalar.text.as_str(), "true" | "false");
+            let help = if quoted {
+                "leave out the quotes"
+            } else {
+                "other words for them mean different things to different readers"
+            };
+            diagnosis.report(problem.with_help(help));
+            Field::Broken
+        }
         _ => {
             wrong_type(entry, "`true` or `false`", diagnosis);
             Field::Broken
@@ -194,10 +200,10 @@ pub(super) fn wrong_type(entry: &Entry, expected: &str, diagnosis: &mut Diagnosi
 pub(super) fn type_problem(entry: &Entry, expected: &str, diagnosis: &Diagnosis<'_>) -> Problem {
     let key = &entry.key.value;
     if is_missing(&entry.value) {
-        let message = format!("`{key}` has no value; it takes {expected}");
+        let message = format!("{} has no value; it takes {expected}", shown(key));
         return diagnosis.problem(ProblemCode::Type, entry.key.span, message);
     }
-    let message = format!("`{key}` takes {expected}, found {}", found(&entry.value));
+    let message = format!("{} takes {expected}, found {}", shown(key), found(&entry.value));
     diagnosis.problem(ProblemCode::Type, entry.value.met(), message)
 }
 

@@ -148,7 +148,9 @@ fn value_of_secret_key(line: &str) -> Option<Range<usize>> {
         let name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
         let key = before.rfind(|c| !name(c)).map_or(before, |at| before[at..].trim_start_matches(|c| !name(c)));
         let value = line.len() - line[colon + 1..].trim_start().len();
-        let secret = is_secret_key(key) || is_docker_auth(key, &line[value..]);
+        // `acme/token:1` is a repository of that name, and its tag.
+        let repository = before[..before.len() - key.len()].ends_with('/');
+        let secret = !repository && (is_secret_key(key) || is_docker_auth(key, &line[value..]));
         (secret && value < line.len()).then_some(value..line.len())
     })
 }

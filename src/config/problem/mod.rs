@@ -72,7 +72,7 @@ impl fmt::Display for Problem {
 }
 
 /// Everything that is wrong with a configuration: all problems of all files, sorted by place. Never empty when it is an
-/// error of [`parse`](super::parse).
+/// error of [`parse`](super::parse), which stops looking after 500.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 

@@ -187,7 +187,7 @@ impl Shown<'_> {
         let line = &self.text.source()[full.clone()];
         if self.is_below_secret(number) {
             let indent = line.len() - line.trim_start().len();
-            return vec![full.start + indent..full.end];
+            return std::iter::once(full.start + indent..full.end).collect();
         }
         let masks = merged(secrets(line)).into_iter();
         masks.map(|mask| full.start + mask.start..full.start + mask.end).collect()

@@ -54,7 +54,7 @@ fn search<'e>(
     seen.insert(start, Seen::OnTheWay);
     let mut stack = vec![(start, out(start).iter())];
     let mut path: Vec<Edge<'e>> = Vec::new();
-    while let Some((location, rest)) = stack.last_mut() {
+    while let Some((location, rest)) = stack.last_mut().filter(|_| !diagnosis.is_full()) {
         let Some(edge) = rest.next() else {
             seen.insert(location, Seen::Done);
             stack.pop();
@@ -85,9 +85,6 @@ fn report_self(edge: Edge<'_>, source: Span, diagnosis: &mut Diagnosis<'_>) {
 
 fn report(path: &[Edge<'_>], last: Edge<'_>, diagnosis: &mut Diagnosis<'_>) {
     const STEPS: usize = 4;
-    if diagnosis.is_full() {
-        return;
-    }
     let message =
         format!("images go in a circle: this mirror writes {}, where they came from", shown(&last.to.to_string()));
     let mut problem = diagnosis.problem(ProblemCode::Cycle, last.target, message);
@@ -96,5 +93,5 @@ fn report(path: &[Edge<'_>], last: Edge<'_>, diagnosis: &mut Diagnosis<'_>) {
             .related
             .push(diagnosis.related(step.target, format!("copied here from {}", shown(&step.from.to_string()))));
     }
-    diagnosis.report(problem.with_help("a repository is a source or a target within one circle of mirrors, not both"));
+    diagnosis.report(problem.with_help("leave out one of these mirrors"));
 }

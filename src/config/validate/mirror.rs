@@ -202,8 +202,9 @@ fn tag(text: &str) -> Result<Tag, Wrong> {
         _ if text.len() > 128 => (ProblemCode::RefLength, "the tag is longer than 128 characters".to_owned(), None),
         _ if looks_secret(text) => (ProblemCode::RefTag, "this is not a tag".to_owned(), None),
         _ if !text.is_ascii() => {
-            let wrong = text.chars().find(|c| !c.is_ascii_graphic()).map_or(0, u32::from);
-            (ProblemCode::RefChar, format!("{} has the character U+{wrong:04X}, which no tag holds", shown(text)), None)
+            let wrong = text.chars().find(|c| !c.is_ascii_graphic()).unwrap_or_default();
+            let message = format!("{} has the character U+{:04X}, which no tag holds", shown(text), u32::from(wrong));
+            (ProblemCode::RefChar, message, reference::character_help(wrong).map(str::to_owned))
         }
         _ => (ProblemCode::RefTag, format!("{} is not a tag", shown(text)), hint(text)),
     })

@@ -8,7 +8,7 @@ use crate::config::paths::{Outside, root_of};
 use crate::config::problem::{Problem, ProblemCode, shown};
 use crate::config::text::{At, Span};
 use crate::config::{PathKind, WrittenPath};
-use crate::image::{LayoutPath, Location, ReferenceError, Role, Written};
+use crate::image::{DigestError, LayoutPath, Location, ReferenceError, Role, Written};
 
 /// Reads the value of `source`, `target` or an item of `targets`; what is wrong with it is reported.
 pub(super) fn read(text: &At<String>, role: Role, reading: &mut Reading<'_, '_, '_>) -> Option<Written> {
@@ -78,16 +78,12 @@ fn words(error: &ReferenceError, text: &str) -> Words {
     let whole = shown(text);
     match error {
         E::Character(_) => character(text),
-        E::Scheme(rest) => (
-            ProblemCode::RefScheme,
-            "a reference has no scheme".into(),
-            Some(format!("write {}; `plain-http` below `registries` is for registries without TLS", shown(rest))),
-        ),
-        E::UserInfo => (
-            ProblemCode::RefUserInfo,
-            "a reference holds no user name and no password".into(),
-            Some("credentials come from the environment or from docker's files, bound to the host".into()),
-        ),
+        E::Scheme(rest) => scheme(rest, text),
+        // `@sha256:../..`: a slash where only a digest can be.
+        E::UserInfo if text.split_once('@').is_some_and(|(_, after)| after.starts_with("sha")) => {
+            (ProblemCode::DigestFormat, DigestError::Format.to_string().into(), None)
+        }
+        E::UserInfo => user_info(),
         E::Case(lower) => (
             ProblemCode::RefCase,
             format!("{whole} has upper-case letters, and names of repositories have none").into(),
@@ -125,6 +121,23 @@ fn words(error: &ReferenceError, text: &str) -> Words {
     }
 }
 
+fn scheme(rest: &str, text: &str) -> Words {
+    let authority = text.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    if authority.contains('@') {
+        return user_info();
+    }
+    let mut help = format!("write {}", shown(rest));
+    if text.starts_with("http://") {
+        help.push_str("; registries without TLS get `plain-http: true` below `registries`");
+    }
+    (ProblemCode::RefScheme, "a reference has no scheme".into(), Some(help))
+}
+
+fn user_info() -> Words {
+    let help = "credentials come from the environment or from docker's files, bound to the host";
+    (ProblemCode::RefUserInfo, "a reference holds no user name and no password".into(), Some(help.to_owned()))
+}
+
 fn character(text: &str) -> Words {
     let trimmed = text.trim();
     let wrong = |c: &char| !c.is_ascii_graphic();
@@ -137,12 +150,32 @@ fn character(text: &str) -> Words {
         Some(c) => format!("{} has the character U+{:04X}, which no reference holds", shown(text), u32::from(c)),
         None => format!("{} begins or ends with white space", shown(text)),
     };
-    let look_alike = found.is_some_and(char::is_alphabetic);
-    let help = look_alike.then(|| "it may look like a letter of the Latin alphabet, but it is another".to_owned());
-    (ProblemCode::RefChar, message.into(), help)
+    (ProblemCode::RefChar, message.into(), found.and_then(character_help).map(str::to_owned))
+}
+
+/// Why a character that looks harmless is refused.
+pub(super) fn character_help(c: char) -> Option<&'static str> {
+    if c.is_alphabetic() {
+        Some("it may look like a letter of the Latin alphabet, but it is another; type the name again")
+    } else if c.is_ascii() {
+        None
+    } else {
+        Some("it may be invisible, or look like another; type the name again")
+    }
 }
 
 fn path(part: &str, text: &str) -> Words {
+    if text.starts_with("oci:") {
+        let help = "a path has no backslashes and no control characters";
+        return (
+            ProblemCode::LayoutPath,
+            format!("{} is not the path of a layout", shown(part)).into(),
+            Some(help.into()),
+        );
+    }
+    if text.is_empty() {
+        return (ProblemCode::RefIncomplete, "an empty text is not a reference".into(), None);
+    }
     let message = match part {
         ":" | "@" => format!("{} has no name before the `{part}`", shown(text)),
         "" => format!("{} names no repository", shown(text)),
@@ -165,15 +198,18 @@ fn digest_help(text: &str) -> Option<String> {
     if text.len() == 64 && !text.contains('@') {
         return Some("this looks like the identifier of an image; write the name of its repository".to_owned());
     }
-    let counts = digest.starts_with("sha256:") && hex.len() != 64;
-    counts.then(|| format!("this one has {} digits; short digests are not accepted", hex.len()))
+    if digest.starts_with("sha256:") && hex.len() != 64 {
+        let short = if hex.len() < 64 { "; short digests are not accepted" } else { "" };
+        return Some(format!("this one has {} digits{short}", hex.len()));
+    }
+    hex.bytes().any(|b| b.is_ascii_uppercase()).then(|| "write the digits in lower case".to_owned())
 }
 
 fn host_words(host: &str) -> Words {
     let message = format!("{} is not the name of a registry", shown(host));
     let help = if host.split('.').any(|label| label.starts_with("xn--")) {
         "names in punycode can look like others and are not accepted"
-    } else if host.starts_with("0x") || host.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+    } else if host.starts_with("0x") || host.bytes().all(|b| b.is_ascii_digit() || b".:".contains(&b)) {
         "an address is written with four numbers: `192.0.2.1`"
     } else if host.starts_with('[') {
         "an IPv6 address stands between brackets: `[2001:db8::1]:5000`"

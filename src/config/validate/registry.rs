@@ -38,7 +38,7 @@ impl Entries {
         };
         let first = reading.diagnosis.related(*span, "the first entry");
         let problem = reading.diagnosis.problem(ProblemCode::Duplicate, key.span, message);
-        reading.diagnosis.report(problem.with_related(first));
+        reading.diagnosis.report(problem.with_related(first).with_help("make them one entry"));
     }
 
     pub(super) fn into_rules(self) -> BTreeMap<RegistryKey, RegistryRules> {
@@ -47,18 +47,17 @@ impl Entries {
 }
 
 fn read_key(key: &At<String>, reading: &mut Reading<'_, '_, '_>) -> Option<RegistryKey> {
-    let error = match parse_key(&key.value) {
-        Ok(parsed) => return Some(parsed),
-        Err(error) => error,
-    };
-    let problem = reference::problem(&error, key, reading);
-    let problem = match error {
-        ReferenceError::NoRegistry(_) => {
+    let problem = match parse_key(&key.value) {
+        // The first component of a reference is a host only then; any other entry would be for nothing.
+        Ok(parsed) if parsed.registry.as_str().contains(['.', ':']) || parsed.registry.host() == "localhost" => {
+            return Some(parsed);
+        }
+        Ok(_) => {
             let message = format!("{} can match no reference", shown(&key.value));
             let problem = reading.diagnosis.problem(ProblemCode::RefHost, key.span, message);
             problem.with_help("a key is a host (it has a `.` or a port, or is `localhost`) or `host/namespace`")
         }
-        _ => problem,
+        Err(error) => reference::problem(&error, key, reading),
     };
     reading.diagnosis.report(problem);
     None
@@ -76,10 +75,6 @@ fn parse_key(text: &str) -> Result<RegistryKey, ReferenceError> {
     }
     let (host, namespace) = text.split_once('/').map_or((text, None), |(host, namespace)| (host, Some(namespace)));
     let registry: Registry = host.parse()?;
-    // The first component of a reference is a host only then; any other entry would be for nothing.
-    if !host.contains(['.', ':']) && registry.host() != "localhost" {
-        return Err(ReferenceError::NoRegistry(host.to_owned()));
-    }
     if let Some(namespace) = namespace {
         Repository::new(registry.clone(), namespace)?;
     }
@@ -130,7 +125,11 @@ fn pem(written: &Field<String>, kind: PathKind, reading: &mut Reading<'_, '_, '_
     let written = written.given()?;
     let text = &written.value;
     if text.trim().is_empty() || text.chars().any(char::is_control) {
-        let message = format!("{} is not a path", shown(text));
+        let message = if text.is_empty() {
+            "an empty text is not a path".to_owned()
+        } else {
+            format!("{} is not a path", shown(text))
+        };
         let problem = reading.diagnosis.problem(ProblemCode::Path, written.span, message);
         reading.diagnosis.report(problem.with_help("`tls` takes paths of PEM files, not their contents"));
         return None;

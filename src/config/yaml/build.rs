@@ -52,7 +52,7 @@ fn parser_options() -> Options {
 /// The problem of a value below too many others.
 pub(super) fn too_deep(span: Span, diagnosis: &Diagnosis<'_>) -> Problem {
     let message = format!("nested more than {DEPTH_LIMIT} levels deep");
-    diagnosis.problem(ProblemCode::Budget, span, message)
+    diagnosis.problem(ProblemCode::Budget, span, message).with_help("a configuration needs no more than seven")
 }
 
 /// The tree under construction.
@@ -93,7 +93,7 @@ enum Holds {
 
 #[derive(Default)]
 struct Entries {
-    entries: Vec<Entry>,
+    done: Vec<Entry>,
     seen: HashMap<Rc<str>, Span>,
     merges: Vec<Node>,
     key: Option<Key>,
@@ -124,19 +124,21 @@ impl Tree {
             Event::DocumentStart(..) => self.documents(span, diagnosis)?,
             Event::Anchor(_, name) => self.names.push(name.into_owned()),
             Event::Scalar(text, style, anchor, tag) => {
-                self.refuse_tag(tag.as_deref(), &bytes, diagnosis);
                 self.count(1, span, diagnosis)?;
-                let scalar = Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
-                let node = Node { span, alias: None, content: Rc::new(Content::Scalar(scalar)) };
+                let content = match tag {
+                    Some(tag) => self.refuse_tag(&tag, &bytes, diagnosis),
+                    None => Content::Scalar(Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }),
+                };
+                let node = Node { span, alias: None, content: Rc::new(content) };
                 self.anchor(anchor, &node, 1, 0);
                 self.attach(node, 0, diagnosis);
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.refuse_tag(tag.as_deref(), &bytes, diagnosis);
+                tag.map(|tag| self.refuse_tag(&tag, &bytes, diagnosis));
                 self.open(Holds::Items(Vec::new()), anchor, span, diagnosis)?;
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.refuse_tag(tag.as_deref(), &bytes, diagnosis);
+                tag.map(|tag| self.refuse_tag(&tag, &bytes, diagnosis));
                 self.open(Holds::Entries(Entries::default()), anchor, span, diagnosis)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span, diagnosis),
@@ -165,8 +167,8 @@ impl Tree {
         Err(diagnosis.problem(ProblemCode::Budget, span, message))
     }
 
-    fn refuse_tag(&self, tag: Option<&Tag>, bytes: &Bytes, diagnosis: &mut Diagnosis<'_>) {
-        let Some(tag) = tag else { return };
+    /// Reports a tag; what it would have made of a scalar is anyone's guess.
+    fn refuse_tag(&self, tag: &Tag, bytes: &Bytes, diagnosis: &mut Diagnosis<'_>) -> Content {
         let span = bytes.tag_span().map_or_else(|| self.span(bytes), |bytes| self.span(&bytes));
         let message = match tag.suffix() {
             "include" => "`!include` is not supported".to_owned(),
@@ -179,6 +181,7 @@ impl Tree {
         };
         let problem = diagnosis.problem(ProblemCode::YamlFeature, span, message);
         diagnosis.report(problem.with_help(help));
+        Content::Broken
     }
 
     fn open(&mut self, holds: Holds, anchor: usize, span: Span, diagnosis: &Diagnosis<'_>) -> Result<(), Problem> {
@@ -195,7 +198,7 @@ impl Tree {
         let (last, content) = match frame.holds {
             Holds::Items(items) => (items.last().map(Node::met), Content::List(items)),
             Holds::Entries(entries) => {
-                let last = entries.entries.last().map(|entry| entry.key.span.to(entry.value.met()));
+                let last = entries.done.last().map(|entry| entry.key.span.to(entry.value.met()));
                 (last, Content::Map(entries.resolve(diagnosis)))
             }
         };
@@ -231,7 +234,10 @@ impl Tree {
         let names: Vec<&str> = self.names.iter().take(50).map(String::as_str).collect();
         problem.help = Some(match closest(name, &names) {
             Some(name) => format!("did you mean `*{name}`?"),
-            None => "an anchor is written `&name` before the value, above its first use".to_owned(),
+            None => format!(
+                "an anchor is written `&name` above its first use; a glob must be quoted: {}",
+                shown(&format!("\"*{name}\""))
+            ),
         });
         diagnosis.report(problem);
         self.attach(Node { span, alias: None, content: Rc::new(Content::Broken) }, 0, diagnosis);
@@ -255,7 +261,7 @@ impl Entries {
     fn attach(&mut self, node: Node, diagnosis: &mut Diagnosis<'_>) {
         match self.key.take() {
             None => self.key = Some(self.read_key(&node, diagnosis)),
-            Some(Key::Named(key)) => self.entries.push(Entry { key, value: node }),
+            Some(Key::Named(key)) => self.done.push(Entry { key, value: node }),
             Some(Key::Merge) => self.merges.push(node),
             Some(Key::Bad) => {}
         }
@@ -276,48 +282,46 @@ impl Entries {
             return Key::Bad;
         }
         let text: Rc<str> = scalar.text.as_str().into();
-        match self.seen.get(&text) {
-            Some(first) => {
-                let message = format!("the key {} appears twice", shown(&text));
-                let first = diagnosis.related(*first, "first here");
-                let problem = diagnosis.problem(ProblemCode::Duplicate, span, message).with_related(first);
-                let merge = (&*text == "<<").then(|| "merge several mappings with one key: `<<: [*a, *b]`".to_owned());
-                diagnosis.report(Problem { help: merge, ..problem });
-                Key::Bad
-            }
-            None => {
-                self.seen.insert(text.clone(), span);
-                if scalar.plain && &*text == "<<" { Key::Merge } else { Key::Named(At { value: text, span }) }
-            }
+        if let Some(first) = self.seen.get(&text) {
+            let first = diagnosis.related(*first, "first here");
+            let message = format!("the key {} appears twice", shown(&text));
+            let problem = diagnosis.problem(ProblemCode::Duplicate, span, message).with_related(first);
+            let merge = "merge several mappings with one key: `<<: [*a, *b]`";
+            diagnosis.report(problem.with_help(if &*text == "<<" { merge } else { "keep one of them" }));
+            return Key::Bad;
         }
+        self.seen.insert(text.clone(), span);
+        if scalar.plain && &*text == "<<" { Key::Merge } else { Key::Named(At { value: text, span }) }
     }
 
     /// What `<<` brings, behind the keys of the mapping itself: an earlier one wins (yaml.org/type/merge.html).
     fn resolve(mut self, diagnosis: &mut Diagnosis<'_>) -> Vec<Entry> {
         for merge in std::mem::take(&mut self.merges) {
-            match &*merge.content {
-                Content::List(items) => items.iter().for_each(|item| self.merge(item, diagnosis)),
-                _ => self.merge(&merge, diagnosis),
-            }
-        }
-        self.entries
-    }
-
-    fn merge(&mut self, node: &Node, diagnosis: &mut Diagnosis<'_>) {
-        match &*node.content {
-            Content::Map(entries) => {
-                for entry in entries {
-                    if !self.seen.contains_key(&entry.key.value) {
-                        self.seen.insert(entry.key.value.clone(), entry.key.span);
-                        self.entries.push(entry.clone());
-                    }
-                }
-            }
-            Content::Broken => {}
-            _ => {
-                let problem = diagnosis.problem(ProblemCode::Type, node.met(), "`<<` can only merge mappings");
+            let sound = match &*merge.content {
+                Content::List(items) => items.iter().all(|item| self.merge(item)),
+                _ => self.merge(&merge),
+            };
+            if !sound {
+                let problem = diagnosis.problem(ProblemCode::Type, merge.met(), "`<<` can only merge mappings");
                 diagnosis.report(problem.with_help("write `<<: *name`, where `&name` stands before a mapping"));
             }
         }
+        self.done
+    }
+
+    /// `false` where `node` is nothing that could be merged.
+    fn merge(&mut self, node: &Node) -> bool {
+        let entries = match &*node.content {
+            Content::Map(entries) => entries.as_slice(),
+            Content::Broken => &[],
+            Content::List(_) | Content::Scalar(_) => return false,
+        };
+        for entry in entries {
+            if !self.seen.contains_key(&entry.key.value) {
+                self.seen.insert(entry.key.value.clone(), entry.key.span);
+                self.done.push(entry.clone());
+            }
+        }
+        true
     }
 }

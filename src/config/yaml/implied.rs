@@ -46,9 +46,11 @@ pub(crate) fn implied(text: &str) -> Option<Implied> {
 
 fn is_boolean(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
+    if !matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n") {
+        return false;
+    }
     let first_upper = lower[..1].to_ascii_uppercase() + &lower[1..];
-    let cased = text == lower || text == lower.to_ascii_uppercase() || text == first_upper;
-    cased && matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n")
+    text == lower || text == lower.to_ascii_uppercase() || text == first_upper
 }
 
 fn is_number(text: &str) -> bool {
