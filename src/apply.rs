@@ -93,13 +93,13 @@ impl Applier<'_> {
         self.reporter.event(Event::Started(step));
         let begin = Instant::now();
         let mut moved = Moved::default();
-        let ending = self.guarded(copier, &job, step.action(), &mut moved).await;
+        let ending = self.guarded(copier, &job, &mut moved).await;
         Outcome { ending, moved, elapsed: begin.elapsed(), attempts: 1 }
     }
 
     /// The copy, which a signal ends after [`GRACE`] and whose panic is a failure of this step alone.
-    async fn guarded(&self, copier: &Copier, job: &Job<'_>, action: Action, moved: &mut Moved) -> Ending {
-        let copy = std::panic::AssertUnwindSafe(self.copy(copier, job, action, moved)).catch_unwind();
+    async fn guarded(&self, copier: &Copier, job: &Job<'_>, moved: &mut Moved) -> Ending {
+        let copy = std::panic::AssertUnwindSafe(self.copy(copier, job, moved)).catch_unwind();
         let out_of_time = async {
             self.stop.cancelled().await;
             tokio::time::sleep(GRACE).await;
@@ -120,7 +120,7 @@ impl Applier<'_> {
         }
     }
 
-    async fn copy(&self, copier: &Copier, job: &Job<'_>, action: Action, moved: &mut Moved) -> Result<Ending, Failure> {
+    async fn copy(&self, copier: &Copier, job: &Job<'_>, moved: &mut Moved) -> Result<Ending, Failure> {
         let on = |side: Side| move |error: crate::store::Error| Failure::from(error).on(side);
         let passage = Passage {
             source: self.stores.source(&job.source.location).map_err(on(Side::Source))?,
@@ -141,7 +141,7 @@ impl Applier<'_> {
         }
         passage.target.push_manifest(&copied.root, Some(job.tag)).await.map_err(on(Side::Target))?;
         moved.sent += copied.root.bytes().len() as u64;
-        Ok(if action == Action::Copy { Ending::Copied } else { Ending::Updated })
+        Ok(if job.before.is_none() { Ending::Copied } else { Ending::Updated })
     }
 }
 

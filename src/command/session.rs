@@ -124,20 +124,20 @@ impl Session {
     /// The stores that the configuration describes.
     pub(super) fn stores(&self, loaded: &Loaded, voice: &Voice) -> Result<Stores, Refusal> {
         let registries = &loaded.desired.registries;
-        let network = self.network()?;
-        let keychain = Arc::new(self.keychain(registries));
-        Ok(Stores::new(network, settings(registries)?, keychain, voice.reporter()))
+        let network = self.network(self.keychain(registries), voice)?;
+        Ok(Stores::new(network, settings(registries)?))
     }
 
     /// How registries are reached, as far as the environment says.
-    fn network(&self) -> Result<Network, Refusal> {
+    fn network(&self, keychain: Keychain, voice: &Voice) -> Result<Network, Refusal> {
         let hosts = self.environment.get("REGSYNC_INSECURE_HOSTS").unwrap_or_default();
         let hosts = hosts.split([',', ' ', '\n']).map(str::trim).filter(|host| !host.is_empty());
         let parse = |host: &str| {
             host.parse::<Registry>()
                 .map_err(|error| Refusal::new(Exit::Usage, format!("REGSYNC_INSECURE_HOSTS: {error}")))
         };
-        let mut network = Network::new(concat!("regsync/", env!("CARGO_PKG_VERSION")));
+        let mut network =
+            Network::new(concat!("regsync/", env!("CARGO_PKG_VERSION")), Arc::new(keychain), voice.reporter());
         network.proxies = Proxies::from_environment(|name| self.environment.get(name).map(str::to_owned));
         network.insecure_hosts = hosts.map(parse).collect::<Result<_, _>>()?;
         Ok(network)

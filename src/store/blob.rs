@@ -32,6 +32,8 @@ impl BlobStream {
         inner: BoxStream<'static, Result<Bytes, Error>>,
     ) -> Self {
         let hasher = Some(Hasher::new(descriptor.digest.algorithm()));
+        // It is asked once more after its end, when the held chunk has gone out: not every stream bears that.
+        let inner: BoxStream<'static, _> = Box::pin(futures_util::StreamExt::fuse(inner));
         Self {
             descriptor: descriptor.clone(),
             inner,
@@ -163,6 +165,19 @@ mod tests {
             assert_eq!(receive(&wanted, chunks), (b"hello".to_vec(), None));
         }
         assert_eq!(receive(&descriptor(b""), &[]), (vec![], None));
+    }
+
+    #[test]
+    fn the_source_is_not_asked_after_its_end() {
+        let mut ended = false;
+        let inner = futures_util::stream::poll_fn(move |_| {
+            assert!(!ended, "asked after its end");
+            ended = true;
+            Poll::Ready(None)
+        });
+        let mut stream = BlobStream::new(&descriptor(b""), "read a blob", inner.boxed());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(runtime.block_on(stream.next()).is_none() && runtime.block_on(stream.next()).is_none());
     }
 
     #[test]

@@ -6,30 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::layout::Layout;
 use super::registry::{Network, RegistryClient, Settings};
 use super::{Error, ImageSource, ImageTarget};
-use crate::auth::Keychain;
-use crate::event::Reporter;
 use crate::image::{LayoutPath, Location, Registry, Role};
 
 /// Where all images live.
 pub struct Stores {
     network: Network,
     settings: BTreeMap<Registry, Settings>,
-    keychain: Arc<Keychain>,
-    reporter: Arc<dyn Reporter>,
     clients: Mutex<HashMap<Registry, Arc<RegistryClient>>>,
     layouts: Mutex<HashMap<(LayoutPath, Role), Arc<Layout>>>,
 }
 
 impl Stores {
-    /// Stores that reach registries over `network`, each by its `settings` where it has some, with the credentials of
-    /// `keychain`. Opens nothing yet.
-    pub fn new(
-        network: Network,
-        settings: BTreeMap<Registry, Settings>,
-        keychain: Arc<Keychain>,
-        reporter: Arc<dyn Reporter>,
-    ) -> Self {
-        Self { network, settings, keychain, reporter, clients: Mutex::default(), layouts: Mutex::default() }
+    /// Stores that reach registries over `network`, each by its `settings` where it has some. Opens nothing yet.
+    pub fn new(network: Network, settings: BTreeMap<Registry, Settings>) -> Self {
+        Self { network, settings, clients: Mutex::default(), layouts: Mutex::default() }
     }
 
     /// The images at `location`, to read.
@@ -63,8 +53,7 @@ impl Stores {
         }
         let default = Settings::default();
         let settings = self.settings.get(registry).unwrap_or(&default);
-        let (keychain, reporter) = (Arc::clone(&self.keychain), Arc::clone(&self.reporter));
-        let client = RegistryClient::new(registry.clone(), settings, &self.network, keychain, reporter)?;
+        let client = RegistryClient::new(registry.clone(), settings, &self.network)?;
         clients.insert(registry.clone(), Arc::clone(&client));
         Ok(client)
     }

@@ -64,7 +64,7 @@ impl Search<'_, '_> {
             let kind = self.kinds[writer.0];
             if let Some(first) = seen.get(&kind).copied() {
                 let message = || format!("this copies the same tags to {} again", shown(&target.to_string()));
-                self.report(ProblemCode::Duplicate, first, *writer, message);
+                self.report(ProblemCode::Duplicate, [first, *writer], message);
             } else {
                 seen.insert(kind, *writer);
             }
@@ -90,7 +90,7 @@ impl Search<'_, '_> {
                     Some(first) if self.differ(first, &claim) => {
                         let message = || format!("two mirrors write {}", shown(&format!("{target}:{tag}")));
                         let first = (first.mirror, first.target);
-                        self.report(ProblemCode::TargetConflict, first, (*number, *span), message);
+                        self.report(ProblemCode::TargetConflict, [first, (*number, *span)], message);
                     }
                     Some(_) => {}
                     None => {
@@ -129,19 +129,14 @@ impl Search<'_, '_> {
                         format!("two mirrors write {reference}: the glob {} matches it", shown(glob))
                     };
                     let (first, second) = ((*number, *span), (*other, *other_span));
-                    self.report(ProblemCode::TargetConflict, first.min(second), first.max(second), message);
+                    self.report(ProblemCode::TargetConflict, [first.min(second), first.max(second)], message);
                 }
             }
         }
     }
 
-    fn report(
-        &mut self,
-        code: ProblemCode,
-        first: (usize, Span),
-        second: (usize, Span),
-        message: impl FnOnce() -> String,
-    ) {
+    fn report(&mut self, code: ProblemCode, writers: [(usize, Span); 2], message: impl FnOnce() -> String) {
+        let [first, second] = writers;
         if !self.reported.insert((first.0, second.0)) {
             return;
         }

@@ -40,7 +40,7 @@ fn keep_layout(layout: &LayoutPath, role: Role, span: Span, reading: &mut Readin
             Some(())
         }
         Err(outside) => {
-            let problem = outside_problem(ProblemCode::LayoutPath, outside, layout.written(), span, reading);
+            let problem = outside_problem(ProblemCode::LayoutPath, outside, (layout.written(), span), reading);
             reading.diagnosis.report(problem);
             None
         }
@@ -51,8 +51,7 @@ fn keep_layout(layout: &LayoutPath, role: Role, span: Span, reading: &mut Readin
 pub(super) fn outside_problem(
     code: ProblemCode,
     outside: Outside,
-    written: &str,
-    span: Span,
+    (written, span): (&str, Span),
     reading: &Reading<'_, '_, '_>,
 ) -> Problem {
     let message = match outside {

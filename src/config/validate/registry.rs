@@ -137,7 +137,7 @@ fn pem(written: &Field<String>, kind: PathKind, reading: &mut Reading<'_, '_, '_
     let root = match root_of(Path::new(text), reading.directory, &reading.rules.allowed_paths) {
         Ok(root) => root.to_path_buf(),
         Err(outside) => {
-            let problem = reference::outside_problem(ProblemCode::Path, outside, text, written.span, reading);
+            let problem = reference::outside_problem(ProblemCode::Path, outside, (text, written.span), reading);
             reading.diagnosis.report(problem);
             return None;
         }

@@ -130,16 +130,16 @@ impl Tree {
                     None => Content::Scalar(Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }),
                 };
                 let node = Node { span, alias: None, content: Rc::new(content) };
-                self.anchor(anchor, &node, 1, 0);
+                self.anchor(anchor, Anchored { node: node.clone(), size: 1, height: 0 });
                 self.attach(node, 0, diagnosis);
             }
             Event::SequenceStart(_, anchor, tag) => {
                 tag.map(|tag| self.refuse_tag(&tag, &bytes, diagnosis));
-                self.open(Holds::Items(Vec::new()), anchor, span, diagnosis)?;
+                self.open(Holds::Items(Vec::new()), (anchor, span), diagnosis)?;
             }
             Event::MappingStart(_, anchor, tag) => {
                 tag.map(|tag| self.refuse_tag(&tag, &bytes, diagnosis));
-                self.open(Holds::Entries(Entries::default()), anchor, span, diagnosis)?;
+                self.open(Holds::Entries(Entries::default()), (anchor, span), diagnosis)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span, diagnosis),
             Event::Alias(anchor) => self.alias(anchor, span, diagnosis)?,
@@ -184,7 +184,7 @@ impl Tree {
         Content::Broken
     }
 
-    fn open(&mut self, holds: Holds, anchor: usize, span: Span, diagnosis: &Diagnosis<'_>) -> Result<(), Problem> {
+    fn open(&mut self, holds: Holds, (anchor, span): (usize, Span), diagnosis: &Diagnosis<'_>) -> Result<(), Problem> {
         self.count(1, span, diagnosis)?;
         if self.stack.len() >= DEPTH_LIMIT {
             return Err(too_deep(span, diagnosis));
@@ -206,13 +206,15 @@ impl Tree {
         let bracket = end.end > end.start;
         let span = if bracket { frame.span.to(end) } else { last.map_or(frame.span, |last| frame.span.to(last)) };
         let node = Node { span, alias: None, content: Rc::new(content) };
-        self.anchor(frame.anchor, &node, self.nodes - frame.first, frame.height);
+        let size = self.nodes - frame.first;
+        self.anchor(frame.anchor, Anchored { node: node.clone(), size, height: frame.height });
         self.attach(node, frame.height, diagnosis);
     }
 
-    fn anchor(&mut self, anchor: usize, node: &Node, size: usize, height: usize) {
+    /// Remembers what an anchor stands for; a number of 0 means that there is none.
+    fn anchor(&mut self, anchor: usize, anchored: Anchored) {
         if anchor != 0 {
-            self.anchors.insert(anchor, Anchored { node: node.clone(), size, height });
+            self.anchors.insert(anchor, anchored);
         }
     }
 

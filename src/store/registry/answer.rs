@@ -2,7 +2,7 @@
 //!
 //! Owns the reading of bodies: bounded, never waiting for ever, the permit of the request kept until the end.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -126,7 +126,7 @@ impl Answer {
         let said = Said::read(&body);
         let mut error = refused(&self.request, &self.who, self.status(), &said);
         error.hint = error.hint.or_else(|| self.advice.for_status(self.status()));
-        (Fault::answered(error, self.headers(), SystemTime::now()), said)
+        (Fault::answered(error, self.headers()), said)
     }
 
     /// An answer that the specification does not allow.

@@ -13,10 +13,12 @@ use reqwest::header::HeaderValue;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, OnceCell};
 use tokio::time::Instant;
 
+use super::call::Call;
 use super::challenge::{Bearer, Challenge};
 use super::clients::Clients;
 use super::retry::{Again, Fault};
 use super::scope::{Access, Scope, is_opaque};
+use super::settings::Network;
 use super::token::{self, Realm, Token, Wish, basic, sensitive};
 use crate::auth::{Credential, Keychain};
 use crate::event::{Event, Reporter};
@@ -81,6 +83,14 @@ enum Held {
     Refused(Error, Instant),
 }
 
+/// A need for a token.
+struct Need<'a> {
+    request: &'a str,
+    scope: &'a Scope,
+    holder: &'a Holder,
+    long: bool,
+}
+
 /// What one request shows.
 pub(super) struct Grant {
     pub(super) header: Option<HeaderValue>,
@@ -105,7 +115,7 @@ impl Grant {
     }
 }
 
-/// What one request has already done about refusals; each is worth one try.
+/// What one call has already done about refusals; each is worth one try.
 #[derive(Default)]
 pub(super) struct Tally {
     learned: bool,
@@ -115,17 +125,12 @@ pub(super) struct Tally {
 
 impl Authorizer {
     /// Knows nothing yet.
-    pub(super) fn new(
-        clients: Arc<Clients>,
-        keychain: Arc<Keychain>,
-        reporter: Arc<dyn Reporter>,
-        token_limit: Duration,
-    ) -> Self {
+    pub(super) fn new(clients: Arc<Clients>, network: &Network) -> Self {
         Self {
             clients,
-            keychain,
-            reporter,
-            token_limit,
+            keychain: Arc::clone(&network.keychain),
+            reporter: Arc::clone(&network.reporter),
+            token_limit: network.limits.token,
             scheme: Mutex::new(Scheme::Unknown),
             first: AsyncMutex::new(()),
             holders: Mutex::default(),
@@ -176,53 +181,63 @@ impl Authorizer {
                 (Some(basic(username, password)), Shown::Credential)
             }
             (_, Scheme::Bearer { realm, opaque }) => {
-                let (key, token) = self.token(request, scope, (&holder, realm, opaque), long).await?;
+                let need = Need { request, scope, holder: &holder, long };
+                let (key, token) = self.token(&need, &realm, opaque.as_deref()).await?;
                 (Some(token.header.clone()), Shown::Token(key, token))
             }
             (Credential::Identity(_), Scheme::Basic) => {
-                return Err(
-                    unusable(request, &holder, "is an identity token, but the registry takes user names only").into()
-                );
+                let what = "is an identity token, but the registry takes user names only";
+                return Err(unusable(request, &holder, what).into());
             }
             _ => (None, Shown::Nothing),
         };
         Ok(Grant { header, holder, shown })
     }
 
-    /// Takes note of a 401 and its challenges. `true` when the request is worth repeating with a new [`Grant`].
+    /// Takes note of a 401 and its challenges. `true` when the call is worth repeating with a new [`Grant`].
     pub(super) async fn challenged(
         &self,
-        request: &str,
-        scope: &mut Scope,
-        (grant, challenges, tally): (&Grant, &[Challenge], &mut Tally),
+        call: &mut Call<'_>,
+        grant: &Grant,
+        challenges: &[Challenge],
     ) -> Result<bool, Fault> {
-        let Shown::Token(key, token) = &grant.shown else {
-            let fits = |challenge: &&Challenge| match grant.shown {
-                Shown::Credential => matches!(challenge, Challenge::Bearer(_)) && self.scheme() == Some("Basic"),
-                _ => true,
-            };
-            let Some(challenge) = challenges.iter().find(fits) else { return Ok(false) };
-            if std::mem::replace(&mut tally.learned, true) {
-                return Ok(false);
-            }
-            self.learn(request, challenge)?;
-            let can_answer = matches!(challenge, Challenge::Bearer(_)) || !grant.holder.is_anonymous();
-            return Ok(can_answer && !matches!(grant.holder.credential, Credential::Bearer(_)));
+        match &grant.shown {
+            Shown::Token(key, token) => Ok(self.token_refused((key, token), call, challenges).await),
+            Shown::Nothing | Shown::Credential => self.learn_from(call, grant, challenges),
+        }
+    }
+
+    /// The registry has said what it wants to see.
+    fn learn_from(&self, call: &mut Call<'_>, grant: &Grant, challenges: &[Challenge]) -> Result<bool, Fault> {
+        let fits = |challenge: &&Challenge| match grant.shown {
+            Shown::Credential => matches!(challenge, Challenge::Bearer(_)) && self.scheme() == Some("Basic"),
+            _ => true,
         };
-        // A registry that asked for a token and now asks for a password is saying no in its own way (Harbor).
+        let Some(challenge) = challenges.iter().find(fits) else { return Ok(false) };
+        if std::mem::replace(&mut call.tally.learned, true) {
+            return Ok(false);
+        }
+        self.learn(call.request, challenge)?;
+        let has_answer = matches!(challenge, Challenge::Bearer(_)) || !grant.holder.is_anonymous();
+        Ok(has_answer && !matches!(grant.holder.credential, Credential::Bearer(_)))
+    }
+
+    /// A token was not enough: it may have ended, or the registry wants one for another scope. Each is tried once.
+    async fn token_refused(&self, (key, token): (&Key, &Token), call: &mut Call<'_>, challenges: &[Challenge]) -> bool {
         let asked = challenges.iter().find_map(|challenge| match challenge {
             Challenge::Bearer(bearer) => Some(bearer),
             Challenge::Basic => None,
         });
-        let Some(asked) = asked else { return Ok(false) };
+        // A registry that took tokens and now asks for a password is saying no in its own way (Harbor).
+        let Some(asked) = asked else { return false };
         self.discard(key, token).await;
         let wanted = asked.scope.as_deref().unwrap_or_default();
-        let more = if is_opaque(wanted) { Vec::new() } else { scope.uncovered(wanted) };
-        if !more.is_empty() && !std::mem::replace(&mut tally.widened, true) {
-            scope.extra = more;
-            return Ok(true);
+        let more = if is_opaque(wanted) { Vec::new() } else { call.scope.uncovered(wanted) };
+        if !more.is_empty() && !std::mem::replace(&mut call.tally.widened, true) {
+            call.scope.extra = more;
+            return true;
         }
-        Ok(!std::mem::replace(&mut tally.refreshed, true))
+        !std::mem::replace(&mut call.tally.refreshed, true)
     }
 
     fn learn(&self, request: &str, challenge: &Challenge) -> Result<(), Fault> {
@@ -247,62 +262,53 @@ impl Authorizer {
         Ok(Realm { url, service: bearer.service.clone() })
     }
 
-    async fn token(
-        &self,
-        request: &str,
-        scope: &Scope,
-        (holder, realm, opaque): (&Holder, Realm, Option<String>),
-        long: bool,
-    ) -> Result<(Key, Token), Fault> {
-        let words = |scope: &Scope| match &opaque {
-            Some(opaque) => opaque.split_whitespace().map(str::to_owned).collect(),
-            None => scope.texts(),
-        };
-        let key = |scopes| Key {
-            credential: holder.number,
+    async fn token(&self, need: &Need<'_>, realm: &Realm, opaque: Option<&str>) -> Result<(Key, Token), Fault> {
+        let key = |scope: &Scope| Key {
+            credential: need.holder.number,
             realm: realm.url.to_string(),
             service: realm.service.clone(),
-            scopes,
+            scopes: match opaque {
+                Some(opaque) => opaque.split_whitespace().map(str::to_owned).collect(),
+                None => scope.texts(),
+            },
         };
-        if scope.access == Access::Pull && scope.extra.is_empty() {
-            let wider = key(words(&Scope { access: Access::Push, ..scope.clone() }));
+        if need.scope.access == Access::Pull && need.scope.extra.is_empty() {
+            let wider = key(&Scope { access: Access::Push, ..need.scope.clone() });
             if let Some(token) = self.ready(&wider) {
                 return Ok((wider, token));
             }
         }
-        let key = key(words(scope));
-        let slot = Arc::clone(
-            lock(&self.tokens).entry(key.clone()).or_insert_with(|| Arc::new(AsyncMutex::new(Held::Nothing))),
-        );
+        let key = key(need.scope);
+        let slot = self.slot(&key);
+        // Held while asking: everybody else who needs this token waits for it.
         let mut held = slot.lock().await;
         match &*held {
-            Held::Token(token) if token.serves(long) => return Ok((key, token.clone())),
+            Held::Token(token) if token.serves(need.long) => return Ok((key, token.clone())),
             Held::Refused(error, at) if at.elapsed() < REFUSAL_MEMORY => {
-                return Err(Fault::last(Error { request: request.to_owned(), ..error.clone() }));
+                return Err(Fault::last(Error { request: need.request.to_owned(), ..error.clone() }));
             }
             _ => {}
         }
         let wish = Wish {
-            request,
-            realm: &realm,
+            request: need.request,
+            realm,
             scopes: &key.scopes,
-            credential: &holder.credential,
-            source: &holder.source,
+            credential: &need.holder.credential,
+            source: &need.holder.source,
         };
-        match token::ask(&self.clients, &wish, self.token_limit).await {
-            Ok(token) => {
-                *held = Held::Token(token.clone());
-                drop(held);
-                Ok((key, token))
-            }
-            Err(fault) => {
-                *held = match fault.again {
-                    Again::Never => Held::Refused(fault.error.clone(), Instant::now()),
-                    _ => Held::Nothing,
-                };
-                Err(fault)
-            }
-        }
+        let asked = token::ask(&self.clients, &wish, self.token_limit).await;
+        *held = match &asked {
+            Ok(token) => Held::Token(token.clone()),
+            Err(fault) if fault.again == Again::Never => Held::Refused(fault.error.clone(), Instant::now()),
+            Err(_) => Held::Nothing,
+        };
+        drop(held);
+        asked.map(|token| (key, token))
+    }
+
+    fn slot(&self, key: &Key) -> Slot {
+        let mut tokens = lock(&self.tokens);
+        Arc::clone(tokens.entry(key.clone()).or_insert_with(|| Arc::new(AsyncMutex::new(Held::Nothing))))
     }
 
     /// A token that is there and not being replaced.
@@ -335,7 +341,7 @@ impl Authorizer {
     async fn find(&self, request: &str, repository: &Repository) -> Result<Arc<Holder>, Error> {
         let found = self.keychain.find(repository).await.map_err(|error| {
             let failed = Error::new(Code::Auth, request, error.to_string());
-            Error { hint: error.hint().map(Into::into), ..failed }
+            Error { hint: error.hint(), ..failed }
         })?;
         let mut credential = found.credential;
         let anonymous = matches!(credential, Credential::Anonymous);

@@ -41,15 +41,12 @@ impl RegistryRepository {
             return Ok(true);
         }
         let request = format!("look for the blob {} in {}", descriptor.digest, self.repository());
-        let wish = (request.as_str(), &descriptor.digest, false);
-        self.transport().retrying(wish.0, |_| Box::pin(self.head_blob(wish))).await
+        let (request, digest) = (request.as_str(), &descriptor.digest);
+        self.transport().retrying(request, |_| Box::pin(self.head_blob(request, digest, false))).await
     }
 
     /// Whether the blob is there. `holds_permit` inside of an upload.
-    pub(super) async fn head_blob(
-        &self,
-        (request, digest, holds_permit): (&str, &Digest, bool),
-    ) -> Result<bool, Fault> {
+    pub(super) async fn head_blob(&self, request: &str, digest: &Digest, holds_permit: bool) -> Result<bool, Fault> {
         let scope = Scope::new(self.repository(), if holds_permit { Access::Push } else { Access::Pull });
         let mut call = Call::new(request, Method::HEAD, self.blob_url(digest), scope);
         call.holds_permit = holds_permit;
@@ -73,18 +70,20 @@ impl RegistryRepository {
             return Ok(Mount::Declined(None));
         }
         let request = format!("mount the blob {} of {from} in {}", descriptor.digest, self.repository());
-        let wish = (request.as_str(), &descriptor.digest, from);
-        let outcome = self.transport().retrying(wish.0, |_| Box::pin(self.post_mount(wish))).await;
+        let (request, digest) = (request.as_str(), &descriptor.digest);
+        let outcome = self.transport().retrying(request, |_| Box::pin(self.post_mount(request, digest, from))).await;
         match outcome {
             // Realms that know no two scopes, or not the other repository.
-            Err(error) if matches!(error.code, Code::Auth | Code::Denied) && !is_transient(&error) => {
+            Err(error)
+                if matches!(error.code, Code::NoCredentials | Code::Auth | Code::Denied) && !is_transient(&error) =>
+            {
                 Ok(Mount::Declined(None))
             }
             outcome => outcome,
         }
     }
 
-    async fn post_mount(&self, (request, digest, from): (&str, &Digest, &Repository)) -> Result<Mount, Fault> {
+    async fn post_mount(&self, request: &str, digest: &Digest, from: &Repository) -> Result<Mount, Fault> {
         let mut url = self.uploads_url();
         url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from.name());
         let scope = Scope { from: Some(from.clone()), ..Scope::new(self.repository(), Access::Push) };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Url};
 
+use super::authorization::Tally;
 use super::scope::Scope;
 
 /// One request to a registry.
@@ -22,13 +23,25 @@ pub(super) struct Call<'a> {
     pub(super) patience: Option<Duration>,
     /// Whether the caller holds a permit already: a part of an upload.
     pub(super) holds_permit: bool,
+    /// What has been done about refusals so far.
+    pub(super) tally: Tally,
 }
 
 impl<'a> Call<'a> {
     /// A request without a body.
     pub(super) fn new(request: &'a str, method: Method, url: Url, scope: Scope) -> Self {
         let (headers, body) = (HeaderMap::new(), Payload::Nothing);
-        Self { request, method, url, scope, headers, body, patience: None, holds_permit: false }
+        Self {
+            request,
+            method,
+            url,
+            scope,
+            headers,
+            body,
+            patience: None,
+            holds_permit: false,
+            tally: Tally::default(),
+        }
     }
 
     /// The same with a header.

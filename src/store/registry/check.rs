@@ -39,11 +39,11 @@ impl RegistryClient {
             Some(repository) => Scope::new(repository, if push { Access::Push } else { Access::Pull }),
             None => Scope::new(&self.any_repository(&request)?, Access::Entry),
         };
-        let wish = (request.as_str(), &scope);
-        self.transport.retrying(wish.0, |_| Box::pin(self.enter(wish))).await
+        let (request, scope) = (request.as_str(), &scope);
+        self.transport.retrying(request, |_| Box::pin(self.enter(request, scope))).await
     }
 
-    async fn enter(&self, (request, scope): (&str, &Scope)) -> Result<Checked, Fault> {
+    async fn enter(&self, request: &str, scope: &Scope) -> Result<Checked, Fault> {
         let transport = &self.transport;
         let call = Call::new(request, Method::GET, transport.url("/v2/"), scope.clone());
         let answer = transport.exchange(call).await?;

@@ -87,10 +87,8 @@ impl WireError {
         let parts = [&self.code, &self.message].into_iter().flatten().map(text_of);
         let mut words = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
         // A detail of one word (`repository not found`) helps; a tree of access lists does not.
-        if let Some(serde_json::Value::String(detail)) = &self.detail {
-            if !detail.is_empty() {
-                words = format!("{words} ({detail})");
-            }
+        if let Some(serde_json::Value::String(detail)) = self.detail.as_ref().filter(|detail| *detail != "") {
+            words = format!("{words} ({detail})");
         }
         words
     }
@@ -138,7 +136,7 @@ pub(super) fn code_of(status: u16) -> Code {
         300..=399 => Code::Redirect,
         405 | 501 => Code::Unsupported,
         400..=498 => Code::Refused,
-        499 | 500..=599 => Code::Unavailable,
+        499..=599 => Code::Unavailable,
         _ => Code::Protocol,
     }
 }
@@ -248,7 +246,7 @@ mod tests {
         assert_eq!(words(b"\xff\xfe").as_deref(), Some("\u{fffd}\u{fffd}"));
         let bomb = words(&vec![b'x'; 10_000_000]).unwrap();
         assert_eq!(bomb.chars().count(), WORDS_LIMIT + 1);
-        assert!(Said::read(&[b'['; 100_000]).words.is_some());
+        assert!(Said::read(&vec![b'['; 100_000]).words.is_some());
     }
 
     #[test]

@@ -71,10 +71,7 @@ mod tests {
         assert_eq!(read(&["</v2/a/tags/list?last=b&n=2>;rel=next"]), page);
         assert_eq!(read(&[r#"</v2/a/tags/list?last=b&n=2> ; REL = "prev NEXT""#]), page);
         assert_eq!(read(&[r#"</first>; rel="first", </v2/a/tags/list?last=b&n=2>; rel="next""#]), page);
-        assert_eq!(
-            read(&[r#"</prev>; rel=prev"#, r#"</v2/a/tags/list?last=b&n=2>; title="a, <b>; c"; rel=next"#]),
-            page
-        );
+        assert_eq!(read(&["</prev>; rel=prev", r#"</v2/a/tags/list?last=b&n=2>; title="a, <b>; c"; rel=next"#]), page);
         assert_eq!(read(&["<https://r.io/x,y;z>; rel=next"]), Some("https://r.io/x,y;z".to_owned()));
     }
 

@@ -27,6 +27,14 @@ const WRITE_LIMIT: usize = 4 * 1024 * 1024;
 /// How much of what was read is kept for a second reading, in bytes.
 const CACHE_LIMIT: usize = 8 * 1024 * 1024;
 
+/// A manifest on its way.
+#[derive(Clone, Copy)]
+struct Writing<'a> {
+    request: &'a str,
+    manifest: &'a Manifest,
+    version: &'a TagOrDigest,
+}
+
 /// Manifests read in this run, oldest first: what was planned is applied without a second GET.
 #[derive(Default)]
 pub(super) struct ManifestCache {
@@ -74,8 +82,8 @@ impl RegistryRepository {
         }
         let version = TagOrDigest::Digest(digest.clone());
         let request = format!("read the manifest {}", self.reference(&version));
-        let wish = (request.as_str(), &version, Some(media_type));
-        self.transport().retrying(wish.0, |_| Box::pin(self.get_manifest(wish))).await
+        let (request, version, announced) = (request.as_str(), &version, Some(media_type));
+        self.transport().retrying(request, |_| Box::pin(self.get_manifest(request, version, announced))).await
     }
 
     async fn head_manifest(&self, request: &str, version: &TagOrDigest) -> Result<Option<Descriptor>, Fault> {
@@ -92,14 +100,16 @@ impl RegistryRepository {
             _ => return Err(answer.refusal().await),
         }
         drop(answer);
-        let manifest = self.get_manifest((request, version, None)).await?;
+        let manifest = self.get_manifest(request, version, None).await?;
         Ok(manifest.map(|manifest| manifest.descriptor()))
     }
 
     /// `announced` is what is known of the media type, for registries that do not say.
     async fn get_manifest(
         &self,
-        (request, version, announced): (&str, &TagOrDigest, Option<&MediaType>),
+        request: &str,
+        version: &TagOrDigest,
+        announced: Option<&MediaType>,
     ) -> Result<Option<Manifest>, Fault> {
         let answer = self.transport().exchange(self.manifest_call(request, Method::GET, version)).await?;
         match answer.status() {
@@ -144,17 +154,14 @@ impl RegistryRepository {
             let message = format!("it has {size} bytes, and registries need not take more than {WRITE_LIMIT}");
             return Err(Error::new(Code::Limit, request, message));
         }
-        let wish = (request.as_str(), manifest, &version);
-        self.transport().retrying(wish.0, |attempt| Box::pin(self.put_manifest(wish, attempt))).await
+        let writing = Writing { request: &request, manifest, version: &version };
+        self.transport().retrying(&request, |attempt| Box::pin(self.put_manifest(writing, attempt))).await
     }
 
-    async fn put_manifest(
-        &self,
-        (request, manifest, version): (&str, &Manifest, &TagOrDigest),
-        attempt: u32,
-    ) -> Result<(), Fault> {
+    async fn put_manifest(&self, writing: Writing<'_>, attempt: u32) -> Result<(), Fault> {
+        let Writing { request, manifest, version } = writing;
         // A failure after a PUT does not say whether it was stored.
-        if attempt > 1 && self.names(request, version, manifest.digest()).await.unwrap_or(false) {
+        if attempt > 1 && self.is_stored(writing).await {
             return Ok(());
         }
         let media_type = HeaderValue::from_str(manifest.media_type().as_str())
@@ -169,39 +176,33 @@ impl RegistryRepository {
         if (200..300).contains(&answer.status()) {
             return check_stored(&answer, manifest);
         }
-        let status = answer.status();
         let (fault, said) = answer.refusal_with_words().await;
-        self.not_stored((request, manifest, version), (status, &said, fault)).await
+        self.not_stored(writing, fault, &said).await
     }
 
-    async fn not_stored(
-        &self,
-        (request, manifest, version): (&str, &Manifest, &TagOrDigest),
-        (status, said, mut fault): (u16, &Said, Fault),
-    ) -> Result<(), Fault> {
-        if is_immutable(status, said) {
+    async fn not_stored(&self, writing: Writing<'_>, mut fault: Fault, said: &Said) -> Result<(), Fault> {
+        if is_immutable(fault.error.status.unwrap_or_default(), said) {
             // Some registries refuse even the digest that is there (ECR).
-            if self.names(request, version, manifest.digest()).await.unwrap_or(false) {
+            if self.is_stored(writing).await {
                 return Ok(());
             }
-            fault.error.code = Code::Immutable;
-            fault.error.hint = Some("the registry lets this tag name no other digest; it was left alone".to_owned());
-            return Err(Fault::last(fault.error));
+            let hint = "the registry lets this tag name no other digest; it was left alone";
+            return Err(Fault::last(Error { code: Code::Immutable, ..fault.error }.hint(hint)));
         }
         if said.has("MANIFEST_BLOB_UNKNOWN") || said.has("BLOB_UNKNOWN") {
             // What we believed to be there is not.
             self.forget_blobs();
         }
-        if status == 413 {
-            fault.error.hint = Some("the registry takes no manifest of this size".to_owned());
+        if fault.error.status == Some(413) {
+            fault.error = fault.error.hint("the registry takes no manifest of this size");
         }
         Err(fault)
     }
 
-    /// Whether `version` is `digest` at the registry now.
-    async fn names(&self, request: &str, version: &TagOrDigest, digest: &Digest) -> Result<bool, Fault> {
-        let found = self.head_manifest(request, version).await?;
-        Ok(found.is_some_and(|descriptor| descriptor.digest == *digest))
+    /// Whether the registry already has what is being written; a doubt is a no.
+    async fn is_stored(&self, Writing { request, manifest, version }: Writing<'_>) -> bool {
+        let found = self.head_manifest(request, version).await.ok().flatten();
+        found.is_some_and(|descriptor| descriptor.digest == *manifest.digest())
     }
 }
 

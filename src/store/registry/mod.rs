@@ -52,8 +52,6 @@ use self::clients::Clients;
 use self::manifests::ManifestCache;
 use self::origin::Boundary;
 use self::transport::Transport;
-use crate::auth::Keychain;
-use crate::event::Reporter;
 use crate::image::{Code, Digest, Registry, Repository};
 use crate::store::Error;
 
@@ -67,20 +65,14 @@ pub struct RegistryClient {
 
 impl RegistryClient {
     /// A client of `registry`. Connects to nothing yet; fails on certificates or proxies that cannot be used.
-    pub fn new(
-        registry: Registry,
-        settings: &Settings,
-        network: &Network,
-        keychain: Arc<Keychain>,
-        reporter: Arc<dyn Reporter>,
-    ) -> Result<Arc<Self>, Error> {
+    pub fn new(registry: Registry, settings: &Settings, network: &Network) -> Result<Arc<Self>, Error> {
         let tls_wanted = settings.ca.is_some() || settings.client.is_some();
         let plain = settings.plain_http || (registry.is_loopback() && !tls_wanted);
         let scheme = if plain { "http" } else { "https" };
         let base = format!("{scheme}://{}/", registry.api_host());
         let base = base.parse().map_err(|_| Error::new(Code::Internal, format!("reach {registry}"), "no URL"))?;
         let clients = Clients::new(Boundary::new(base, network.insecure_hosts.clone()), settings, network)?;
-        let transport = Transport::new(clients, (settings, network), registry, (keychain, reporter));
+        let transport = Transport::new(registry, clients, settings, network);
         Ok(Arc::new(Self { transport, blobs: Mutex::default(), manifests: Mutex::default() }))
     }
 

@@ -196,9 +196,8 @@ fn reach_v4(address: Ipv4Addr) -> Reach {
     let [a, b, ..] = address.octets();
     // Metadata of Azure, Alibaba and Oracle outside the link-local range.
     let metadata = [[168, 63, 129, 16], [100, 100, 100, 200], [192, 0, 0, 192]];
-    if a == 0 || address.is_link_local() || address.is_broadcast() || address.is_multicast() {
-        Reach::Nowhere
-    } else if metadata.contains(&address.octets()) {
+    let special = a == 0 || address.is_link_local() || address.is_broadcast() || address.is_multicast();
+    if special || metadata.contains(&address.octets()) {
         Reach::Nowhere
     } else if address.is_loopback() {
         Reach::Loopback
@@ -216,11 +215,10 @@ fn reach_v6(address: Ipv6Addr) -> Reach {
     if let Some(inner) = address.to_ipv4_mapped().or_else(|| translated.then(|| last_four(address))) {
         return reach_v4(inner);
     }
+    let metadata = segments[..2] == [0xfd00, 0xec2];
     if address.is_loopback() {
         Reach::Loopback
-    } else if address.is_unspecified() || address.is_unicast_link_local() || address.is_multicast() {
-        Reach::Nowhere
-    } else if segments[..2] == [0xfd00, 0xec2] {
+    } else if address.is_unspecified() || address.is_unicast_link_local() || address.is_multicast() || metadata {
         Reach::Nowhere
     } else if address.is_unique_local() {
         Reach::Private

@@ -20,6 +20,9 @@ pub struct Proxies {
     exceptions: String,
 }
 
+/// How the client's proxies are made.
+type Make = fn(&str) -> reqwest::Result<reqwest::Proxy>;
+
 impl Proxies {
     /// Reads a snapshot of the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` and their lower-case forms.
     /// Empty counts as unset. `HTTP_PROXY` is ignored in a CGI program, where a request header can set it (CVE-2016-5385).
@@ -45,7 +48,6 @@ impl Proxies {
     pub(super) fn apply(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, Error> {
         // Off first: the client would otherwise look at the environment by itself.
         let mut builder = builder.no_proxy();
-        type Make = fn(&str) -> reqwest::Result<reqwest::Proxy>;
         let kinds: [(&Option<Secret>, &str, Make); 2] = [
             (&self.https, "HTTPS_PROXY", |url| reqwest::Proxy::https(url)),
             (&self.http, "HTTP_PROXY", |url| reqwest::Proxy::http(url)),
@@ -82,22 +84,25 @@ mod tests {
         })
     }
 
-    fn text(proxy: &Option<Secret>) -> Option<&str> {
-        proxy.as_ref().map(Secret::expose)
+    fn text(proxy: Option<&Secret>) -> Option<&str> {
+        proxy.map(Secret::expose)
     }
 
     #[test]
     fn the_specific_variable_wins_over_the_general_one() {
         let proxies = read(&[("ALL_PROXY", "http://all:1"), ("https_proxy", "http://tls:2"), ("HTTPS_PROXY", "")]);
-        assert_eq!((text(&proxies.http), text(&proxies.https)), (Some("http://all:1"), Some("http://tls:2")));
+        assert_eq!(
+            (text(proxies.http.as_ref()), text(proxies.https.as_ref())),
+            (Some("http://all:1"), Some("http://tls:2"))
+        );
         assert!(read(&[("HTTPS_PROXY", " ")]).is_empty());
     }
 
     #[test]
     fn a_request_header_sets_no_proxy() {
         let cgi = read(&[("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "http://evil:1")]);
-        assert_eq!(text(&cgi.http), None);
-        assert_eq!(text(&read(&[("HTTP_PROXY", "http://p:1")]).http), Some("http://p:1"));
+        assert_eq!(text(cgi.http.as_ref()), None);
+        assert_eq!(text(read(&[("HTTP_PROXY", "http://p:1")]).http.as_ref()), Some("http://p:1"));
     }
 
     #[test]
@@ -111,7 +116,7 @@ mod tests {
         let proxies = read(&[("ALL_PROXY", "http://user:hunter2@p:1")]);
         assert!(!format!("{proxies:?}").contains("hunter2"));
         let broken = read(&[("HTTPS_PROXY", "http://user:hunter2@[broken")]);
-        let error = broken.apply(reqwest::Client::builder()).expect_err("no URL");
+        let error = broken.apply(reqwest::ClientBuilder::new()).expect_err("no URL");
         assert!(!error.to_string().contains("hunter2") && error.to_string().contains("HTTPS_PROXY"), "{error}");
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use crate::image::Code;
 use crate::store::Error;
@@ -57,9 +57,9 @@ impl Fault {
     }
 
     /// A refusal, with the wait that its headers ask for.
-    pub(super) fn answered(error: Error, headers: &HeaderMap, now: SystemTime) -> Self {
+    pub(super) fn answered(error: Error, headers: &HeaderMap) -> Self {
         let fault = Self::from(error);
-        match (fault.again, retry_after(headers, now)) {
+        match (fault.again, retry_after(headers)) {
             (Again::Backoff, Some(wait)) if wait > PATIENCE => {
                 let hint = format!("the registry asks to come back in {} s; run again then", wait.as_secs());
                 Self::last(Error { code: Code::RateLimited, ..fault.error }.hint(hint))
@@ -106,14 +106,14 @@ fn backoff(attempts: u32, jitter: f64) -> Duration {
 }
 
 /// The wait of a `Retry-After`, in seconds or until a date (RFC 9110 §10.2.3). A date is compared with the answer's own
-/// `Date` where there is one, so that a wrong clock here does not matter. What cannot be read is no wish.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+/// `Date`, so that no clock of ours matters. What cannot be read is no wish.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let until = http_date(text)?;
-    let from = headers.get(DATE).and_then(|date: &HeaderValue| http_date(date.to_str().ok()?)).unwrap_or(now);
+    let from = http_date(headers.get(DATE)?.to_str().ok()?)?;
     Some(until.duration_since(from).unwrap_or_default())
 }
 
@@ -124,6 +124,8 @@ fn http_date(text: &str) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderValue;
+
     use super::*;
 
     fn answered(status: u16, code: Code) -> Error {
@@ -167,11 +169,8 @@ mod tests {
     fn after(value: &str, date: Option<&str>) -> Fault {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, HeaderValue::from_bytes(value.as_bytes()).unwrap());
-        if let Some(date) = date {
-            headers.insert(DATE, date.parse().unwrap());
-        }
-        let now = http_date("Sun, 06 Nov 1994 08:49:00 GMT").unwrap();
-        Fault::answered(answered(429, Code::RateLimited), &headers, now)
+        headers.insert(DATE, date.unwrap_or("Sun, 06 Nov 1994 08:49:00 GMT").parse().unwrap());
+        Fault::answered(answered(429, Code::RateLimited), &headers)
     }
 
     #[test]
@@ -201,8 +200,11 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
-        let refused = Fault::answered(answered(403, Code::Denied), &headers, SystemTime::UNIX_EPOCH);
+        let refused = Fault::answered(answered(403, Code::Denied), &headers);
         assert_eq!(refused.again, Again::Never);
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
+        let undated = Fault::answered(answered(429, Code::RateLimited), &headers);
+        assert_eq!(undated.again, Again::Backoff);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::proxy::Proxies;
 use super::tls::Roots;
-use crate::auth::Secret;
+use crate::auth::{Keychain, Secret};
+use crate::event::Reporter;
 use crate::image::Registry;
 
 /// How to talk to one registry.
@@ -52,8 +54,8 @@ impl fmt::Debug for ClientIdentity {
     }
 }
 
-/// What all registries share.
-#[derive(Clone, Debug)]
+/// What all registries of a run share.
+#[derive(Clone)]
 pub struct Network {
     /// The `User-Agent` of each request.
     pub user_agent: String,
@@ -65,17 +67,23 @@ pub struct Network {
     pub limits: Limits,
     /// The certificates that the system trusts.
     pub roots: Roots,
+    /// Whose requests they are.
+    pub keychain: Arc<Keychain>,
+    /// Who hears of repetitions, warnings and sent bytes.
+    pub reporter: Arc<dyn Reporter>,
 }
 
 impl Network {
     /// The system's certificates, no proxies, the usual limits.
-    pub fn new(user_agent: impl Into<String>) -> Self {
+    pub fn new(user_agent: impl Into<String>, keychain: Arc<Keychain>, reporter: Arc<dyn Reporter>) -> Self {
         Self {
             user_agent: user_agent.into(),
             proxies: Proxies::default(),
             insecure_hosts: BTreeSet::new(),
             limits: Limits::default(),
             roots: Roots::system(),
+            keychain,
+            reporter,
         }
     }
 }
@@ -100,8 +108,8 @@ impl Default for Limits {
         Self {
             connect: Duration::from_secs(10),
             headers: Duration::from_secs(30),
-            idle: Duration::from_mins(1),
-            commit: Duration::from_mins(5),
+            idle: Duration::from_secs(60),
+            commit: Duration::from_secs(5 * 60),
             token: Duration::from_secs(30),
         }
     }

@@ -61,24 +61,24 @@ impl RegistryRepository {
         while let Some(url) = next {
             let asked = asked_for(&url);
             list.enter(request, &url)?;
-            let page = (request, &url);
-            let page = self.transport().retrying(request, |_| Box::pin(self.get_page(page))).await?;
-            let (count, last) = (page.names.len(), page.names.last().cloned());
+            let url = &url;
+            let page = self.transport().retrying(request, |_| Box::pin(self.get_page(request, url))).await?;
+            let (count, newest) = (page.names.len(), page.names.last().cloned());
             let fresh = list.take(request, page.names)?;
-            next = match (page.next, last) {
+            next = match (page.next, newest) {
                 (Some(_), _) if fresh == 0 => {
                     return Err(Error::new(Code::Protocol, request, "the pages of the list repeat each other"));
                 }
                 (Some(url), _) => Some(url),
                 // A full page without a link: the end, or a registry that has no links. One more request tells.
-                (None, Some(last)) if asked == Some(count) && fresh > 0 => Some(after(plain, &last)),
+                (None, Some(newest)) if asked == Some(count) && fresh > 0 => Some(after(plain, &newest)),
                 (None, _) => None,
             };
         }
         Ok(list.tags.into_iter().collect())
     }
 
-    async fn get_page(&self, (request, url): (&str, &Url)) -> Result<Page, Fault> {
+    async fn get_page(&self, request: &str, url: &Url) -> Result<Page, Fault> {
         let scope = Scope::new(self.repository(), Access::Pull);
         let answer = self.transport().exchange(Call::new(request, Method::GET, url.clone(), scope)).await?;
         if answer.status() != 200 {

@@ -39,7 +39,7 @@ pub(super) fn client(
     identity: Option<&ClientIdentity>,
     idle_connections: usize,
 ) -> Result<reqwest::Client, Error> {
-    let builder = reqwest::Client::builder()
+    let builder = reqwest::ClientBuilder::new()
         .tls_backend_preconfigured(config(network, ca, identity)?)
         .user_agent(&network.user_agent)
         .redirect(reqwest::redirect::Policy::none())
@@ -93,7 +93,12 @@ fn set_up(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Secret;
+    use crate::auth::{Keychain, Secret};
+    use crate::event::Silent;
+
+    fn network() -> Network {
+        Network::new("regsync-test", Arc::new(Keychain::fixed([].into())), Arc::new(Silent))
+    }
 
     fn pair() -> (String, String) {
         let issued = rcgen::generate_simple_self_signed(vec!["registry.test".to_owned()]).unwrap();
@@ -104,7 +109,7 @@ mod tests {
     fn a_ca_and_an_identity_are_taken() {
         let (chain, key) = pair();
         let identity = ClientIdentity { chain: chain.clone().into_bytes(), key: Secret::new(key) };
-        let network = Network::new("regsync-test");
+        let network = network();
         assert!(client(&network, Some(chain.as_bytes()), Some(&identity), 1).is_ok());
         let config = config(&network, None, None).unwrap();
         assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
@@ -113,7 +118,7 @@ mod tests {
     #[test]
     fn what_is_not_pem_is_named() {
         let (chain, _) = pair();
-        let network = Network::new("regsync-test");
+        let network = network();
         let error = client(&network, Some(b"nothing"), None, 1).expect_err("no certificate");
         assert!(error.to_string().contains("tls.ca"), "{error}");
         let identity = ClientIdentity { chain: chain.into_bytes(), key: Secret::new("hunter2") };

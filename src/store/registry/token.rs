@@ -3,7 +3,7 @@
 //! Owns the two forms of the request (distribution's `token` and `oauth2` specifications) and the reading of the answer.
 //! Refuses to ask as anybody when there is a credential, and to follow a realm to another origin.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -25,8 +25,8 @@ const CLIENT_ID: &str = "regsync";
 /// Token answers are short; what is longer is none.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 /// What a token without `expires_in` lives, and the least that any lives (distribution's token specification).
-const LEAST_LIFETIME: Duration = Duration::from_mins(1);
-const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
+const LEAST_LIFETIME: Duration = Duration::from_secs(60);
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const REALM_REDIRECTS: usize = 3;
 
 /// Where tokens are to be had.
@@ -171,14 +171,15 @@ async fn read(wish: &Wish<'_>, who: &str, mut response: reqwest::Response) -> Re
     said.words = said.words.map(|words| without_secrets(&words, wish.credential));
     let mut error = refused(wish.request, who, status.as_u16(), &said);
     if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        error.code = if status == StatusCode::FORBIDDEN { Code::Denied } else { Code::Auth };
         if let Credential::Anonymous = wish.credential {
+            error.code = Code::NoCredentials;
             error = error.hint("no credential is configured for this registry, and it serves nobody without one");
         } else {
+            error.code = if status == StatusCode::FORBIDDEN { Code::Denied } else { Code::Auth };
             error = error.hint(format!("the credential from {} was not accepted", wish.source));
         }
     }
-    Err(Fault::answered(error, &headers, SystemTime::now()))
+    Err(Fault::answered(error, &headers))
 }
 
 /// A realm that repeats what it was sent must not make us repeat it.

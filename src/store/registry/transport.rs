@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::answer::{Advice, Answer};
-use super::authorization::{Authorizer, Grant, Tally, lock};
+use super::authorization::{Authorizer, Grant, lock};
 use super::call::Call;
 use super::challenge;
 use super::clients::Clients;
@@ -23,7 +23,6 @@ use super::pace::Pace;
 use super::retry::Fault;
 use super::settings::{Limits, Network, Settings};
 use super::warning;
-use crate::auth::Keychain;
 use crate::event::{Event, Reporter};
 use crate::image::{Code, Failure, Registry};
 use crate::store::Error;
@@ -32,6 +31,12 @@ use crate::store::Error;
 const REDIRECTS: usize = 5;
 /// How many different warnings of a registry are passed on.
 const WARNINGS: usize = 32;
+
+/// The headers of an answer, and where it came from in the end.
+struct Reply {
+    response: Response,
+    url: Url,
+}
 
 /// Everything between a question and its answer.
 pub(super) struct Transport {
@@ -50,21 +55,15 @@ pub(super) struct Transport {
 
 impl Transport {
     /// The transport of one registry.
-    pub(super) fn new(
-        clients: Clients,
-        (settings, network): (&Settings, &Network),
-        registry: Registry,
-        (keychain, reporter): (Arc<Keychain>, Arc<dyn Reporter>),
-    ) -> Self {
+    pub(super) fn new(registry: Registry, clients: Clients, settings: &Settings, network: &Network) -> Self {
         let clients = Arc::new(clients);
-        let token_limit = network.limits.token;
         let permits = settings.concurrency.get().min(Semaphore::MAX_PERMITS);
         Self {
             registry,
-            authorizer: Authorizer::new(Arc::clone(&clients), keychain, Arc::clone(&reporter), token_limit),
+            authorizer: Authorizer::new(Arc::clone(&clients), network),
             clients,
             limits: network.limits,
-            reporter,
+            reporter: Arc::clone(&network.reporter),
             requests: Arc::new(Semaphore::new(permits)),
             uploads: Arc::new(Semaphore::new(permits)),
             pace: Pace::new(settings.requests_per_second),
@@ -114,58 +113,47 @@ impl Transport {
     /// One request, authorised, its redirects followed. The answer may have any status but 401.
     pub(super) async fn exchange(&self, mut call: Call<'_>) -> Result<Answer, Fault> {
         let permit = if call.holds_permit { None } else { Some(permit(&self.requests, call.request).await?) };
-        let mut tally = Tally::default();
         loop {
             let first = self.authorizer.first().await;
             let grant = self.authorizer.grant(call.request, &call.scope, call.holds_permit).await?;
             let outcome = self.follow(&mut call, &grant).await;
-            if !matches!(&outcome, Ok((response, _)) if response.status() == 401) {
+            if !matches!(&outcome, Ok(reply) if reply.response.status() == 401) {
                 self.authorizer.unchallenged();
-            }
-            let (response, url) = outcome?;
-            if response.status() != 401 {
                 drop(first);
-                return Ok(self.answer(&call, &grant, (response, url), permit));
+                return Ok(Answer { permit, ..self.answer(&call, &grant, outcome?) });
             }
-            if !self.clients.boundary.is_home(&url) {
-                let message =
-                    format!("a redirect led to {}, which asks for a credential; none is sent there", origin(&url));
+            let reply = outcome?;
+            if !self.clients.boundary.is_home(&reply.url) {
+                let place = origin(&reply.url);
+                let message = format!("a redirect led to {place}, which asks for a credential; none is sent there");
                 return Err(Error::new(Code::Boundary, call.request, message).into());
             }
-            let challenges = challenge::parse(response.headers().get_all(WWW_AUTHENTICATE));
-            let refused = (&grant, challenges.as_slice(), &mut tally);
-            let again = self.authorizer.challenged(call.request, &mut call.scope, refused).await?;
+            let challenges = challenge::parse(reply.response.headers().get_all(WWW_AUTHENTICATE));
+            let again = self.authorizer.challenged(&mut call, &grant, &challenges).await?;
             drop(first);
             if !again {
-                return Err(self.unauthorized(&call, &grant, (response, url)).await);
+                return Err(Fault::last(self.unauthorized(&call, &grant, reply).await));
             }
             if call.body.is_spent() {
                 // The stream is gone; the whole upload begins again, with a new token.
-                return Err(Fault::once(self.unauthorized(&call, &grant, (response, url)).await.error));
+                return Err(Fault::once(self.unauthorized(&call, &grant, reply).await));
             }
         }
     }
 
-    fn answer(
-        &self,
-        call: &Call<'_>,
-        grant: &Grant,
-        (response, url): (Response, Url),
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Answer {
-        let home = self.clients.boundary.is_home(&url);
-        if home {
-            self.pass_on_warnings(&response);
+    fn answer(&self, call: &Call<'_>, grant: &Grant, reply: Reply) -> Answer {
+        if self.clients.boundary.is_home(&reply.url) {
+            self.pass_on_warnings(&reply.response);
         }
         let source = Some(grant.holder.source.clone()).filter(|_| !grant.holder.is_anonymous());
         Answer {
-            who: self.who(&url),
+            who: self.who(&reply.url),
             advice: Advice { repository: call.scope.repository.clone(), access: call.scope.access, source },
             request: call.request.to_owned(),
             idle: self.limits.idle,
-            response,
-            url,
-            permit,
+            response: reply.response,
+            url: reply.url,
+            permit: None,
         }
     }
 
@@ -174,29 +162,29 @@ impl Transport {
         if self.clients.boundary.is_home(url) { self.registry.to_string() } else { origin(url) }
     }
 
-    async fn unauthorized(&self, call: &Call<'_>, grant: &Grant, answered: (Response, Url)) -> Fault {
-        let fault = self.answer(call, grant, answered, None).refusal().await;
-        let mut error = fault.error;
-        // With a token the credential itself was good: its realm took it.
-        if grant.token().is_some() && !grant.holder.is_anonymous() {
+    async fn unauthorized(&self, call: &Call<'_>, grant: &Grant, reply: Reply) -> Error {
+        let mut error = self.answer(call, grant, reply).refusal().await.error;
+        if grant.token().is_some() {
+            let scopes = call.scope.texts().join(" ");
+            error.message = format!("{}, although a token for {scopes} was shown", error.message);
+            // The credential itself was good: its realm took it.
             error.code = Code::Denied;
         }
-        if grant.token().is_some() {
-            error.message =
-                format!("{}, although a token for {} was shown", error.message, call.scope.texts().join(" "));
+        if grant.holder.is_anonymous() {
+            error.code = Code::NoCredentials;
         }
-        Fault::last(error)
+        error
     }
 
     /// Sends a request, and follows where it is sent. What was shown at one origin is not shown at the next.
-    async fn follow(&self, call: &mut Call<'_>, grant: &Grant) -> Result<(Response, Url), Fault> {
+    async fn follow(&self, call: &mut Call<'_>, grant: &Grant) -> Result<Reply, Fault> {
         let mut url = call.url.clone();
         let mut shown = grant.header.clone();
         for _ in 0..=REDIRECTS {
             let response = self.send(call, &url, shown.clone()).await?;
             let status = response.status().as_u16();
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-                return Ok((response, url));
+                return Ok(Reply { response, url });
             }
             let Some(location) = response.headers().get(LOCATION) else {
                 let message = format!("{} redirects ({status}) without saying where to", self.who(&url));

@@ -75,8 +75,8 @@ impl RegistryRepository {
         let _permit = self.transport().upload_permit(upload.request).await?;
         upload.source_failed.store(false, Ordering::Relaxed);
         // A failure after the last byte does not say whether it was stored.
-        let wish = (upload.request, &upload.descriptor.digest, true);
-        if attempt > 1 && self.head_blob(wish).await.unwrap_or(false) {
+        let digest = &upload.descriptor.digest;
+        if attempt > 1 && self.head_blob(upload.request, digest, true).await.unwrap_or(false) {
             return Ok(());
         }
         // Both are a round trip; neither needs the other.
@@ -156,7 +156,7 @@ impl RegistryRepository {
             200..=299 => {
                 let doubtful = answer.nonsense("did not say that the upload is complete");
                 drop(answer);
-                let stored = self.head_blob((upload.request, digest, true)).await?;
+                let stored = self.head_blob(upload.request, digest, true).await?;
                 if stored { Ok(()) } else { Err(doubtful.into()) }
             }
             status => {

@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn only_the_form_of_the_specification_is_read() {
         assert_eq!(text(r#"299 - "this \"tag\" goes away""#).as_deref(), Some(r#"this "tag" goes away"#));
-        for other in ["", "299", "299 -", r#"199 - "x""#, r#"299 - x"#, r#"299 - "x" "y""#, r#"299 - """#, "299 - \""] {
+        for other in ["", "299", "299 -", r#"199 - "x""#, "299 - x", r#"299 - "x" "y""#, r#"299 - """#, "299 - \""] {
             assert_eq!(text(other), None, "{other}");
         }
     }

@@ -65,6 +65,7 @@ async fn a_stop_while_the_layout_is_made_is_made_good() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a file is made to look old")]
 async fn drafts_of_killed_writers_are_swept_up_once_they_are_old() {
     let place = Place::new();
     let target = place.target();

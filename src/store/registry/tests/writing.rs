@@ -1,0 +1,289 @@
+//! Uploads, mounts and manifests.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::server::{Reply, Seen, Server, reply};
+use super::{Fixture, blob, collect, index, source};
+use crate::image::{Code, Descriptor, Tag};
+use crate::store::{Answer, BlobStream, Error, ImageSource, ImageTarget, Mount, PushError};
+
+const SESSION: &str = "/v2/a/blobs/uploads/1?_state=x%3D%3D&y=%2f";
+
+/// Takes uploads of any kind.
+fn taking(seen: &Seen) -> Reply {
+    match seen.method.as_str() {
+        "POST" => reply(202, &[("location", SESSION)], ""),
+        "PUT" if seen.complete => reply(201, &[], ""),
+        _ => reply(404, &[], ""),
+    }
+}
+
+async fn push(fixture: &Fixture, descriptor: &Descriptor, chunks: &'static [&'static [u8]]) -> Result<(), PushError> {
+    let open = || -> Answer<'_, BlobStream> { Box::pin(async { Ok(source(descriptor, chunks)) }) };
+    fixture.repository("a").push_blob(descriptor, &open, None).await
+}
+
+fn target(outcome: Result<(), PushError>) -> Error {
+    match outcome {
+        Err(PushError::Target(error)) => error,
+        other => panic!("the target should have failed: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_a_post_and_a_put() {
+    let server = Server::start(taking);
+    let fixture = Fixture::new(&server, None);
+    let layer = blob(b"layer");
+    push(&fixture, &layer, &[b"la", b"yer"]).await.unwrap();
+    let log = server.log();
+    assert_eq!(log.len(), 2);
+    assert!(log[0].is("POST", "/v2/a/blobs/uploads/") && log[0].header("content-length") == Some("0"));
+    let digest = layer.digest.to_string().replace(':', "%3A");
+    assert_eq!((log[1].method.as_str(), log[1].target.clone()), ("PUT", format!("{SESSION}&digest={digest}")));
+    assert_eq!(log[1].header("content-length"), Some("5"));
+    assert_eq!(log[1].header("content-type"), Some("application/octet-stream"));
+    assert_eq!((&log[1].body[..], log[1].complete), (&b"layer"[..], true));
+    assert_eq!(fixture.ear.heard("sent"), ["sent 2", "sent 3"]);
+    // What was brought is known to be there.
+    assert!(fixture.repository("a").has_blob(&layer).await.unwrap());
+    push(&fixture, &layer, &[b"layer"]).await.unwrap();
+    assert_eq!(server.log().len(), 2);
+}
+
+#[tokio::test]
+async fn a_blob_without_bytes_is_a_blob() {
+    let server = Server::start(taking);
+    push(&Fixture::new(&server, None), &blob(b""), &[]).await.unwrap();
+    let put = server.log().pop().unwrap();
+    assert_eq!((put.method.as_str(), put.header("content-length")), ("PUT", Some("0")));
+    let wrong = push(&Fixture::new(&server, None), &blob(b""), &[b"x"]).await;
+    assert!(matches!(wrong, Err(PushError::Source(error)) if error.code == Code::Size));
+    assert_eq!(server.count("PUT", "/"), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_blob_is_never_completed() {
+    const WRONG: [(&[&[u8]], Code); 3] =
+        [(&[b"la", b"yEr"], Code::Digest), (&[b"la"], Code::Size), (&[b"layer", b"!"], Code::Size)];
+    for (chunks, code) in WRONG {
+        let server = Server::start(taking);
+        let outcome = push(&Fixture::new(&server, None), &blob(b"layer"), chunks).await;
+        let Err(PushError::Source(error)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((error.code, error.attempts), (code, 2));
+        assert!(server.log().iter().all(|seen| seen.method != "PUT" || !seen.complete), "{:?}", server.log());
+    }
+}
+
+#[tokio::test]
+async fn a_location_elsewhere_gets_nothing() {
+    let other = Server::start(taking);
+    let elsewhere = format!("http://{}/upload", other.host());
+    let server = Server::start(move |seen| match seen.method.as_str() {
+        "POST" => reply(202, &[("location", &elsewhere)], ""),
+        _ => reply(404, &[], ""),
+    });
+    let error = target(push(&Fixture::new(&server, None), &blob(b"layer"), &[b"layer"]).await);
+    assert_eq!((error.code, error.attempts), (Code::Boundary, 1));
+    assert!(other.log().is_empty() && server.count("PUT", "/") == 0);
+    let silent = Server::start(|_| reply(202, &[], ""));
+    let error = target(push(&Fixture::new(&silent, None), &blob(b"layer"), &[b"layer"]).await);
+    assert_eq!(error.code, Code::Protocol);
+}
+
+#[tokio::test]
+async fn an_upload_that_broke_begins_again_with_the_same_bytes() {
+    let count = AtomicUsize::new(0);
+    let server = Server::start(move |seen| match seen.method.as_str() {
+        "PUT" if count.fetch_add(1, Ordering::Relaxed) == 0 => None,
+        _ => taking(seen),
+    });
+    let fixture = Fixture::new(&server, None);
+    push(&fixture, &blob(b"layer"), &[b"la", b"yer"]).await.unwrap();
+    let steps: Vec<_> = server.log().iter().map(|seen| seen.method.clone()).collect();
+    assert_eq!(steps, ["POST", "PUT", "HEAD", "POST", "PUT"]);
+    assert_eq!(server.log()[4].body, server.log()[1].body);
+    assert_eq!(fixture.ear.heard("retry").len(), 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_was_stored_after_all_is_not_repeated() {
+    let server = Server::start(|seen| match seen.method.as_str() {
+        "PUT" => reply(500, &[], ""),
+        "HEAD" => reply(200, &[], ""),
+        _ => taking(seen),
+    });
+    push(&Fixture::new(&server, None), &blob(b"layer"), &[b"layer"]).await.unwrap();
+    assert_eq!((server.count("PUT", "/"), server.count("HEAD", "/")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_target_that_refuses_is_told_from_a_source_that_fails() {
+    let server = Server::start(|seen| match seen.method.as_str() {
+        "POST" => reply(403, &[], r#"{"errors":[{"code":"DENIED","message":"quota"}]}"#),
+        _ => reply(404, &[], ""),
+    });
+    let error = target(push(&Fixture::new(&server, None), &blob(b"layer"), &[b"layer"]).await);
+    assert_eq!((error.code, error.attempts), (Code::Denied, 1));
+    let taking = Server::start(taking);
+    let layer = blob(b"layer");
+    let open = || -> Answer<'_, BlobStream> { Box::pin(async { Err(Error::new(Code::NotFound, "read", "gone")) }) };
+    let outcome = Fixture::new(&taking, None).repository("a").push_blob(&layer, &open, None).await;
+    assert!(matches!(outcome, Err(PushError::Source(error)) if error.code == Code::NotFound));
+    assert_eq!(taking.count("PUT", "/"), 0);
+}
+
+#[tokio::test]
+async fn copies_within_one_registry_do_not_wait_for_each_other() {
+    let server = Server::start(|seen| match seen.method.as_str() {
+        "GET" => reply(200, &[], &b"layer"[..]),
+        _ => taking(seen),
+    });
+    let one = std::num::NonZeroUsize::MIN;
+    let settings = crate::store::registry::Settings { concurrency: one, ..Default::default() };
+    let fixture = Fixture::with_settings(&server, None, &settings);
+    let (from, to, layer) = (fixture.repository("b"), fixture.repository("a"), blob(b"layer"));
+    let open = || from.blob(&layer);
+    let copies = (0..4).map(|_| to.push_blob(&layer, &open, None));
+    for copied in futures_util::future::join_all(copies).await {
+        copied.unwrap();
+    }
+    assert!(server.count("PUT", "/") >= 1);
+    assert_eq!(collect(from.blob(&layer).await.unwrap()).await.unwrap(), b"layer");
+}
+
+#[tokio::test]
+async fn a_mount_saves_the_upload_or_begins_it() {
+    let answers = |status: u16| {
+        Server::start(move |seen| match seen.method.as_str() {
+            "POST" if seen.target.contains("mount=") => reply(status, &[("location", SESSION)], ""),
+            _ => taking(seen),
+        })
+    };
+    let layer = blob(b"layer");
+    let server = answers(201);
+    let fixture = Fixture::new(&server, None);
+    let repository = fixture.repository("a");
+    assert!(matches!(repository.mount_blob(&layer, &fixture.named("b/c")).await.unwrap(), Mount::Mounted));
+    let digest = layer.digest.to_string().replace(':', "%3A");
+    assert_eq!(server.log()[0].target, format!("/v2/a/blobs/uploads/?mount={digest}&from=b%2Fc"));
+    assert!(repository.has_blob(&layer).await.unwrap() && server.log().len() == 1);
+
+    let server = answers(202);
+    let fixture = Fixture::new(&server, None);
+    let repository = fixture.repository("a");
+    let Mount::Declined(session) = repository.mount_blob(&layer, &fixture.named("b")).await.unwrap() else {
+        panic!("declined")
+    };
+    let open = || -> Answer<'_, BlobStream> { Box::pin(async { Ok(source(&layer, &[b"layer"])) }) };
+    repository.push_blob(&layer, &open, session).await.unwrap();
+    assert_eq!((server.count("POST", "/"), server.count("PUT", SESSION)), (1, 1));
+
+    for status in [400, 401, 403, 404, 405, 500] {
+        let server = answers(status);
+        let fixture = Fixture::new(&server, None);
+        let mount = fixture.repository("a").mount_blob(&layer, &fixture.named("b")).await.unwrap();
+        assert!(matches!(mount, Mount::Declined(None)), "{status}");
+        assert_eq!(server.log().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_mount_asks_for_both_scopes_and_does_without() {
+    let server = Server::start(|seen| match (seen.target.starts_with("/token"), seen.authorization()) {
+        (true, _) if seen.target.matches("scope=").count() > 1 => reply(403, &[], ""),
+        (true, _) => reply(200, &[], r#"{"token":"t"}"#),
+        (_, None) => reply(401, &[("www-authenticate", r#"Bearer realm="/token""#)], ""),
+        _ => taking(seen),
+    });
+    let fixture = Fixture::new(&server, None);
+    let mount = fixture.repository("a").mount_blob(&blob(b"layer"), &fixture.named("b")).await.unwrap();
+    assert!(matches!(mount, Mount::Declined(None)));
+    let token = server.log().into_iter().find(|seen| seen.is("GET", "/token")).unwrap();
+    let scopes = "scope=repository%3Aa%3Apull%2Cpush&scope=repository%3Ab%3Apull";
+    assert!(token.target.contains(scopes), "{}", token.target);
+    push(&fixture, &blob(b"layer"), &[b"layer"]).await.unwrap();
+}
+
+async fn put_manifest(server: &Server) -> Result<(), Error> {
+    let tag: Tag = "1.0".parse().unwrap();
+    Fixture::new(server, None).repository("a").push_manifest(&index(), Some(&tag)).await
+}
+
+#[tokio::test]
+async fn a_manifest_is_put_as_it_is() {
+    let digest = index().digest().to_string();
+    let server = Server::start(move |_| reply(201, &[("docker-content-digest", &digest)], ""));
+    put_manifest(&server).await.unwrap();
+    Fixture::new(&server, None).repository("a").push_manifest(&index(), None).await.unwrap();
+    let log = server.log();
+    assert!(log[0].is("PUT", "/v2/a/manifests/1.0"));
+    assert!(log[1].is("PUT", &format!("/v2/a/manifests/{}", index().digest())));
+    assert_eq!(log[0].header("content-type"), Some("application/vnd.oci.image.index.v1+json"));
+    assert_eq!(&log[0].body, index().bytes());
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let rewriting = Server::start(move |_| reply(201, &[("docker-content-digest", &zeros)], ""));
+    assert_eq!(put_manifest(&rewriting).await.unwrap_err().code, Code::Digest);
+}
+
+#[tokio::test]
+async fn a_manifest_stored_in_spite_of_an_error_is_not_put_again() {
+    let digest = index().digest().to_string();
+    let server = Server::start(move |seen| match seen.method.as_str() {
+        "HEAD" => reply(200, &[("docker-content-digest", &digest)], index().bytes().clone()),
+        _ => reply(500, &[], ""),
+    });
+    put_manifest(&server).await.unwrap();
+    assert_eq!((server.count("PUT", "/"), server.count("HEAD", "/")), (1, 1));
+    let count = AtomicUsize::new(0);
+    let server = Server::start(move |seen| match seen.method.as_str() {
+        "PUT" if count.fetch_add(1, Ordering::Relaxed) > 0 => reply(201, &[], ""),
+        "PUT" => reply(503, &[("retry-after", "0")], ""),
+        _ => reply(404, &[], ""),
+    });
+    put_manifest(&server).await.unwrap();
+    assert_eq!(server.count("PUT", "/"), 2);
+}
+
+#[tokio::test]
+async fn an_immutable_tag_is_fine_where_it_already_fits() {
+    let said = r#"{"errors":[{"code":"TAG_INVALID","message":"cannot be overwritten because the tag is immutable"}]}"#;
+    let immutable = move |there: bool| {
+        let digest = index().digest().to_string();
+        Server::start(move |seen| match seen.method.as_str() {
+            "HEAD" if there => reply(200, &[("docker-content-digest", &digest)], index().bytes().clone()),
+            "HEAD" => reply(404, &[], ""),
+            _ => reply(400, &[], said),
+        })
+    };
+    put_manifest(&immutable(true)).await.unwrap();
+    let error = put_manifest(&immutable(false)).await.unwrap_err();
+    assert_eq!((error.code, error.attempts), (Code::Immutable, 1));
+}
+
+#[tokio::test]
+async fn a_missing_blob_makes_us_doubt_all_of_them() {
+    let server = Server::start(|seen| match seen.method.as_str() {
+        "PUT" if seen.target.contains("/manifests/") => {
+            reply(400, &[], r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#)
+        }
+        _ => taking(seen),
+    });
+    let fixture = Fixture::new(&server, None);
+    let layer = blob(b"layer");
+    push(&fixture, &layer, &[b"layer"]).await.unwrap();
+    let repository = fixture.repository("a");
+    assert_eq!(repository.push_manifest(&index(), None).await.unwrap_err().code, Code::Refused);
+    assert!(!repository.has_blob(&layer).await.unwrap());
+}
+
+#[tokio::test]
+async fn warnings_are_passed_on_once() {
+    let server = Server::start(|_| reply(201, &[("warning", r#"299 - "this registry moves""#)], ""));
+    let fixture = Fixture::new(&server, None);
+    for _ in 0..3 {
+        fixture.repository("a").push_manifest(&index(), None).await.unwrap();
+    }
+    let warnings = fixture.ear.heard("warning");
+    assert!(warnings.len() == 1 && warnings[0].ends_with("this registry moves"), "{warnings:?}");
+}
