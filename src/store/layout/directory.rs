@@ -87,13 +87,7 @@ impl Directory {
 /// Whether `dir` is a layout. `false` for a directory with nothing in it, which a target may be; anything else that is
 /// no layout is refused.
 pub(super) fn check(dir: &Dir, role: Role) -> Result<bool, Fault> {
-    let Some(content) = files::bytes(dir, MARK, MARK_LIMIT)? else {
-        return match role {
-            Role::Source => Err(Fault::layout(format!("there is no `{MARK}` in it"))),
-            Role::Target if is_vacant(dir)? => Ok(false),
-            Role::Target => Err(Fault::layout(format!("it holds other files and no `{MARK}`: not an image layout"))),
-        };
-    };
+    let Some(content) = mark(dir, role)? else { return Ok(false) };
     let version = Members::read(&content, &["imageLayoutVersion"])
         .and_then(|members| members.get::<String>("imageLayoutVersion"))
         .map_err(|message| Fault::layout(format!("`{MARK}`: {message}")))?;
@@ -101,6 +95,24 @@ pub(super) fn check(dir: &Dir, role: Role) -> Result<bool, Fault> {
         Some(version) if version == VERSION => Ok(true),
         Some(other) => Err(Fault::layout(format!("the layout version `{other}` is not supported, only {VERSION} is"))),
         None => Err(Fault::layout(format!("`{MARK}` does not say its version"))),
+    }
+}
+
+/// The content of the file that makes `dir` a layout; `None` for a directory with nothing in it, which a target may be.
+fn mark(dir: &Dir, role: Role) -> Result<Option<Vec<u8>>, Fault> {
+    if let Some(content) = files::bytes(dir, MARK, MARK_LIMIT)? {
+        return Ok(Some(content));
+    }
+    if role == Role::Source {
+        return Err(Fault::layout(format!("there is no `{MARK}` in it")));
+    }
+    if is_vacant(dir)? {
+        return Ok(None);
+    }
+    // Another first writer may have been at work between the two looks. It makes the mark before anything else.
+    match files::bytes(dir, MARK, MARK_LIMIT)? {
+        Some(content) => Ok(Some(content)),
+        None => Err(Fault::layout(format!("it holds other files and no `{MARK}`: not an image layout"))),
     }
 }
 
