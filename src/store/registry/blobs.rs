@@ -37,8 +37,8 @@ impl RegistryRepository {
 
     /// [`crate::store::ImageTarget::has_blob`].
     pub(super) async fn find_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        if self.knows_blob(&descriptor.digest) {
-            return Ok(true);
+        if let Some(here) = self.knows_blob(&descriptor.digest) {
+            return Ok(here);
         }
         let request = format!("look for the blob {} in {}", descriptor.digest, self.repository());
         let (request, digest) = (request.as_str(), &descriptor.digest);
@@ -52,18 +52,18 @@ impl RegistryRepository {
         call.holds_permit = holds_permit;
         let answer = self.transport().exchange(call).await?;
         match answer.status() {
-            200 => {
-                self.remember_blob(digest);
-                Ok(true)
+            200 | 404 => {
+                let here = answer.status() == 200;
+                self.remember_blob(digest, here);
+                Ok(here)
             }
-            404 => Ok(false),
             _ => Err(answer.refusal().await),
         }
     }
 
     /// [`crate::store::ImageTarget::mount_blob`]. A mount is a favour: whatever refuses it, the upload is still open.
     pub(super) async fn ask_to_mount(&self, descriptor: &Descriptor, from: &Repository) -> Result<Mount, Error> {
-        if self.knows_blob(&descriptor.digest) {
+        if self.knows_blob(&descriptor.digest) == Some(true) {
             return Ok(Mount::Mounted);
         }
         if from.registry() != self.repository().registry() || from == self.repository() {
@@ -91,7 +91,7 @@ impl RegistryRepository {
         let answer = self.transport().exchange(call).await?;
         match answer.status() {
             201 => {
-                self.remember_blob(digest);
+                self.remember_blob(digest, true);
                 Ok(Mount::Mounted)
             }
             202 => {

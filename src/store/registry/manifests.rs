@@ -3,7 +3,7 @@
 //! Owns the rule that a digest comes from bytes, or from a header only where it is not yet acted on. Refuses manifests
 //! beyond the limits of size, and answers that contradict their bytes.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -35,30 +35,31 @@ struct Writing<'a> {
     version: &'a TagOrDigest,
 }
 
-/// Manifests read in this run, oldest first: what was planned is applied without a second GET.
+/// Manifests read in this run, by the repository they were read from: what was planned is applied without a second GET.
 #[derive(Default)]
 pub(super) struct ManifestCache {
-    held: VecDeque<(Repository, Manifest)>,
+    held: HashMap<(Repository, Digest), Manifest>,
+    oldest_first: VecDeque<(Repository, Digest)>,
     bytes: usize,
 }
 
 impl ManifestCache {
     /// The manifest with this digest, if it was read from this repository.
     pub(super) fn get(&self, repository: &Repository, digest: &Digest) -> Option<Manifest> {
-        let held = self.held.iter().find(|(place, manifest)| manifest.digest() == digest && place == repository);
-        held.map(|(_, manifest)| manifest.clone())
+        self.held.get(&(repository.clone(), digest.clone())).cloned()
     }
 
     /// Keeps a manifest, and lets the oldest go.
     pub(super) fn put(&mut self, repository: &Repository, manifest: &Manifest) {
-        if self.get(repository, manifest.digest()).is_some() {
+        let key = (repository.clone(), manifest.digest().clone());
+        if self.held.insert(key.clone(), manifest.clone()).is_some() {
             return;
         }
         self.bytes += manifest.bytes().len();
-        self.held.push_back((repository.clone(), manifest.clone()));
+        self.oldest_first.push_back(key);
         while self.bytes > CACHE_LIMIT {
-            let Some((_, oldest)) = self.held.pop_front() else { return };
-            self.bytes -= oldest.bytes().len();
+            let Some(oldest) = self.oldest_first.pop_front() else { return };
+            self.bytes -= self.held.remove(&oldest).map_or(0, |manifest| manifest.bytes().len());
         }
     }
 }

@@ -39,7 +39,7 @@ mod transport;
 mod upload;
 mod warning;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 pub use check::Checked;
@@ -58,8 +58,8 @@ use crate::store::Error;
 /// A registry, and what this run knows about it. Shared by all of its repositories.
 pub struct RegistryClient {
     transport: Transport,
-    /// Blobs that are known to be in a repository.
-    blobs: Mutex<HashMap<Repository, HashSet<Digest>>>,
+    /// Blobs that are known to be in a repository, or not to be there.
+    blobs: Mutex<HashMap<Repository, HashMap<Digest, bool>>>,
     manifests: Mutex<ManifestCache>,
 }
 

@@ -35,13 +35,14 @@ impl RegistryRepository {
         Reference { location: self.location.clone(), version: version.clone() }
     }
 
-    /// Whether a blob has been seen or brought here in this run.
-    pub(super) fn knows_blob(&self, digest: &Digest) -> bool {
-        lock(&self.client.blobs).get(&self.repository).is_some_and(|known| known.contains(digest))
+    /// Whether a blob is here, as far as this run has learnt it. A blob that was not here may have come meanwhile from
+    /// somebody else: then it is sent once too often, which harms nobody.
+    pub(super) fn knows_blob(&self, digest: &Digest) -> Option<bool> {
+        lock(&self.client.blobs).get(&self.repository)?.get(digest).copied()
     }
 
-    pub(super) fn remember_blob(&self, digest: &Digest) {
-        lock(&self.client.blobs).entry(self.repository.clone()).or_default().insert(digest.clone());
+    pub(super) fn remember_blob(&self, digest: &Digest, here: bool) {
+        lock(&self.client.blobs).entry(self.repository.clone()).or_default().insert(digest.clone(), here);
     }
 
     /// Forgets all blobs of the repository: the registry has contradicted what we believed.

@@ -48,7 +48,7 @@ impl RegistryRepository {
         open: &OpenBlob<'_>,
         session: Option<UploadSession>,
     ) -> Result<(), PushError> {
-        if self.knows_blob(&descriptor.digest) {
+        if self.knows_blob(&descriptor.digest) == Some(true) {
             return Ok(());
         }
         let request = format!("write the blob {} to {}", descriptor.digest, self.repository());
@@ -63,7 +63,7 @@ impl RegistryRepository {
         let outcome = self.transport().retrying(&request, |attempt| Box::pin(self.upload(upload, attempt))).await;
         match outcome {
             Ok(()) => {
-                self.remember_blob(&descriptor.digest);
+                self.remember_blob(&descriptor.digest, true);
                 Ok(())
             }
             Err(error) if upload.source_failed.load(Ordering::Relaxed) => Err(PushError::Source(error)),
