@@ -1,6 +1,7 @@
 //! The registry client against servers on this machine.
 
 mod authorizing;
+mod encrypted;
 mod reading;
 mod server;
 mod writing;
@@ -52,11 +53,11 @@ struct Fixture {
 
 impl Fixture {
     fn new(server: &Server, credential: Option<Credential>) -> Self {
-        Self::with_settings(server, credential, &Settings::default())
+        Self::of(&server.host(), credential, &Settings::default())
     }
 
-    fn with_settings(server: &Server, credential: Option<Credential>, settings: &Settings) -> Self {
-        let registry: crate::image::Registry = server.host().parse().unwrap();
+    fn of(host: &str, credential: Option<Credential>, settings: &Settings) -> Self {
+        let registry: crate::image::Registry = host.parse().unwrap();
         let ear = Arc::new(Ear::default());
         let fixed = credential.map(|credential| (registry.clone(), credential));
         let keychain = Arc::new(Keychain::fixed(BTreeMap::from_iter(fixed)));

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::server::{Reply, Seen, Server, reply};
 use super::{Fixture, blob, collect, index, tag};
 use crate::image::{Code, Descriptor, MANIFEST_ACCEPT, MediaType, TagOrDigest};
 use crate::store::ImageSource;
+use crate::store::registry::Settings;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const OTHER: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
@@ -243,4 +246,39 @@ async fn a_list_is_whole_or_an_error() {
     {
         assert_eq!(list(name).await.unwrap_err().code, code, "{name}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_waited_for_for_ever() {
+    // Headers that promise more than ever comes.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stalling = async {
+        let mut open = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nla").await.unwrap();
+            open.push(stream);
+        }
+    };
+    let fixture = Fixture::of(&address.to_string(), None, &Settings::default());
+    let repository = fixture.repository("a");
+    let layer = blob(b"layer");
+    let reading = async { collect(repository.blob(&layer).await.unwrap()).await };
+    let error = tokio::select! {
+        read = reading => read.unwrap_err(),
+        () = stalling => unreachable!("the server goes on"),
+    };
+    assert_eq!(error.code, Code::Timeout);
+}
+
+#[tokio::test]
+async fn an_unreachable_host_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let error = Fixture::of(&address, None, &Settings::default()).repository("a").resolve(&tag("1")).await.unwrap_err();
+    assert_eq!((error.code, error.attempts), (Code::Connect, 5));
+    assert!(error.to_string().contains(&format!("cannot connect to {address}")), "{error}");
 }

@@ -141,7 +141,7 @@ async fn copies_within_one_registry_do_not_wait_for_each_other() {
     });
     let one = std::num::NonZeroUsize::MIN;
     let settings = crate::store::registry::Settings { concurrency: one, ..Default::default() };
-    let fixture = Fixture::with_settings(&server, None, &settings);
+    let fixture = Fixture::of(&server.host(), None, &settings);
     let (from, to, layer) = (fixture.repository("b"), fixture.repository("a"), blob(b"layer"));
     let open = || from.blob(&layer);
     let copies = (0..4).map(|_| to.push_blob(&layer, &open, None));
