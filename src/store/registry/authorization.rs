@@ -211,7 +211,8 @@ impl Authorizer {
     fn learn_from(&self, call: &mut Call<'_>, grant: &Grant, challenges: &[Challenge]) -> Result<bool, Fault> {
         let fits = |challenge: &&Challenge| match grant.shown {
             Shown::Credential => matches!(challenge, Challenge::Bearer(_)) && self.scheme() == Some("Basic"),
-            _ => true,
+            // The first that can be met: an identity token is no password.
+            _ => !matches!((challenge, &grant.holder.credential), (Challenge::Basic, Credential::Identity(_))),
         };
         let Some(challenge) = challenges.iter().find(fits) else { return Ok(false) };
         if std::mem::replace(&mut call.tally.learned, true) {

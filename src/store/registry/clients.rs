@@ -19,7 +19,8 @@ pub(super) struct Clients {
 impl Clients {
     /// Sets up TLS and proxies; nothing is connected yet.
     pub(super) fn new(boundary: Boundary, settings: &Settings, network: &Network) -> Result<Self, Error> {
-        let connections = settings.concurrency.get();
+        // Requests and uploads are counted apart.
+        let connections = settings.concurrency.get().saturating_mul(2);
         let ca = settings.ca.as_deref();
         let home = tls::client(network, ca, settings.client.as_ref(), connections)?;
         let abroad = match settings.client {

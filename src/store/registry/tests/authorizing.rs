@@ -89,6 +89,21 @@ async fn an_identity_token_is_exchanged() {
 }
 
 #[tokio::test]
+async fn an_identity_token_is_no_password() {
+    let server = Server::start(|seen| match seen.target.as_str() {
+        target if target.starts_with("/token") => reply(200, &[], r#"{"token":"t"}"#),
+        _ if seen.authorization() == Some("Bearer t") => reply(404, &[], ""),
+        target if target.starts_with("/v2/only") => reply(401, &[("www-authenticate", "Basic")], ""),
+        _ => reply(401, &[("www-authenticate", r#"Basic realm="x", Bearer realm="/token""#)], ""),
+    });
+    let identity = || Some(Credential::Identity(Secret::new("identity")));
+    assert_eq!(look_up(&Fixture::new(&server, identity()), "a").await.unwrap(), None);
+    let only_basic = look_up(&Fixture::new(&server, identity()), "only").await.unwrap_err();
+    assert_eq!((only_basic.code, only_basic.attempts), (Code::Auth, 1));
+    assert!(server.log().iter().all(|seen| !seen.authorization().is_some_and(|shown| shown.starts_with("Basic"))));
+}
+
+#[tokio::test]
 async fn a_registry_token_is_shown_as_it_is() {
     let server = Server::start(guarded);
     let fixture = Fixture::new(&server, Some(Credential::Bearer(Secret::new("secret-token"))));

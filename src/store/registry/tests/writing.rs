@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::{StreamExt, stream};
+
 use super::server::{Reply, Seen, Server, reply};
 use super::{Fixture, blob, collect, index, source};
 use crate::image::{Code, Descriptor, Tag};
@@ -131,6 +133,24 @@ async fn a_target_that_refuses_is_told_from_a_source_that_fails() {
     let outcome = Fixture::new(&taking, None).repository("a").push_blob(&layer, &open, None).await;
     assert!(matches!(outcome, Err(PushError::Source(error)) if error.code == Code::NotFound));
     assert_eq!(taking.count("PUT", "/"), 0);
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_halfway_is_opened_again() {
+    let server = Server::start(taking);
+    let (layer, opened) = (blob(b"layer"), AtomicUsize::new(0));
+    let open = || -> Answer<'_, BlobStream> {
+        let first = opened.fetch_add(1, Ordering::Relaxed) == 0;
+        let broken = || Err(Error::new(Code::Connect, "read the source", "reset"));
+        let chunks = if first { vec![Ok("la".into()), broken()] } else { vec![Ok("layer".into())] };
+        let layer = &layer;
+        Box::pin(async move { Ok(BlobStream::new(layer, "read the source", stream::iter(chunks).boxed())) })
+    };
+    let fixture = Fixture::new(&server, None);
+    fixture.repository("a").push_blob(&layer, &open, None).await.unwrap();
+    let complete: Vec<_> = server.log().into_iter().filter(|seen| seen.method == "PUT" && seen.complete).collect();
+    assert_eq!((complete.len(), opened.load(Ordering::Relaxed)), (1, 2));
+    assert_eq!(&complete[0].body[..], b"layer");
 }
 
 #[tokio::test]
