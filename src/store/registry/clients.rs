@@ -1,9 +1,13 @@
 //! The HTTP clients of one registry: one for the registry itself, one for every other origin it sends us to.
 //!
-//! Owns the choice between them, so that a client certificate is shown to the registry alone.
+//! Owns the choice between them, so that a client certificate is shown to the registry alone, and names that it hands out
+//! are resolved with care.
+
+use std::sync::Arc;
 
 use reqwest::Url;
 
+use super::guard::Guard;
 use super::origin::Boundary;
 use super::settings::{Network, Settings};
 use super::tls;
@@ -23,10 +27,12 @@ impl Clients {
         let connections = settings.concurrency.get().saturating_mul(2);
         let ca = settings.ca.as_deref();
         let home = tls::client(network, ca, settings.client.as_ref(), connections)?;
-        let abroad = match settings.client {
-            Some(_) => tls::client(network, ca, None, connections)?,
-            None => home.clone(),
-        };
+        let mut abroad = tls::builder(network, ca, None, connections)?;
+        // Behind a proxy, the names that are resolved here are those of proxies.
+        if !boundary.is_inside() && network.proxies.is_empty() {
+            abroad = abroad.dns_resolver(Arc::new(Guard));
+        }
+        let abroad = tls::build(abroad)?;
         Ok(Self { boundary, home, abroad })
     }
 

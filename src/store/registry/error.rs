@@ -7,6 +7,7 @@ use std::error::Error as _;
 
 use serde::Deserialize;
 
+use super::guard::Inside;
 use crate::image::Code;
 use crate::store::Error;
 
@@ -157,6 +158,9 @@ pub(super) fn refused(request: &str, who: &str, status: u16, said: &Said) -> Err
 /// A connection that could not be made or kept. The client's own text names URLs, so only what lies below is told.
 pub(super) fn disconnected(request: &str, who: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
+    if let Some(inside) = chain(&error).find_map(|cause| cause.downcast_ref::<Inside>()) {
+        return Error::new(Code::Boundary, request, format!("{who} was not connected to: {inside}"));
+    }
     if let Some(tls) = tls_cause(&error) {
         return Error::new(Code::Tls, request, format!("the TLS connection to {who} failed: {tls}"))
             .hint(tls_hint(&tls));
@@ -176,12 +180,14 @@ pub(super) fn timed_out(request: &str, who: &str, after: std::time::Duration) ->
     Error::new(Code::Timeout, request, format!("{who} sent nothing for {} s", after.as_secs()))
 }
 
+/// An error and what caused it, outermost first.
+fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let outermost: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(outermost), |&cause| cause.source())
+}
+
 fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    one_line(&cause.to_string()).unwrap_or_default()
+    chain(error).last().and_then(|cause| one_line(&cause.to_string())).unwrap_or_default()
 }
 
 /// The TLS error in the chain, in words. An [`std::io::Error`] hides what it wraps from `source`.

@@ -7,7 +7,7 @@
 //! manifests · blobs · upload · tags      what is asked, what an answer means
 //!   └─ transport                         turn, retry loop, redirects        (pace, retry, answer, call)
 //!        ├─ authorization                challenge, credential, tokens      (challenge, scope, token)
-//!        └─ clients                      TLS, proxies, whose client         (tls, proxy, origin)
+//!        └─ clients                      TLS, proxies, whose client         (tls, proxy, origin, guard)
 //! ```
 //!
 //! Owns the quirks of registries, each in one named place. Refuses to send a credential or private bytes anywhere but to
@@ -21,6 +21,7 @@ mod challenge;
 mod check;
 mod clients;
 mod error;
+mod guard;
 mod link;
 mod manifests;
 mod origin;

@@ -70,6 +70,11 @@ impl Boundary {
         same_origin(&self.base, url)
     }
 
+    /// Whether the registry itself is an address of this machine or network, by its spelling.
+    pub(super) fn is_inside(&self) -> bool {
+        reach(&self.base) != Reach::Public
+    }
+
     /// Whether a credential may be sent to `url`: encrypted, on this machine, or where the environment says so.
     pub(super) fn may_carry_credential(&self, url: &Url) -> bool {
         url.scheme() == "https"
@@ -185,10 +190,18 @@ fn reach(url: &Url) -> Reach {
         return Reach::Nowhere;
     }
     // The URL parser has already turned decimal, octal and hexadecimal spellings into plain addresses.
-    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => reach_v4(address),
-        Ok(IpAddr::V6(address)) => reach_v6(address),
-        Err(_) => Reach::Public,
+    host.trim_start_matches('[').trim_end_matches(']').parse().map_or(Reach::Public, reach_of)
+}
+
+/// Whether an address is this machine's, or one at which a metadata service may be.
+pub(super) fn is_of_this_machine(address: IpAddr) -> bool {
+    reach_of(address) >= Reach::Loopback
+}
+
+fn reach_of(address: IpAddr) -> Reach {
+    match address {
+        IpAddr::V4(address) => reach_v4(address),
+        IpAddr::V6(address) => reach_v6(address),
     }
 }
 

@@ -39,6 +39,16 @@ pub(super) fn client(
     identity: Option<&ClientIdentity>,
     idle_connections: usize,
 ) -> Result<reqwest::Client, Error> {
+    build(builder(network, ca, identity, idle_connections)?)
+}
+
+/// What [`client`] builds, for those who add to it.
+pub(super) fn builder(
+    network: &Network,
+    ca: Option<&[u8]>,
+    identity: Option<&ClientIdentity>,
+    idle_connections: usize,
+) -> Result<reqwest::ClientBuilder, Error> {
     let builder = reqwest::ClientBuilder::new()
         .tls_backend_preconfigured(config(network, ca, identity)?)
         .user_agent(&network.user_agent)
@@ -48,8 +58,12 @@ pub(super) fn client(
         .connect_timeout(network.limits.connect)
         .pool_max_idle_per_host(idle_connections)
         .http2_adaptive_window(true);
-    let built = network.proxies.apply(builder)?.build();
-    built.map_err(|error| set_up(format!("the HTTP client: {}", error.without_url())))
+    network.proxies.apply(builder)
+}
+
+/// The client in its final form.
+pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
+    builder.build().map_err(|error| set_up(format!("the HTTP client: {}", error.without_url())))
 }
 
 fn config(network: &Network, ca: Option<&[u8]>, identity: Option<&ClientIdentity>) -> Result<ClientConfig, Error> {
