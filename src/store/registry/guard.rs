@@ -44,6 +44,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::auth::Keychain;
+    use crate::event::Silent;
     use crate::image::Code;
     use crate::store::registry::error::disconnected;
     use crate::store::registry::settings::Network;
@@ -52,8 +54,9 @@ mod tests {
     #[tokio::test]
     async fn a_name_of_this_machine_is_not_connected_to() {
         assert!(Guard.resolve("localhost".parse().unwrap()).await.is_err());
-        let client = tls::client(&Network::new("regsync-test"), None, None, 1).unwrap();
-        let guarded = tls::builder(&Network::new("regsync-test"), None, None, 1).unwrap();
+        let network = Network::new("regsync-test", Arc::new(Keychain::fixed([].into())), Arc::new(Silent));
+        let client = tls::client(&network, None, None, 1).unwrap();
+        let guarded = tls::builder(&network, None, None, 1).unwrap();
         let guarded = guarded.dns_resolver(Arc::new(Guard)).build().unwrap();
         let refused = guarded.get("http://localhost:1/").send().await.unwrap_err();
         let error = disconnected("read", "cdn", refused);

@@ -69,7 +69,7 @@ pub struct Network {
     pub roots: Roots,
     /// Whose requests they are.
     pub keychain: Arc<Keychain>,
-    /// Who hears of repetitions, warnings and sent bytes.
+    /// Who hears of repetitions and warnings.
     pub reporter: Arc<dyn Reporter>,
 }
 

@@ -25,7 +25,6 @@ use super::repository::RegistryRepository;
 use super::retry::Fault;
 use super::scope::{Access, Scope};
 use super::settings::Limits;
-use crate::event::{Event, Reporter};
 use crate::image::{Code, Descriptor};
 use crate::store::{BlobStream, Error, OpenBlob, PushError, UploadSession};
 
@@ -120,8 +119,7 @@ impl RegistryRepository {
             .header(CONTENT_LENGTH, HeaderValue::from(upload.descriptor.size));
         call.holds_permit = true;
         call.patience = Some(Duration::MAX);
-        let reporter = Arc::clone(&self.transport().reporter);
-        let outgoing = Outgoing { source, watch: Arc::clone(&watch), reporter };
+        let outgoing = Outgoing { source, watch: Arc::clone(&watch) };
         let body = payload(upload.descriptor.size, outgoing).await;
         let outcome = match body {
             Some(body) => {
@@ -223,7 +221,6 @@ async fn stalled(watch: &Mutex<Watch>, limits: Limits) -> Duration {
 struct Outgoing {
     source: BlobStream,
     watch: Arc<Mutex<Watch>>,
-    reporter: Arc<dyn Reporter>,
 }
 
 impl Stream for Outgoing {
@@ -238,10 +235,7 @@ impl Stream for Outgoing {
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Ready(Some(Ok(chunk))) => {
-                let bytes = chunk.len() as u64;
-                watch.left = watch.left.saturating_sub(bytes);
-                drop(watch);
-                self.reporter.event(Event::Sent { bytes });
+                watch.left = watch.left.saturating_sub(chunk.len() as u64);
                 Poll::Ready(Some(Ok(chunk)))
             }
             Poll::Ready(Some(Err(error))) => {

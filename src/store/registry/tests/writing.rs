@@ -46,7 +46,8 @@ async fn an_upload_is_a_post_and_a_put() {
     assert_eq!(log[1].header("content-length"), Some("5"));
     assert_eq!(log[1].header("content-type"), Some("application/octet-stream"));
     assert_eq!((&log[1].body[..], log[1].complete), (&b"layer"[..], true));
-    assert_eq!(fixture.ear.heard("sent"), ["sent 2", "sent 3"]);
+    // Who copies counts the bytes; twice would be wrong.
+    assert_eq!(fixture.ear.heard("sent"), Vec::<String>::new());
     // What was brought is known to be there.
     assert!(fixture.repository("a").has_blob(&layer).await.unwrap());
     push(&fixture, &layer, &[b"layer"]).await.unwrap();
