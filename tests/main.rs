@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test reports a broken assumption by panicking")]
 
+mod apply;
+mod copy;
+mod observe;
+mod real_registry;
 mod self_check;
 mod support;

@@ -156,6 +156,11 @@ impl Running {
         assert!(status.unwrap().success(), "the process is gone already");
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it at once, as SIGKILL does.
     pub fn kill(&mut self) {
         // Fails where it has ended by itself, which is as good.

@@ -33,6 +33,7 @@ pub mod real_registry;
 pub mod redact;
 pub mod registry;
 pub mod server;
+pub mod stage;
 pub mod tls;
 pub mod token;
 pub mod tools;

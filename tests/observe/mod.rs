@@ -1,0 +1,7 @@
+//! Planning: what is asked, what is decided, and that nothing is ever written.
+
+mod in_sync;
+mod policies;
+mod read_only;
+mod selection;
+mod unreadable;

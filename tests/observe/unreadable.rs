@@ -1,0 +1,118 @@
+//! Reads that fail: an error with its side, its words and a way out, and never an absence.
+
+use crate::support::images::zoo;
+use crate::support::registry::{Auth, Options};
+use crate::support::server::{Answer, Fault, Match, refusing_host};
+use crate::support::stage::{Mirror, Pair, steps};
+
+#[test]
+fn a_target_that_cannot_be_read_is_never_taken_for_one_that_lacks_the_tag() {
+    let faults = [
+        ("403", Fault::status(403), "E_DENIED"),
+        ("418", Fault::status(418), "E_REFUSED"),
+        ("redirect to nowhere", Fault::Redirect { status: 307, to: "http://169.254.169.254/".into() }, "E_BOUNDARY"),
+    ];
+    for (name, fault, code) in faults {
+        let pair = Pair::start();
+        zoo::single("image").push_to(&pair.source, "app", "1");
+        pair.target.fault(Match::new("*", "/manifests/"), fault);
+        let regsync = pair.regsync(&[pair.mirror("app", &["1"])]);
+        let document = regsync.run(["plan", "--format", "json"]).assert_status(1).json();
+        assert_eq!(document["steps"][0]["reason"], "target-unreadable", "{name}: {document:#}");
+        assert_eq!(document["steps"][0]["error"]["code"], code, "{name}: {document:#}");
+        regsync.run(["apply"]).assert_status(1);
+        pair.assert_read_only();
+    }
+}
+
+#[test]
+fn messages_name_the_reference_the_side_the_registrys_words_and_a_way_out() {
+    let pair = Pair::start();
+    zoo::single("image").push_to(&pair.source, "app", "1");
+    let denied = Answer::error(403, "DENIED", "installation not allowed to \u{1b}[31mwrite\u{1b}[0m");
+    pair.source.fault(Match::new("*", "/v2/private/"), Fault::Reply(denied));
+    let mirrors = [pair.mirror("app", &["1"]), pair.mirror("private", &["1"]), pair.mirror("app2", &["2"])];
+    let planned = pair.regsync(&mirrors).run(["plan"]);
+    insta::assert_snapshot!(planned.assert_status(1).transcript(), @r#"
+    exit: 1
+    --- stdout
+    regsync.yaml: 3 tags, 3 mirrors
+
+    app       [SOURCE]/app -> [TARGET]/app           regsync.yaml:3
+      + 1   absent       -> a40c1a3b7349   5.2 kB
+
+    private   [SOURCE]/private -> [TARGET]/private   regsync.yaml:6
+      ! 1   E_DENIED could not look up [SOURCE]/private:1: [SOURCE] answered 403 Forbidden: "DENIED: installation not allowed to [31mwrite [0m"
+            help: either [SOURCE]/private does not exist, or it is not for everybody to read, and no credential was sent; `regsync auth check [SOURCE]` shows which credential is used
+
+    app2      [SOURCE]/app2 -> [TARGET]/app2         regsync.yaml:9
+      ! 2   E_NOT_FOUND [SOURCE]/app2:2 does not exist at the source
+            help: check the spelling; some registries also answer 404 where access is denied
+
+    Plan: 1 to copy, 0 to update, 0 up to date, 0 blocked, 2 errors. 5.2 kB to transfer.
+    Incomplete: what is in error is left alone; apply does the rest.
+    --- stderr
+    reading sources and targets
+    "#);
+}
+
+#[test]
+fn a_host_that_is_not_there_is_an_error_on_its_side_and_stops_no_other() {
+    let pair = Pair::start();
+    zoo::single("image").push_to(&pair.source, "app", "1");
+    let dead = refusing_host();
+    let away = Mirror::new(&format!("{dead}/app"), &[&pair.target.reference("away")], &["1"]);
+    let regsync = pair.regsync(&[away, pair.mirror("app", &["1"])]);
+    let applied = regsync.run(["apply", "--format", "json"]);
+    let expected = ["away:1 failed source-unreadable E_CONNECT", "app:1 copied new"];
+    assert_eq!(steps(&applied.assert_status(3).json()), expected);
+}
+
+#[test]
+fn no_credential_and_a_wrong_one_are_told_apart_and_neither_is_retried_anonymously() {
+    let locked = Options { auth: Auth::basic("mirror", "CANARY-right"), ..Options::default() };
+    let pair = Pair::with(locked, Options::default());
+    zoo::single("image").push_to(&pair.source, "app", "1");
+    let none = pair.regsync(&[pair.mirror("app", &["1"])]);
+    let planned = none.run(["plan", "--format", "json"]);
+    assert_eq!(steps(&planned.assert_status(1).json()), ["app:1 error no-credentials E_NO_CREDENTIALS"]);
+    pair.clear_logs();
+    let variable = pair.source.host().replace('.', "_").replace(':', "___");
+    let wrong = pair.regsync(&[pair.mirror("app", &["1"])]);
+    let wrong = wrong.env(&format!("REGSYNC_AUTH_{variable}"), "mirror:CANARY-wrong");
+    let planned = wrong.run(["plan", "--format", "json"]);
+    assert_eq!(steps(&planned.assert_status(1).json()), ["app:1 error source-unreadable E_AUTH"]);
+    let after_refusal =
+        pair.source.requests().into_iter().skip_while(|request| request.header("authorization").is_none());
+    for request in after_refusal {
+        assert!(request.header("authorization").is_some(), "asked anonymously after a refusal: {}", request.line());
+    }
+}
+
+#[test]
+fn schema_1_is_refused_with_words() {
+    let pair = Pair::start();
+    let old = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    pair.source.put_manifest("app", "1", old, r#"{"schemaVersion":1,"name":"app","tag":"1"}"#);
+    zoo::single("image").push_to(&pair.source, "app", "2");
+    let regsync = pair.regsync(&[pair.mirror("app", &["1", "2"])]);
+    let planned = regsync.run(["plan"]);
+    insta::assert_snapshot!(planned.assert_status(1).transcript(), @r"
+    exit: 1
+    --- stdout
+    regsync.yaml: 2 tags, 1 mirror
+
+    app   [SOURCE]/app -> [TARGET]/app   regsync.yaml:3
+      ! 1   E_UNSUPPORTED the image for [TARGET]/app:1 is a docker schema 1 manifest, which cannot be copied by digest
+            help: rebuild or re-push it at its source with a current tool
+      + 2   absent       -> a40c1a3b7349   5.2 kB
+
+    Plan: 1 to copy, 0 to update, 0 up to date, 0 blocked, 1 error. 5.2 kB to transfer.
+    Incomplete: what is in error is left alone; apply does the rest.
+    --- stderr
+    reading sources and targets
+    ");
+    let applied = regsync.run(["apply", "--format", "json"]);
+    let expected = ["app:1 failed unsupported E_UNSUPPORTED", "app:2 copied new"];
+    assert_eq!(steps(&applied.assert_status(3).json()), expected);
+}
