@@ -77,7 +77,9 @@ impl BlobStream {
         if found == self.descriptor.digest {
             return Ok(());
         }
-        Err(self.wrong(Code::Digest, format!("the content has the digest {found}")))
+        let hint =
+            "what is served there is not what was pushed: push the image anew, or look for a proxy that alters it";
+        Err(self.wrong(Code::Digest, format!("the content has the digest {found}")).hint(hint))
     }
 
     fn wrong(&self, code: Code, message: String) -> Error {
@@ -116,6 +118,8 @@ impl Stream for BlobStream {
                 }
                 Some(Err(error)) => return self.fail(error),
                 None => {
+                    // Receivers may ask once more after the last chunk; not every stream can be asked after its end.
+                    self.inner = Box::pin(futures_util::stream::empty());
                     return match self.prove() {
                         Ok(()) => match self.held.take() {
                             Some(last) => self.hand_on(last),
@@ -142,7 +146,10 @@ mod tests {
 
     /// What a receiver gets: the bytes before the end or the error, and the error.
     fn receive(descriptor: &Descriptor, chunks: &[&'static [u8]]) -> (Vec<u8>, Option<Code>) {
-        let inner = futures_util::stream::iter(chunks.iter().map(|c| Ok(Bytes::from_static(c))).collect::<Vec<_>>());
+        // As bodies of answers are: one that must not be asked again after its end.
+        let inner = futures_util::stream::unfold(chunks.to_vec().into_iter(), |mut rest| async move {
+            rest.next().map(|chunk| (Ok(Bytes::from_static(chunk)), rest))
+        });
         let mut stream = BlobStream::new(descriptor, "read a blob", inner.boxed());
         let mut received = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
