@@ -12,6 +12,9 @@ use super::{CHUNK, Layout, closure};
 use crate::image::{Code, Descriptor, Manifest, Repository, Tag};
 use crate::store::{Answer, BlobStream, Error, ImageTarget, Mount, OpenBlob, PushError, UploadSession};
 
+/// How often a source that breaks half-way is read.
+const ATTEMPTS: u32 = 3;
+
 impl Layout {
     /// Writes what `stream` yields to a draft and puts that in its place. On any failure, and where this future is
     /// dropped, the draft is removed.
@@ -66,8 +69,14 @@ impl ImageTarget for Layout {
         _: Option<UploadSession>,
     ) -> BoxFuture<'a, Result<(), PushError>> {
         let push = async move {
-            let stream = open().await.map_err(PushError::Source)?;
-            self.receive(descriptor, stream).await
+            let mut attempts = 1;
+            loop {
+                let stream = open().await.map_err(PushError::Source)?;
+                match self.receive(descriptor, stream).await {
+                    Err(PushError::Source(error)) if attempts < ATTEMPTS && broke_off(&error) => attempts += 1,
+                    outcome => return outcome,
+                }
+            }
         };
         push.boxed()
     }
@@ -93,6 +102,12 @@ impl ImageTarget for Layout {
         };
         async move { self.run(request, work).await }.boxed()
     }
+}
+
+/// Whether a source that gave its first bytes failed in a way that a second reading may not. How long to wait before it is
+/// known where the source is opened.
+fn broke_off(error: &Error) -> bool {
+    matches!(error.code, Code::Connect | Code::Timeout | Code::Digest | Code::Size)
 }
 
 fn put_manifest(dir: &Arc<Dir>, manifest: &Manifest) -> Result<(), Fault> {
