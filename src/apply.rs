@@ -30,6 +30,9 @@ pub struct Applier<'a> {
     pub concurrency: usize,
     /// Begin nothing new once a step has failed.
     pub fail_fast: bool,
+    /// Look at each target before its image is copied, too. Costs a HEAD per step; worth it where the plan is not fresh:
+    /// what was done meanwhile, by this plan or by others, is then left without a write.
+    pub look_first: bool,
     /// Cancelled when nothing new is to begin; what is under way has [`GRACE`] to end.
     pub stop: CancellationToken,
 }
@@ -126,18 +129,18 @@ impl Applier<'_> {
             source: self.stores.source(&job.source.location).map_err(on(Side::Source))?,
             target: self.stores.target(&job.target.location).map_err(on(Side::Target))?,
         };
+        if self.look_first
+            && let Some(ending) = job.settled(&passage).await?
+        {
+            return Ok(ending);
+        }
         let copied = copier.image(&passage, job.digest, job.media_type).await?;
         *moved = copied.moved;
         if copied.root.digest() != job.digest {
             return Err(Failure::new(Code::Digest, format!("{} is not what was planned", copied.root.digest())));
         }
-        let now = passage.target.resolve(&TagOrDigest::Tag(job.tag.clone())).await.map_err(on(Side::Target))?;
-        let now = now.map(|descriptor| descriptor.digest);
-        if now.as_ref() == Some(job.digest) {
-            return Ok(Ending::Skipped);
-        }
-        if now.as_ref() != job.before {
-            return Ok(Ending::Stale(stale(job, now.as_ref())));
+        if let Some(ending) = job.settled(&passage).await? {
+            return Ok(ending);
         }
         passage.target.push_manifest(&copied.root, Some(job.tag)).await.map_err(on(Side::Target))?;
         moved.sent += copied.root.bytes().len() as u64;
@@ -155,6 +158,18 @@ impl<'a> Job<'a> {
             digest: step.digest.as_ref()?,
             media_type: source.media_type.as_ref()?,
             before: target.digest.as_ref(),
+        })
+    }
+
+    /// Reads the target: how the step ends without a write, or `None` where the tag is as the plan saw it.
+    async fn settled(&self, passage: &Passage) -> Result<Option<Ending>, Failure> {
+        let now = passage.target.resolve(&TagOrDigest::Tag(self.tag.clone())).await;
+        let now = now.map_err(|error| Failure::from(error).on(Side::Target))?;
+        let now = now.map(|descriptor| descriptor.digest);
+        Ok(match now.as_ref() {
+            now if now == Some(self.digest) => Some(Ending::Skipped),
+            now if now != self.before => Some(Ending::Stale(stale(self, now))),
+            _ => None,
         })
     }
 }

@@ -73,6 +73,7 @@ async fn carry_out(
         reporter: voice.reporter(),
         concurrency: args.work.concurrency.into(),
         fail_fast: args.fail_fast,
+        look_first: args.plan.is_some(),
         stop: stop.clone(),
     };
     let guarded = signals::guard(&stop, voice.reporter().as_ref(), applier.apply(plan)).await;
