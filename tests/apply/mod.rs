@@ -1,1 +1,9 @@
-//! Placeholder.
+//! Applying: saved plans, kills and signals, failures that stay with their image, exit codes, and what is said.
+
+mod exits;
+mod isolation;
+mod kills;
+mod progress;
+mod saved_plan;
+mod signals;
+mod transcripts;

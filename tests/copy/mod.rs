@@ -1,1 +1,7 @@
-//! Placeholder.
+//! Copying: every species byte for byte between registries and layouts, each blob once, credentials at home.
+
+mod boundary;
+mod layouts;
+mod once;
+mod secrets;
+mod species;

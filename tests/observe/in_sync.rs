@@ -33,7 +33,7 @@ fn fill(registry: &FakeRegistry) {
 fn mirrors(pair: &Pair) -> Vec<Mirror> {
     let names: Vec<_> = (0..TAGS).map(tag).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let mirror = |r: usize| pair.mirror(&repository(r), if r % 2 == 0 { &["v1.*"] } else { &names });
+    let mirror = |r: usize| pair.mirror(&repository(r), if r.is_multiple_of(2) { &["v1.*"] } else { &names });
     (0..REPOSITORIES).map(mirror).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Docker's own registry (`docker-registry`) as a child process, and witnesses that read it without our code.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -155,6 +155,12 @@ pub fn digest_by_http(url: &str, repository: &str, reference: &str) -> String {
 /// The digest of a tag's manifest as skopeo reads it; `None`, with a notice, where it is not installed.
 pub fn digest_by_skopeo(host: &str, repository: &str, tag: &str) -> Option<String> {
     let raw = skopeo(&["inspect", "--raw", "--tls-verify=false", &format!("docker://{host}/{repository}:{tag}")])?;
+    Some(sha256(&raw))
+}
+
+/// The digest of a tag's manifest in an OCI layout as skopeo reads it; `None`, with a notice, where it is not installed.
+pub fn digest_of_layout_by_skopeo(dir: &Path, tag: &str) -> Option<String> {
+    let raw = skopeo(&["inspect", "--raw", &format!("oci:{}:{tag}", dir.display())])?;
     Some(sha256(&raw))
 }
 

@@ -22,7 +22,7 @@ impl Redactions {
         self.all_digests = true;
     }
 
-    /// The text with names for what differs: named strings, durations, RFC 3339 times, the version.
+    /// The text with names for what differs: named strings, durations (`1.2s`, `1.2 s`), RFC 3339 times, the version.
     pub fn apply(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (from, to) in &self.names {
@@ -32,8 +32,27 @@ impl Redactions {
         if self.all_digests {
             text = without_digests(&short_digests(&text));
         }
-        text.split_inclusive([' ', '\n', '"', '(', ')', ',']).map(neutral_word).collect()
+        without_seconds(&text).split_inclusive([' ', '\n', '"', '(', ')', ',']).map(neutral_word).collect()
     }
+}
+
+/// Reports write durations with a space: `1.2 s`.
+fn without_seconds(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(" s") {
+        let (before, after) = rest.split_at(at);
+        let ends = !after[2..].starts_with(|c: char| c.is_alphanumeric());
+        let number = before.rsplit(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default();
+        if ends && number.contains('.') && number.parse::<f64>().is_ok() {
+            out += &before[..before.len() - number.len()];
+            out += "[time]";
+        } else {
+            out += &rest[..at + 2];
+        }
+        rest = &after[2..];
+    }
+    out + rest
 }
 
 fn without_digests(text: &str) -> String {
