@@ -32,8 +32,6 @@ impl BlobStream {
         inner: BoxStream<'static, Result<Bytes, Error>>,
     ) -> Self {
         let hasher = Some(Hasher::new(descriptor.digest.algorithm()));
-        // It is asked once more after its end, when the held chunk has gone out: not every stream bears that.
-        let inner: BoxStream<'static, _> = Box::pin(futures_util::StreamExt::fuse(inner));
         Self {
             descriptor: descriptor.clone(),
             inner,

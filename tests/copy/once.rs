@@ -138,7 +138,7 @@ async fn every_byte_is_announced_once_whatever_the_target_is() {
         let counter = Arc::new(Counter::default());
         let keychain = Arc::new(Keychain::new(Environment::from_iter::<[(&str, &str); 0]>([]), Vec::new()));
         let reporter: Arc<dyn Reporter> = Arc::clone(&counter) as _;
-        let stores = Stores::new(Network::new("test"), BTreeMap::new(), keychain, Arc::clone(&reporter));
+        let stores = Stores::new(Network::new("test", keychain, Arc::clone(&reporter)), BTreeMap::new());
         let location = |text: &str, role| Written::parse(text, role, dir.path()).unwrap().location;
         let passage = Passage {
             source: stores.source(&location(&pair.source.reference("app"), Role::Source)).unwrap(),
