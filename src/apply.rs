@@ -13,12 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::copy::{Copier, Passage};
 use crate::event::{Ending, Event, Moved, Outcome, Reporter};
-use crate::image::{Code, Digest, Failure, MediaType, Reference, Side, Tag, TagOrDigest};
+use crate::image::{Code, Digest, Failure, Manifest, MediaType, Reference, Side, Tag, TagOrDigest};
 use crate::plan::{Action, Plan, Step};
-use crate::store::Stores;
+use crate::store::{ImageTarget, Stores};
 
 /// How long copies under way may go on after a signal.
 pub const GRACE: Duration = Duration::from_secs(4);
+
+/// How much longer the writing of a tag may take then.
+const TAG_GRACE: Duration = Duration::from_millis(700);
 
 /// How to apply.
 pub struct Applier<'a> {
@@ -96,34 +99,53 @@ impl Applier<'_> {
         self.reporter.event(Event::Started(step));
         let begin = Instant::now();
         let mut moved = Moved::default();
-        let ending = self.guarded(copier, &job, &mut moved).await;
-        Outcome { ending, moved, elapsed: begin.elapsed(), attempts: 1 }
+        let copy = std::panic::AssertUnwindSafe(self.carry_out(copier, &job, &mut moved)).catch_unwind();
+        let ending = copy.await.unwrap_or_else(|_| {
+            Ending::Failed(Failure::new(Code::Internal, format!("a fault in regsync while copying {}", job.target)))
+        });
+        let attempts = ending.failure().and_then(|failure| failure.attempts).unwrap_or(1);
+        Outcome { ending, moved, elapsed: begin.elapsed(), attempts }
     }
 
-    /// The copy, which a signal ends after [`GRACE`] and whose panic is a failure of this step alone.
-    async fn guarded(&self, copier: &Copier, job: &Job<'_>, moved: &mut Moved) -> Ending {
-        let copy = std::panic::AssertUnwindSafe(self.copy(copier, job, moved)).catch_unwind();
-        let out_of_time = async {
-            self.stop.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        let ended = tokio::select! {
-            ended = copy => ended,
-            () = out_of_time => {
+    /// Brings everything but the tag, then the tag. After a signal the first has [`GRACE`] to end, and leaves the tag
+    /// untouched when it is cut; the second has a little longer, since a cut there leaves open what the tag names.
+    async fn carry_out(&self, copier: &Copier, job: &Job<'_>, moved: &mut Moved) -> Ending {
+        let prepared = tokio::select! {
+            prepared = self.prepare(copier, job, moved) => prepared,
+            () = self.out_of_time(GRACE) => {
                 let message = format!("stopped while {} was being copied; its tag was not touched", job.target);
                 return Ending::NotRun(Failure::new(Code::Interrupted, message));
             }
         };
-        match ended {
-            Ok(Ok(ending)) => ending,
-            Ok(Err(failure)) => Ending::Failed(failure),
-            Err(_) => {
-                Ending::Failed(Failure::new(Code::Internal, format!("a fault in regsync while copying {}", job.target)))
+        let (target, root) = match prepared {
+            Ok(Prepared::Ready(target, root)) => (target, root),
+            Ok(Prepared::Settled(ending)) => return ending,
+            Err(failure) => return Ending::Failed(failure),
+        };
+        let written = tokio::select! {
+            written = target.push_manifest(&root, Some(job.tag)) => written,
+            () = self.out_of_time(GRACE + TAG_GRACE) => {
+                let message = format!("stopped while the tag of {} was being written: it is the old one or the new", job.target);
+                let failure = Failure::new(Code::Interrupted, message).on(Side::Target);
+                return Ending::Failed(Failure { hint: Some("run again; both are complete".to_owned()), ..failure });
             }
+        };
+        match written {
+            Ok(()) => {
+                moved.sent += root.bytes().len() as u64;
+                if job.before.is_none() { Ending::Copied } else { Ending::Updated }
+            }
+            Err(error) => Ending::Failed(Failure::from(error).on(Side::Target)),
         }
     }
 
-    async fn copy(&self, copier: &Copier, job: &Job<'_>, moved: &mut Moved) -> Result<Ending, Failure> {
+    async fn out_of_time(&self, grace: Duration) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+    }
+
+    /// Everything up to the tag: the copy, and the last look at the target.
+    async fn prepare(&self, copier: &Copier, job: &Job<'_>, moved: &mut Moved) -> Result<Prepared, Failure> {
         let on = |side: Side| move |error: crate::store::Error| Failure::from(error).on(side);
         let passage = Passage {
             source: self.stores.source(&job.source.location).map_err(on(Side::Source))?,
@@ -132,20 +154,26 @@ impl Applier<'_> {
         if self.look_first
             && let Some(ending) = job.settled(&passage).await?
         {
-            return Ok(ending);
+            return Ok(Prepared::Settled(ending));
         }
         let copied = copier.image(&passage, job.digest, job.media_type).await?;
         *moved = copied.moved;
         if copied.root.digest() != job.digest {
             return Err(Failure::new(Code::Digest, format!("{} is not what was planned", copied.root.digest())));
         }
-        if let Some(ending) = job.settled(&passage).await? {
-            return Ok(ending);
-        }
-        passage.target.push_manifest(&copied.root, Some(job.tag)).await.map_err(on(Side::Target))?;
-        moved.sent += copied.root.bytes().len() as u64;
-        Ok(if job.before.is_none() { Ending::Copied } else { Ending::Updated })
+        Ok(match job.settled(&passage).await? {
+            Some(ending) => Prepared::Settled(ending),
+            None => Prepared::Ready(passage.target, Box::new(copied.root)),
+        })
     }
+}
+
+/// A step just before its tag is written.
+enum Prepared {
+    /// It ends without a write.
+    Settled(Ending),
+    /// The target has everything below this manifest, and its tag is as the plan saw it.
+    Ready(Arc<dyn ImageTarget>, Box<Manifest>),
 }
 
 impl<'a> Job<'a> {

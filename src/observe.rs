@@ -10,12 +10,12 @@ use futures_util::{StreamExt, stream};
 
 use crate::config::{Desired, SourceImage};
 use crate::event::{Event, Reporter};
-use crate::image::{Digest, Failure, Location, MediaType, Reference, Side, Tag, TagOrDigest};
+use crate::image::{Descriptor, Digest, Failure, Location, MediaType, Reference, Registry, Side, Tag, TagOrDigest};
 use crate::plan::{self, Contents, Filter, Observed, Scope, Sighting};
-use crate::store::{Error, Graph, Stores};
+use crate::store::{Error, Graph, ImageSource, Stores};
 
-/// References read at once; the hosts' own limits hold beside it.
-const READS_AT_ONCE: usize = 64;
+/// References read at once at each host, so that a slow one holds up no other; the hosts' own limits hold beside it.
+const READS_AT_ONCE: usize = 32;
 /// Images looked into at once.
 const LOOKS_AT_ONCE: usize = 8;
 /// Blobs of one image asked for at once.
@@ -38,7 +38,7 @@ impl Sizes {
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Auto => !source.registry().is_some_and(crate::image::Registry::is_docker_hub),
+            Self::Auto => !source.registry().is_some_and(Registry::is_docker_hub),
         }
     }
 }
@@ -58,9 +58,13 @@ pub struct Observer<'a> {
 impl Observer<'_> {
     /// Reads everything that the plan for `desired` depends on. Never fails: what could not be read says so itself.
     pub async fn observe(&self, desired: &Desired) -> Observed {
-        let mut observed = Observed { tags: self.tag_lists(desired).await, ..Observed::default() };
+        let lists = self.lists_needed(desired);
+        let mut total = lists.len();
+        self.reporter.event(Event::Observing { total });
+        let mut observed = Observed { tags: self.tag_lists(lists).await, ..Observed::default() };
         let (sources, targets) = self.questions(desired, &observed);
-        self.reporter.event(Event::Observing { total: sources.len() + targets.len() });
+        total += sources.len() + targets.len();
+        self.reporter.event(Event::Observing { total });
         let (sources, targets) = futures_util::join!(self.read_sources(sources), self.read_targets(targets));
         for (image, (sighting, moved)) in sources {
             if let Some(now) = moved {
@@ -69,30 +73,33 @@ impl Observer<'_> {
             observed.sources.insert(image, sighting);
         }
         observed.targets = targets;
-        self.look_inside(desired, &mut observed).await;
+        let looks = self.looks_needed(desired, &observed);
+        self.reporter.event(Event::Observing { total: total + looks.len() });
+        self.look_inside(looks, &mut observed).await;
         observed
     }
 
-    async fn tag_lists(&self, desired: &Desired) -> BTreeMap<Location, Result<Vec<Tag>, Failure>> {
+    fn lists_needed(&self, desired: &Desired) -> BTreeSet<Location> {
         let selected = desired.mirrors.iter().filter(|mirror| {
             mirror.needs_tag_list() && mirror.targets.iter().any(|target| self.filter.may_select(target))
         });
-        let locations: BTreeSet<&Location> = selected.map(|mirror| &mirror.source).collect();
-        let list = |location: &Location| {
-            let location = location.clone();
-            async move {
-                let tags = match self.stores.source(&location) {
-                    Ok(source) => source.tags().await,
-                    Err(error) => Err(error),
-                };
-                if let Ok(tags) = &tags {
-                    self.reporter.event(Event::Listed { location: &location, tags: tags.len() });
-                }
-                let tags = tags.map_err(|error| failure(error, Side::Source));
-                (location, tags)
+        selected.map(|mirror| mirror.source.clone()).collect()
+    }
+
+    async fn tag_lists(&self, locations: BTreeSet<Location>) -> BTreeMap<Location, Result<Vec<Tag>, Failure>> {
+        let list = |location: Location| async move {
+            let tags = match self.stores.source(&location) {
+                Ok(source) => source.tags().await,
+                Err(error) => Err(error),
+            };
+            if let Ok(tags) = &tags {
+                self.reporter.event(Event::Listed { location: &location, tags: tags.len() });
             }
+            self.reporter.event(Event::Observed);
+            let tags = tags.map_err(|error| failure(error, Side::Source));
+            (location, tags)
         };
-        stream::iter(locations).map(list).buffer_unordered(READS_AT_ONCE).collect().await
+        ask_all(locations, |location| location, list).await.collect()
     }
 
     /// The references to read: each once, and no source whose targets are all left out.
@@ -121,7 +128,7 @@ impl Observer<'_> {
             self.reporter.event(Event::Observed);
             (image, sighting)
         };
-        stream::iter(images).map(read).buffer_unordered(READS_AT_ONCE).collect().await
+        ask_all(images, |image| &image.location, read).await.collect()
     }
 
     async fn read_targets(&self, references: BTreeSet<Reference>) -> BTreeMap<Reference, Sighting> {
@@ -133,32 +140,38 @@ impl Observer<'_> {
             self.reporter.event(Event::Observed);
             (reference, sighting(found, Side::Target))
         };
-        stream::iter(references).map(read).buffer_unordered(READS_AT_ONCE).collect().await
+        ask_all(references, |reference| &reference.location, read).await.collect()
     }
 
-    /// Looks into what would be copied, for sizes, platforms, and what the targets hold of it. What would be copied is
-    /// asked of the plan itself: the decision stands in one place.
-    async fn look_inside(&self, desired: &Desired, observed: &mut Observed) {
+    /// The images that would be copied, with their targets. What would be copied is asked of the plan itself: the decision
+    /// stands in one place.
+    fn looks_needed(&self, desired: &Desired, observed: &Observed) -> Looks {
         let draft = plan::plan(desired, observed, &Scope::default(), self.filter);
-        let mut wanted: BTreeMap<(Location, Digest, MediaType), BTreeSet<Location>> = BTreeMap::new();
+        let mut looks = Looks::new();
         for step in draft.steps.iter().filter(|step| step.action().writes()) {
             let (Some(source), Some(target)) = (&step.source, &step.target) else { continue };
             if let (Some(digest), Some(media_type)) = (&source.digest, &source.media_type)
                 && self.sizes.asks(&source.reference.location)
             {
                 let key = (source.reference.location.clone(), digest.clone(), media_type.clone());
-                wanted.entry(key).or_default().insert(target.reference.location.clone());
+                looks.entry(key).or_default().insert(target.reference.location.clone());
             }
         }
+        looks
+    }
+
+    /// Looks into images, for their sizes and platforms, and what their targets hold of them.
+    async fn look_inside(&self, looks: Looks, observed: &mut Observed) {
         let look = |((location, digest, media_type), targets)| async move {
             let contents = self.contents(&location, &digest, &media_type).await;
             let held = match &contents {
                 Ok(contents) => self.held(contents, targets).await,
                 Err(_) => Vec::new(),
             };
+            self.reporter.event(Event::Observed);
             (location, digest, contents, held)
         };
-        let mut looks = stream::iter(wanted).map(look).buffer_unordered(LOOKS_AT_ONCE);
+        let mut looks = stream::iter(looks).map(look).buffer_unordered(LOOKS_AT_ONCE);
         while let Some((location, digest, contents, held)) = looks.next().await {
             for (target, held) in held {
                 observed.held.insert((digest.clone(), target), held);
@@ -191,7 +204,7 @@ impl Observer<'_> {
     async fn held_at(&self, contents: &Contents, location: &Location) -> Result<BTreeSet<Digest>, Error> {
         let target = self.stores.target(location)?;
         let ask = |(digest, size): (&Digest, &u64)| {
-            let blob = crate::image::Descriptor::new(MediaType::new(""), digest.clone(), *size);
+            let blob = Descriptor::new(MediaType::new(""), digest.clone(), *size);
             let target = Arc::clone(&target);
             async move { target.has_blob(&blob).await.map(|held| held.then_some(blob.digest)) }
         };
@@ -204,6 +217,26 @@ impl Observer<'_> {
     }
 }
 
+/// Asks all `questions`, those of each host side by side (all layouts count as one host). Answers come as they come.
+async fn ask_all<Q, A, F>(
+    questions: BTreeSet<Q>,
+    location: impl Fn(&Q) -> &Location,
+    ask: impl Fn(Q) -> F,
+) -> impl Iterator<Item = A>
+where
+    F: Future<Output = A>,
+{
+    let mut hosts: BTreeMap<Option<Registry>, Vec<Q>> = BTreeMap::new();
+    for question in questions {
+        hosts.entry(location(&question).registry().cloned()).or_default().push(question);
+    }
+    let asked = hosts.into_values().map(|own| stream::iter(own).map(&ask).buffer_unordered(READS_AT_ONCE));
+    stream::select_all(asked).collect::<Vec<_>>().await.into_iter()
+}
+
+/// Images to look into, with the targets that would get them.
+type Looks = BTreeMap<(Location, Digest, MediaType), BTreeSet<Location>>;
+
 /// Which blobs of an image a target holds.
 type Held = Result<BTreeSet<Digest>, Failure>;
 
@@ -211,7 +244,7 @@ type Held = Result<BTreeSet<Digest>, Failure>;
 type MovedPin = Option<Option<Digest>>;
 
 /// What a source image is. A pin is first looked up by its tag, which in most cases still names it: one HEAD then.
-async fn resolve_source(source: &dyn crate::store::ImageSource, image: &SourceImage) -> (Sighting, MovedPin) {
+async fn resolve_source(source: &dyn ImageSource, image: &SourceImage) -> (Sighting, MovedPin) {
     let tag = TagOrDigest::Tag(image.tag.clone());
     let by_tag = source.resolve(&tag).await;
     let Some(pin) = &image.pin else { return (sighting(by_tag, Side::Source), None) };
@@ -225,7 +258,7 @@ async fn resolve_source(source: &dyn crate::store::ImageSource, image: &SourceIm
     }
 }
 
-fn sighting(found: Result<Option<crate::image::Descriptor>, Error>, side: Side) -> Sighting {
+fn sighting(found: Result<Option<Descriptor>, Error>, side: Side) -> Sighting {
     match found {
         Ok(Some(descriptor)) => Sighting::Present(descriptor),
         Ok(None) => Sighting::Absent,

@@ -52,12 +52,11 @@ pub struct Desired {
 
 impl Desired {
     /// The images that each mirror wants, with the mirror's index, in the order written. `tags` gives the tag list of a
-    /// source; a mirror that needs a list and has none wants nothing that can be told.
+    /// source; without one, only what is named exactly is known to be wanted.
     pub fn expand<'a>(&self, tags: impl Fn(&Location) -> Option<&'a [Tag]>) -> Vec<(usize, Vec<Wanted>)> {
         let wanted = |mirror: &Mirror| match tags(&mirror.source) {
-            _ if !mirror.needs_tag_list() => mirror.expand(&[]),
-            Some(listed) => mirror.expand(listed),
-            None => Vec::new(),
+            Some(listed) if mirror.needs_tag_list() => mirror.expand(listed),
+            _ => mirror.expand(&[]),
         };
         self.mirrors.iter().map(wanted).enumerate().collect()
     }

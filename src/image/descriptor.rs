@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{Digest, MediaType, Platform};
 
@@ -41,12 +42,23 @@ pub(super) struct Wire {
     platform: Option<Platform>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
+    #[serde(flatten)]
+    #[expect(clippy::zero_sized_map_values, reason = "serde flattens into maps only")]
+    others: BTreeMap<String, IgnoredAny>,
 }
+
+/// Fields that say which content is meant. Readers that do not mind the case of names (Go's) take `Digest` for `digest`, and
+/// of both the last: such a descriptor means different things to different readers.
+const DECISIVE: [&str; 3] = ["mediaType", "digest", "size"];
 
 impl TryFrom<Wire> for Descriptor {
     type Error = String;
 
     fn try_from(wire: Wire) -> Result<Self, String> {
+        let variant = |name: &&String| DECISIVE.iter().any(|decisive| name.eq_ignore_ascii_case(decisive));
+        if let Some(name) = wire.others.keys().find(variant) {
+            return Err(format!("the descriptor of `{}` has a field `{name}` in another case", wire.digest));
+        }
         if i64::try_from(wire.size).is_err() {
             return Err(format!("the size {} of `{}` is out of range", wire.size, wire.digest));
         }

@@ -162,6 +162,9 @@ pub struct Failure {
     /// The HTTP status that was answered, where one was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub status: Option<u16>,
+    /// How often the request that failed was tried, where it was sent at all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attempts: Option<u32>,
     /// What happened: a lowercase fragment that names the reference.
     pub message: String,
     /// What to do about it.
@@ -172,7 +175,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with nothing but its class and its words.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, side: None, status: None, message: message.into(), hint: None }
+        Self { code, side: None, status: None, attempts: None, message: message.into(), hint: None }
     }
 
     /// The same failure, on a side.

@@ -162,6 +162,7 @@ fn read(bytes: &[u8], announced: &MediaType) -> Result<(MediaType, View), Manife
         return Err(ManifestError::Schema1);
     }
     let media_type = settle_type(announced, &wire)?;
+    refuse_contradiction(&media_type, &names)?;
     let view = view(&media_type, wire)?;
     Ok((media_type, view))
 }
@@ -214,6 +215,23 @@ fn refuse_ambiguity(names: &[String]) -> Result<(), ManifestError> {
     let has = |name: &str| names.iter().any(|other| other == name);
     if has("manifests") && (has("layers") || has("config") || has("blobs")) {
         return Err(ManifestError::Ambiguous("both an index and an image".to_owned()));
+    }
+    Ok(())
+}
+
+/// A type that promises other references than the document has would hide those it has: an index read as an image, or an
+/// image as an index, refers to nothing, and its tag would be written without anything below it.
+fn refuse_contradiction(media_type: &MediaType, names: &[String]) -> Result<(), ManifestError> {
+    let has = |name: &str| names.iter().any(|other| other == name);
+    let ambiguous = |what: &str| Err(ManifestError::Ambiguous(format!("served as `{media_type}`, {what}")));
+    if media_type.is_index() && !has("manifests") {
+        return ambiguous("but it has no `manifests`");
+    }
+    if media_type.is_image() && has("manifests") {
+        return ambiguous("but it has `manifests`");
+    }
+    if media_type.is_image() && !media_type.is_artifact() && !(has("config") && has("layers")) {
+        return ambiguous("but it lacks `config` or `layers`");
     }
     Ok(())
 }
@@ -311,6 +329,40 @@ mod tests {
         assert!(matches!(identify(&text, IMAGE), Err(ManifestError::MediaType { .. })));
         assert_eq!(identify(&text, "text/plain").unwrap().media_type(), &MediaType::oci_index());
         assert!(matches!(identify("{}", "text/plain"), Err(ManifestError::Syntax(_))));
+    }
+
+    #[test]
+    fn a_type_that_hides_the_references_of_a_document_is_refused() {
+        let image = format!(r#"{{"schemaVersion":2,"config":{EMPTY},"layers":[{EMPTY}]}}"#);
+        let index = format!(r#"{{"schemaVersion":2,"manifests":[{EMPTY}]}}"#);
+        let cases = [
+            (&image, INDEX),
+            (&image, "application/vnd.docker.distribution.manifest.list.v2+json"),
+            (&index, IMAGE),
+            (&index, "application/vnd.docker.distribution.manifest.v2+json"),
+            (&index, "application/vnd.oci.artifact.manifest.v1+json"),
+            (&"{}".to_owned(), INDEX),
+            (&"{}".to_owned(), IMAGE),
+            (&format!(r#"{{"layers":[{EMPTY}]}}"#), IMAGE),
+        ];
+        for (text, announced) in cases {
+            let read = identify(text, announced);
+            assert!(matches!(read, Err(ManifestError::Ambiguous(_))), "{announced}: {text}: {read:?}");
+        }
+        // A type that promises nothing hides nothing: the references are found by their names.
+        let odd = identify(&image, "application/vnd.example.image+json").unwrap();
+        assert!(matches!(odd.view(), View::Image(image) if image.blobs().count() == 2));
+        let odd = identify(&index, "application/vnd.example.index+json").unwrap();
+        assert!(matches!(odd.view(), View::Index(index) if index.manifests.len() == 1));
+    }
+
+    #[test]
+    fn case_variants_inside_descriptors_are_refused() {
+        for name in ["Digest", "SIZE", "mediatype"] {
+            let broken = EMPTY.replacen('{', &format!(r#"{{"{name}":"x","#), 1);
+            let text = format!(r#"{{"config":{broken},"layers":[]}}"#);
+            assert!(identify(&text, IMAGE).is_err(), "{text}");
+        }
     }
 
     #[test]

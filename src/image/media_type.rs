@@ -63,6 +63,11 @@ impl MediaType {
         known.contains(&&*self.0)
     }
 
+    /// The withdrawn artifact manifest, which has blobs and neither configuration nor layers.
+    pub fn is_artifact(&self) -> bool {
+        &*self.0 == ARTIFACT_MANIFEST
+    }
+
     /// Docker schema 1, signed or not: refused, since its digest is not over the bytes that are served.
     pub fn is_schema1(&self) -> bool {
         self.0.starts_with("application/vnd.docker.distribution.manifest.v1+")

@@ -22,8 +22,9 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
         let mirror = &desired.mirrors[index];
         let mut own = mirror_steps(mirror, &wanted, observed, filter);
         own.sort_by(|a, b| a.target_reference().cmp(&b.target_reference()));
-        if wanted.is_empty() {
-            own.extend(nothing_selected(mirror, observed, filter, &mut warnings));
+        let listed = !mirror.needs_tag_list() || listed(&mirror.source).is_some();
+        if wanted.is_empty() || !listed {
+            own.extend(unselected(mirror, observed, filter, &mut warnings));
         }
         steps.extend(own);
     }
@@ -88,13 +89,8 @@ fn moved_pin(wanted: &Wanted, observed: &Observed) -> Vec<Arc<str>> {
     vec![text.into()]
 }
 
-/// What becomes of a mirror that wants nothing: its tag list failed, or nothing matched.
-fn nothing_selected(
-    mirror: &Mirror,
-    observed: &Observed,
-    filter: &Filter,
-    warnings: &mut Vec<Warning>,
-) -> Option<Step> {
+/// What is said of a mirror whose tag list failed, or of which nothing matched.
+fn unselected(mirror: &Mirror, observed: &Observed, filter: &Filter, warnings: &mut Vec<Warning>) -> Option<Step> {
     if !mirror.targets.iter().any(|target| filter.may_select(target)) {
         return None;
     }

@@ -22,27 +22,43 @@ pub(super) fn settle_overlaps(steps: Vec<Step>) -> Vec<Step> {
 
 fn settle(steps: &mut [Option<Step>], target: &Reference, claimants: &[usize]) {
     let claims: Vec<_> = claimants.iter().filter_map(|index| steps[*index].as_ref()).map(claim).collect();
-    let agreed = claims.iter().all(|(digest, _)| digest.is_some() && *digest == claims[0].0);
-    let readable = claims.iter().all(|(digest, _)| digest.is_some());
     let places: Vec<String> = claims.iter().map(|(_, place)| place.clone()).collect();
-    if agreed {
-        for (position, index) in claimants.iter().enumerate() {
-            match &mut steps[*index] {
-                Some(first) if position == 0 => {
-                    first.warnings.push(format!("{target} is also wanted by {}", places[1..].join(", ")).into());
-                }
-                other => *other = None,
-            }
-        }
-    } else {
-        for (position, index) in claimants.iter().enumerate() {
-            let others: Vec<_> =
-                places.iter().enumerate().filter(|(i, _)| *i != position).map(|(_, p)| p.as_str()).collect();
-            if let Some(step) = steps[*index].as_mut().filter(|step| step.action() != Action::Error) {
-                block(step, target, &others.join(", "), readable);
-            }
+    let readable = claims.iter().all(|(digest, _)| digest.is_some());
+    if readable && claims.iter().all(|(digest, _)| *digest == claims[0].0) {
+        keep_strictest(steps, target, claimants, &places);
+        return;
+    }
+    for (position, index) in claimants.iter().enumerate() {
+        if let Some(step) = steps[*index].as_mut().filter(|step| step.action() != Action::Error) {
+            block(step, target, &all_but(position, &places), readable);
         }
     }
+}
+
+/// Mirrors that agree on the image may differ in policy: what one of them forbids is not done for another.
+fn keep_strictest(steps: &mut [Option<Step>], target: &Reference, claimants: &[usize], places: &[String]) {
+    let strictness = |index: usize| {
+        steps[index].as_ref().map(|step| match step.reason {
+            Reason::TagWouldMove(_) => 2,
+            Reason::Kept => 1,
+            _ => 0,
+        })
+    };
+    // Of equals the first: `max_by_key` would give the last.
+    let Some(kept) = (0..claimants.len()).rev().max_by_key(|position| strictness(claimants[*position])) else { return };
+    for (position, index) in claimants.iter().enumerate() {
+        match &mut steps[*index] {
+            Some(step) if position == kept => {
+                step.warnings.push(format!("{target} is also wanted by {}", all_but(position, places)).into());
+            }
+            other => *other = None,
+        }
+    }
+}
+
+fn all_but(position: usize, places: &[String]) -> String {
+    let others = places.iter().enumerate().filter(|(index, _)| *index != position);
+    others.map(|(_, place)| place.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn claim(step: &Step) -> (Option<Digest>, String) {

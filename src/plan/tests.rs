@@ -137,6 +137,39 @@ fn a_glob_takes_what_is_listed_and_a_failed_list_is_no_empty_one() {
 }
 
 #[test]
+fn what_is_named_exactly_needs_no_list() {
+    let glob = TagRule::Glob(TagGlob::new("v*").unwrap());
+    let wanted = desired(vec![mirror(3, UP, &[DOWN], vec![TagRule::Exact(tag("1")), glob])]);
+    let mut seen = observed(&[(UP, "1", "A")], &[(DOWN, "1", None)]);
+    seen.tags.insert(location(UP), Err(Failure::new(Code::Unavailable, "could not list")));
+    let plan = planned(&wanted, &seen);
+    assert_eq!(rows(&plan), ["+ ghcr.io/acme/app:1 new", "! - list-failed"]);
+    assert!(!plan.is_complete());
+}
+
+#[test]
+fn mirrors_that_agree_on_the_image_keep_the_stricter_policy() {
+    let strict = |on_tag_move, immutable: &[&str]| {
+        let mut second = mirror(7, UP, &[DOWN], exact(&["1"]));
+        second.on_tag_move = on_tag_move;
+        second.immutable_tags = immutable.iter().map(|glob| TagGlob::new(glob).unwrap()).collect();
+        second
+    };
+    let seen = observed(&[(UP, "1", "new")], &[(DOWN, "1", Some("old"))]);
+    for (second, row) in [
+        (strict(OnTagMove::Update, &["*"]), "x ghcr.io/acme/app:1 tag-would-move"),
+        (strict(OnTagMove::Block, &[]), "x ghcr.io/acme/app:1 tag-would-move"),
+        (strict(OnTagMove::Keep, &[]), "= ghcr.io/acme/app:1 kept"),
+        (strict(OnTagMove::Update, &[]), "~ ghcr.io/acme/app:1 tag-moved"),
+    ] {
+        let first = || mirror(3, UP, &[DOWN], exact(&["1"]));
+        for mirrors in [vec![first(), second.clone()], vec![second.clone(), first()]] {
+            assert_eq!(rows(&planned(&desired(mirrors), &seen)), [row]);
+        }
+    }
+}
+
+#[test]
 fn a_pin_approves_the_move_of_an_immutable_tag() {
     let approved = digest("new");
     let pin = || vec![TagRule::Pin(tag("1"), approved.clone())];

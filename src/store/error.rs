@@ -60,7 +60,14 @@ impl std::error::Error for Error {}
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let message = error.to_string();
-        Self { code: error.code, side: None, status: error.status, message, hint: error.hint }
+        Self {
+            code: error.code,
+            side: None,
+            status: error.status,
+            attempts: Some(error.attempts),
+            message,
+            hint: error.hint,
+        }
     }
 }
 

@@ -53,7 +53,13 @@ impl Graph {
             }
             walk.allow(depth, &children)?;
             let read = |child: Descriptor| async move {
-                source.manifest(&child.digest, &child.media_type).await.map(|found| (child, found))
+                match source.manifest(&child.digest, &child.media_type).await {
+                    // What is of no type we know and cannot be read as a manifest is content like any other.
+                    Err(error) if is_any_content(&child) && matches!(error.code, Code::Manifest | Code::Limit) => {
+                        Ok((child, None))
+                    }
+                    found => found.map(|found| (child, found)),
+                }
             };
             let mut found = stream::iter(children.into_values()).map(read).buffered(READS_AT_ONCE);
             let mut next = BTreeMap::new();
@@ -117,7 +123,7 @@ impl Walk {
     fn visit(&mut self, depth: usize, child: &Descriptor, manifest: Option<Manifest>) -> Result<Children, Error> {
         let Some(manifest) = manifest else {
             // image-spec `image-index.md`: a child of unknown type need not be a manifest; then it is a blob.
-            if child.media_type.is_index() || child.media_type.is_image() {
+            if !is_any_content(child) {
                 return Err(missing(&self.about, &child.digest));
             }
             self.blobs.insert(child.digest.clone(), child.clone());
@@ -175,6 +181,12 @@ impl Walk {
             platforms: platforms.into_iter().filter(known).collect(),
         }
     }
+}
+
+/// Whether a child of an index need not be a manifest: its type is one that we do not know, and says something.
+fn is_any_content(child: &Descriptor) -> bool {
+    let media_type = &child.media_type;
+    !(media_type.is_index() || media_type.is_image() || media_type.is_vague())
 }
 
 fn missing(about: &str, digest: &Digest) -> Error {
