@@ -4,4 +4,5 @@ mod in_sync;
 mod policies;
 mod read_only;
 mod selection;
+mod tls;
 mod unreadable;
