@@ -16,7 +16,7 @@ use std::fmt;
 
 use self::sheet::{Cell, Sheet};
 use super::Untrusted;
-use super::style::{BAD, FAINT, STRONG};
+use super::style::{BAD, FAINT, STRONG, Style};
 use crate::image::{Failure, Reference};
 use crate::plan::Plan;
 
@@ -42,11 +42,24 @@ fn files(plan: &Plan) -> String {
 }
 
 /// The name of a reference in rows that have no heading: without its registry, if all share one.
-fn short_name(reference: &Reference, one_registry: bool) -> String {
+fn short_name(reference: &Reference, one_registry: bool, style: Style) -> String {
+    let location = if one_registry { clean(&reference.location.name()) } else { clean(&reference.location) };
     match reference.tag() {
-        Some(tag) if one_registry => clean(&format_args!("{}:{tag}", reference.location.name())),
-        _ => clean(reference),
+        Some(tag) => format!("{location}:{}", tag_name(tag.as_str(), style)),
+        None => clean(reference),
     }
+}
+
+/// A tag in a row. One that is made of a digest, as cosign's are (`sha256-<hex>.sig`), is cut like a digest: its 75
+/// characters would push every row apart. Whole where everything is asked for.
+fn tag_name(tag: &str, style: Style) -> String {
+    let cut = || {
+        let (hex, ending) = tag.strip_prefix("sha256-")?.split_at_checked(64)?;
+        let is_digest = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_digest.then(|| format!("sha256-{}…{ending}", &hex[..12]))
+    };
+    let short = if style.verbose { None } else { cut() };
+    clean(&short.as_deref().unwrap_or(tag))
 }
 
 /// Whether all targets lie in one registry, or all in layouts.

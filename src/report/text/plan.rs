@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::super::quantity::{count, size};
 use super::super::style::{CAUTION, FAINT, NAME, STRONG, Style, look};
 use super::sheet::{Cell, Sheet};
-use super::{clean, failure_cell, faint, files, help, remark};
+use super::{clean, failure_cell, faint, files, help, remark, tag_name};
 use crate::image::{Digest, Location};
 use crate::plan::{Action, Plan, Reason, Risk, Step, Summary};
 
@@ -127,7 +127,8 @@ fn hint(step: &Step) -> Option<&str> {
 }
 
 fn show_step(sheet: &mut Sheet, step: &Step, style: Style) {
-    let tag = step.target.as_ref().map_or(String::new(), |target| clean(&target.reference.version));
+    let tag =
+        step.target.as_ref().map_or(String::new(), |target| tag_name(&target.reference.version.to_string(), style));
     let action = step.action();
     let mut cells = vec![Cell::left(tag)];
     match (&step.reason, step.reason.failure()) {

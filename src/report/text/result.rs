@@ -24,7 +24,7 @@ pub fn result(applied: &Applied<'_>, style: Style) -> String {
     let in_crowd = |outcome: &Outcome| crowds.iter().any(|(failure, _)| is_not_run_for(outcome, failure));
     let mut rows = applied.steps().filter(|(step, outcome)| is_notable(step, style) && !in_crowd(outcome)).peekable();
     while let Some((step, outcome)) = rows.next() {
-        let name = step.target.as_ref().map(|target| short_name(&target.reference, one_registry));
+        let name = step.target.as_ref().map(|target| short_name(&target.reference, one_registry, style));
         let name = name.unwrap_or_else(|| clean(&step.place));
         show_step(&mut sheet, name, step, outcome);
         let next = rows.peek().and_then(|(step, outcome)| hint(step, outcome));

@@ -10,8 +10,9 @@ use super::super::style::{PLAIN, Style};
 const GAP: usize = 3;
 /// What stands before the first column of a row: two blanks, a symbol, a blank.
 const MARGIN: usize = 4;
-/// A cell wider than this stands out of its column instead of widening it for all.
-const WIDEST: usize = 72;
+/// A cell wider than this stands out of its column instead of widening it for all. The tag of a signature (75
+/// characters) after the name of its repository still lines up.
+const WIDEST: usize = 120;
 
 /// One cell. Its text has been escaped already.
 pub(super) struct Cell {

@@ -75,6 +75,19 @@ fn plan_of_a_first_run() {
     assert_snapshot!(show(&first_run()));
 }
 
+/// Tags that are made of digests: cut like digests, whole where everything is asked for, and in line either way.
+#[test]
+fn tags_of_signatures() {
+    let hex = "87d05a1bc65b7cf84a0c65d836b3bf8001879996b9b1350adba834e7b6f1f586";
+    let tags =
+        [format!("sha256-{hex}.sig"), format!("sha256-{hex}"), format!("sha256-{}", &hex[1..]), "2.4".to_owned()];
+    let plan = plan(tags.iter().map(|tag| WEB.copy(tag, "9f1a2b3c4d5e", (0, 437, 0))).collect());
+    let done = outcomes(&plan, |_, _| None);
+    let applied = Applied { plan: &plan, outcomes: &done, elapsed: Duration::from_millis(6_200) };
+    let full = text::result(&applied, VERBOSE);
+    assert_snapshot!(format!("{}\n{}\n{full}", show(&plan), text::result(&applied, SHORT)));
+}
+
 #[test]
 fn plan_with_nothing_to_do_is_one_line() {
     let steps = NGINX.in_sync(125).collect();
