@@ -14,7 +14,7 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<Exit, Refusal> {
     let schema = match args.what {
         SchemaOf::Config => config::json_schema(),
         SchemaOf::Plan => plan::file::json_schema(),
-        SchemaOf::Result => report::json::schema().to_value(),
+        SchemaOf::Result => report::json::schema(),
     };
     print(&format!("{schema:#}\n"))?;
     Ok(Exit::Done)

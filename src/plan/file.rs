@@ -4,9 +4,10 @@
 //! strictly as the configuration, and its id is computed again.
 
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Bytes, Plan, Risk, Scope, Step, Summary, Warning, id};
+use super::{Action, Bytes, Plan, Reason, Risk, Scope, Step, Summary, Warning, id};
 use crate::config::{ConfigFile, Place};
 use crate::image::{Digest, Failure};
 
@@ -15,6 +16,12 @@ pub const FORMAT_VERSION: &str = "1.0";
 
 /// The `kind` of a plan.
 pub const KIND: &str = "regsync.plan";
+
+/// What a digest looks like in a document: a regular expression for schemas.
+pub const DIGEST_PATTERN: &str = "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$";
+
+/// The versions that [`document`](super::document) reads: a regular expression for schemas.
+pub const VERSION_PATTERN: &str = r"^1\.[0-9]+$";
 
 /// When and by what a document was made: the only part of it that two equal plans do not share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,14 +37,18 @@ pub struct Stamp {
 #[schemars(title = "regsync plan")]
 pub struct Document {
     /// `MAJOR.MINOR` of this format.
+    #[schemars(extend("pattern" = VERSION_PATTERN))]
     pub format_version: String,
     /// `regsync.plan`.
+    #[schemars(extend("const" = KIND))]
     pub kind: String,
     /// The version of the tool that made it.
     pub tool_version: String,
     /// When it was made: RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub created_at: String,
     /// The SHA-256 of what it intends: equal intent, equal id.
+    #[schemars(extend("pattern" = DIGEST_PATTERN))]
     pub plan_id: String,
     /// The configuration files it was made from.
     pub config: Vec<ConfigDocument>,
@@ -61,6 +72,7 @@ pub struct ConfigDocument {
     /// Its path, as named on the command line.
     pub path: String,
     /// The digest of its bytes, in hex.
+    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
     pub sha256: String,
 }
 
@@ -79,8 +91,10 @@ pub struct PlaceDocument {
     /// The file, as named on the command line.
     pub file: String,
     /// The line, from 1.
+    #[schemars(range(min = 1))]
     pub line: u32,
     /// The column, from 1.
+    #[schemars(range(min = 1))]
     pub column: u32,
 }
 
@@ -90,6 +104,7 @@ pub struct StepDocument {
     /// What happens.
     pub action: Action,
     /// Why: `new`, `tag-moved`, `in-sync`, …
+    #[schemars(extend("enum" = Reason::NAMES))]
     pub reason: String,
     /// Dangers.
     pub risk: Vec<Risk>,
@@ -98,6 +113,7 @@ pub struct StepDocument {
     /// What is written; null where a whole mirror failed.
     pub target: Option<TargetDocument>,
     /// The digest of the target's tag after apply.
+    #[schemars(extend("pattern" = DIGEST_PATTERN))]
     pub digest: Option<String>,
     /// How the source is cut down to some platforms: always null in this version.
     #[serde(default)]
@@ -126,6 +142,7 @@ pub struct SourceDocument {
     /// The reference by tag.
     pub reference: String,
     /// The digest to copy.
+    #[schemars(extend("pattern" = DIGEST_PATTERN))]
     pub digest: Option<String>,
     /// Its media type.
     pub media_type: Option<String>,
@@ -137,6 +154,7 @@ pub struct TargetDocument {
     /// The reference by tag.
     pub reference: String,
     /// The digest that the tag names now; null where there is no such tag.
+    #[schemars(extend("pattern" = DIGEST_PATTERN))]
     pub digest: Option<String>,
 }
 
@@ -153,6 +171,7 @@ pub struct Trim {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Referrer {
     /// Its digest.
+    #[schemars(extend("pattern" = DIGEST_PATTERN))]
     pub digest: String,
     /// Its type.
     pub artifact_type: Option<String>,
@@ -193,9 +212,14 @@ pub enum FileError {
     },
 }
 
-/// The JSON Schema of a plan document.
+/// The JSON Schema of a plan document, as it is written: every field is there.
 pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(Document).to_value()
+    schema_of::<Document>()
+}
+
+/// The JSON Schema of a document that is written.
+pub fn schema_of<T: JsonSchema>() -> serde_json::Value {
+    SchemaSettings::default().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
 }
 
 impl Plan {

@@ -76,6 +76,23 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The machine-readable names of all reasons.
+    pub const NAMES: [&str; 13] = [
+        "new",
+        "tag-moved",
+        "in-sync",
+        "kept",
+        "tag-would-move",
+        "conflict",
+        "source-unreadable",
+        "target-unreadable",
+        "no-credentials",
+        "source-missing",
+        "nothing-selected",
+        "list-failed",
+        "unsupported",
+    ];
+
     /// The action that follows.
     pub fn action(&self) -> Action {
         match self {

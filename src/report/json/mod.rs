@@ -22,9 +22,10 @@ use super::{Applied, Tally, failure_of, tally};
 use crate::event::{Ending, Moved, Outcome};
 use crate::image::Failure;
 use crate::plan::file::{
-    ConfigDocument, PlaceDocument, Referrer, SourceDocument, Stamp, StepDocument, TargetDocument, Trim, WarningDocument,
+    ConfigDocument, DIGEST_PATTERN, PlaceDocument, Referrer, SourceDocument, Stamp, StepDocument, TargetDocument, Trim,
+    VERSION_PATTERN, WarningDocument, schema_of,
 };
-use crate::plan::{Action, Plan, Risk, Scope, Step};
+use crate::plan::{Action, Plan, Reason, Risk, Scope, Step};
 
 /// The `kind` of a result.
 pub const KIND: &str = "regsync.result";
@@ -34,14 +35,18 @@ pub const KIND: &str = "regsync.result";
 #[schemars(title = "regsync result")]
 pub struct ResultDocument {
     /// `MAJOR.MINOR` of this format; the same as that of plans.
+    #[schemars(extend("pattern" = VERSION_PATTERN))]
     pub format_version: String,
     /// `regsync.result`.
+    #[schemars(extend("const" = KIND))]
     pub kind: String,
     /// The version of the tool that made it.
     pub tool_version: String,
     /// When it was made: RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub created_at: String,
     /// The id of the plan that was applied.
+    #[schemars(extend("pattern" = DIGEST_PATTERN))]
     pub plan_id: String,
     /// The configuration files that the plan was made from.
     pub config: Vec<ConfigDocument>,
@@ -54,6 +59,7 @@ pub struct ResultDocument {
     /// What all steps moved, in bytes.
     pub bytes: MovedDocument,
     /// How long it took altogether, in seconds.
+    #[schemars(range(min = 0))]
     pub seconds: f64,
     /// Remarks of the plan.
     pub warnings: Vec<WarningDocument>,
@@ -67,6 +73,7 @@ pub struct StepResult {
     /// What was to happen.
     pub action: Action,
     /// Why: `new`, `tag-moved`, `in-sync`, …
+    #[schemars(extend("enum" = Reason::NAMES))]
     pub reason: String,
     /// Dangers.
     pub risk: Vec<Risk>,
@@ -75,6 +82,7 @@ pub struct StepResult {
     /// What was written; null where a whole mirror failed.
     pub target: Option<TargetDocument>,
     /// The digest that the target's tag should name.
+    #[schemars(extend("pattern" = DIGEST_PATTERN))]
     pub digest: Option<String>,
     /// How the source was cut down to some platforms: always null in this version.
     #[serde(default)]
@@ -95,6 +103,7 @@ pub struct StepResult {
     /// What it moved, in bytes.
     pub bytes: MovedDocument,
     /// How long it took, in seconds.
+    #[schemars(range(min = 0))]
     pub seconds: f64,
     /// How often it was tried; 0 where it was not begun.
     pub attempts: u32,
@@ -134,9 +143,9 @@ pub struct MovedDocument {
     pub reused: u64,
 }
 
-/// The JSON Schema of [`ResultDocument`].
-pub fn schema() -> schemars::Schema {
-    schemars::schema_for!(ResultDocument)
+/// The JSON Schema of [`ResultDocument`], as it is written: every field is there.
+pub fn schema() -> serde_json::Value {
+    schema_of::<ResultDocument>()
 }
 
 /// The plan document, indented, ending in a line break, safe to print.
