@@ -1,22 +1,27 @@
 //! `regsync apply`: do what a plan says. With a saved plan, exactly that; without one, plan first.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::files::check_writable;
 use super::load::{load, load_for_plan};
-use super::output::{Refusal, print, write_reports};
+use super::output::{Refusal, deliver, print, say_error};
 use super::plan::{Planner, scope};
-use super::session::{Session, format_of};
+use super::session::{Session, stamp};
 use super::voice::Voice;
 use super::{Exit, signals};
 use crate::apply::Applier;
 use crate::cli::{ApplyArgs, FormatArg};
-use crate::plan::Plan;
+use crate::event::{Ending, Moved, Outcome};
+use crate::image::{Code, Failure};
+use crate::plan::{Action, Plan};
 use crate::report::{self, Applied};
 use crate::store::Stores;
 
 pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
+    check_writable(args.output.reports().map(|(_, file)| file))?;
     match &args.plan {
         Some(file) => saved(args, file, session).await,
         None => fresh(args, session).await,
@@ -38,34 +43,52 @@ async fn fresh(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
     };
 
     if args.output.format == FormatArg::Text {
-        print(&report::plan(report::Format::Text, &plan, &session.stamp(), session.style()))?;
-        if plan.has_changes() {
-            print("\n")?;
-        }
+        let gap = if plan.has_changes() { "\n" } else { "" };
+        let text = report::plan(report::Format::Text, &plan, &stamp(), session.style());
+        // Whoever cannot read the plan still wants it done; the result's own failure to be printed is told below.
+        let _ = print(&format!("{text}{gap}"));
     }
     carry_out(args, &plan, &stores, (&voice, session)).await
 }
 
 async fn saved(args: &ApplyArgs, file: &Path, session: &Session) -> Result<Exit, Refusal> {
+    if args.scope.is_flag() {
+        return Err(scope_beside_plan());
+    }
     let (loaded, plan) = load_for_plan(file, &args.config, session)?;
+    check_scope(args, &plan)?;
     let voice = session.voice();
     let stores = session.stores(&loaded, &voice)?;
     carry_out(args, &plan, &stores, (&voice, session)).await
 }
 
-/// Refuses what must be refused before the first write, then applies and reports.
+/// Variables of a whole job may repeat the scope that the plan was made with. Any other would have to be ignored, and is
+/// a contradiction, as a flag is: a saved plan says itself which part is done.
+fn check_scope(args: &ApplyArgs, plan: &Plan) -> Result<(), Refusal> {
+    let asked = scope(&args.scope)?.0;
+    if (asked.only.is_empty() && asked.exclude.is_empty()) || asked == plan.scope {
+        return Ok(());
+    }
+    Err(scope_beside_plan())
+}
+
+fn scope_beside_plan() -> Refusal {
+    let message = "--only and --exclude do not go with a saved plan, which is done as a whole";
+    Refusal::new(Exit::Usage, message).hint("plan the part: regsync plan --only GLOB -o FILE")
+}
+
+/// Refuses what must be refused before the first write, or applies; reports either way.
 async fn carry_out(
     args: &ApplyArgs,
     plan: &Plan,
     stores: &Stores,
     (voice, session): (&Voice, &Session),
 ) -> Result<Exit, Refusal> {
-    check_id(args, plan)?;
-    if args.require_complete && !plan.is_complete() {
-        let errors = plan.summary().error;
-        let message =
-            format!("the plan is incomplete ({errors} in error), and --require-complete is set; nothing was written");
-        return Err(Refusal::new(Exit::Failed, message));
+    if let Some((refusal, failure)) = objection(args, plan) {
+        let outcomes = untouched(plan, &failure);
+        // For people, the plan and the reason say it all.
+        tell(args, plan, &outcomes, (session, args.output.format != FormatArg::Text));
+        return Err(refusal);
     }
     let stop = CancellationToken::new();
     let applier = Applier {
@@ -81,23 +104,50 @@ async fn carry_out(
     let Some(outcomes) = guarded.result else {
         return Ok(guarded.signal.unwrap_or(Exit::Interrupted));
     };
-    let stamp = session.stamp();
-    let applied = Applied { plan, outcomes: &outcomes, elapsed: session.elapsed() };
     // Where nothing was to be written, the plan above has said all there is to say.
-    if plan.has_changes() || args.plan.is_some() || args.output.format != FormatArg::Text {
-        print(&report::result(format_of(args.output.format), &applied, &stamp, session.style()))?;
-    }
-    write_reports(&args.output.report, |format| report::result(format_of(format), &applied, &stamp, session.plain()))?;
+    let prints = plan.has_changes() || args.plan.is_some() || args.output.format != FormatArg::Text;
+    tell(args, plan, &outcomes, (session, prints));
     Ok(guarded.signal.unwrap_or_else(|| Exit::of_outcomes(&outcomes)))
 }
 
-/// The id may be given whole or as the twelve digits that people read.
-fn check_id(args: &ApplyArgs, plan: &Plan) -> Result<(), Refusal> {
-    let Some(expected) = &args.expect_plan_id else { return Ok(()) };
-    let id = plan.id();
-    if *expected == id.to_string() || *expected == id.hex() || *expected == id.short() {
-        return Ok(());
+/// Says what came of the plan. Where that fails, it is said in turn; what was done is done, and its exit code stands.
+fn tell(args: &ApplyArgs, plan: &Plan, outcomes: &[Outcome], (session, prints): (&Session, bool)) {
+    let stamp = stamp();
+    let applied = Applied { plan, outcomes, elapsed: session.elapsed() };
+    let told = deliver(&args.output, session, prints, |format, style| report::result(format, &applied, &stamp, style));
+    if let Err(refusal) = told {
+        say_error(&refusal, session.error_color());
     }
-    let message = format!("the plan has the id {id}, not {expected}; nothing was written");
-    Err(Refusal::new(Exit::Stale, message).hint("something changed since the plan was reviewed: review the new one"))
+}
+
+/// Why the plan may not be carried out at all: for the user, and for the result of each step.
+fn objection(args: &ApplyArgs, plan: &Plan) -> Option<(Refusal, Failure)> {
+    let id = plan.id();
+    let is_expected =
+        |expected: &String| *expected == id.to_string() || *expected == id.hex() || *expected == id.short();
+    if let Some(expected) = args.expect_plan_id.as_ref().filter(|expected| !is_expected(expected)) {
+        let message = format!("the plan has the id {id}, not {expected}");
+        let refusal = Refusal::new(Exit::Stale, format!("{message}; nothing was written"));
+        let hint = "something changed since the plan was reviewed: review the new one";
+        return Some((refusal.hint(hint), Failure::new(Code::Stale, message)));
+    }
+    if args.require_complete && !plan.is_complete() {
+        let errors = plan.summary().error;
+        let message = format!("the plan is incomplete ({errors} in error), and --require-complete is set");
+        let refusal = Refusal::new(Exit::Failed, format!("{message}; nothing was written"));
+        return Some((refusal, Failure::new(Code::Interrupted, message)));
+    }
+    None
+}
+
+/// The outcomes of a plan that is not carried out, for `failure`.
+fn untouched(plan: &Plan, failure: &Failure) -> Vec<Outcome> {
+    let ending = |action, reason: Option<&Failure>| match action {
+        Action::Skip => Ending::Skipped,
+        Action::Blocked => Ending::Blocked,
+        Action::Error => Ending::Failed(reason.unwrap_or(failure).clone()),
+        Action::Copy | Action::Update => Ending::NotRun(failure.clone()),
+    };
+    let endings = plan.steps.iter().map(|step| ending(step.action(), step.reason.failure()));
+    endings.map(|ending| Outcome { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts: 0 }).collect()
 }

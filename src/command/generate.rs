@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use clap::CommandFactory;
-
 use super::Exit;
-use super::output::{Refusal, print, write_file};
-use crate::cli::{Cli, CompletionsArgs, ManArgs, SchemaArgs, SchemaOf};
+use super::files::write_file;
+use super::output::{Refusal, print};
+use crate::cli::{self, CompletionsArgs, ManArgs, SchemaArgs, SchemaOf};
 use crate::{config, plan, report};
 
 /// `regsync schema`.
@@ -23,20 +22,20 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<Exit, Refusal> {
 /// `regsync completions`.
 pub(super) fn completions(args: &CompletionsArgs) -> Result<Exit, Refusal> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "regsync", &mut script);
+    clap_complete::generate(args.shell, &mut cli::command(), "regsync", &mut script);
     print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }
 
 /// `regsync man`.
 pub(super) fn man(args: &ManArgs) -> Result<Exit, Refusal> {
+    let mut root = cli::command().disable_help_subcommand(true);
+    root.build();
     let Some(directory) = &args.directory else {
-        print(&page(&Cli::command())?)?;
+        print(&page(&root)?)?;
         return Ok(Exit::Done);
     };
     std::fs::create_dir_all(directory)?;
-    let mut root = Cli::command();
-    root.build();
     write_pages(&root, directory)?;
     Ok(Exit::Done)
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::files::in_words;
 use super::output::Refusal;
 use super::session::Session;
 use super::{Exit, disk};
@@ -42,8 +43,13 @@ pub(super) fn load_for_plan(file: &Path, args: &ConfigArgs, session: &Session) -
         Refusal::new(Exit::Invalid, message).hint("make a new plan with `regsync plan -o FILE`")
     };
     let document = plan::document(&text).map_err(invalid)?;
-    let paths = match args.config.as_slice() {
-        [] => document.config.iter().map(|config| PathBuf::from(&config.path)).collect(),
+    if document.config.is_empty() {
+        // Without them, what they say of connections and credentials would be left out without a word.
+        return Err(invalid(plan::file::FileError::Syntax("it names no configuration".to_owned())));
+    }
+    let named = args.files();
+    let paths = match named.as_slice() {
+        [] => document.config.iter().map(|config| Path::new(&config.path)).collect(),
         named => named.to_vec(),
     };
     let files = read_configs(&paths)?;
@@ -52,6 +58,7 @@ pub(super) fn load_for_plan(file: &Path, args: &ConfigArgs, session: &Session) -
         let file = same_file(config, &files)?;
         bases.directories.insert(config.path.clone(), file.directory.clone());
     }
+    files.iter().try_for_each(|file| is_of_plan(file, &document.config))?;
     let plan = document.plan(&bases).map_err(invalid)?;
     let rules = Rules { allowed_paths: bases.allowed };
     let desired = check(&files, &rules, session)?;
@@ -67,6 +74,16 @@ fn same_file<'a>(config: &ConfigDocument, files: &'a [SourceFile]) -> Result<&'a
     })
 }
 
+/// The other way round: a further file would bring connection settings that nobody has reviewed.
+fn is_of_plan(file: &SourceFile, configs: &[ConfigDocument]) -> Result<(), Refusal> {
+    let sha256 = Digest::sha256(&file.bytes);
+    if configs.iter().any(|config| config.sha256 == sha256.hex()) {
+        return Ok(());
+    }
+    let message = format!("the plan was made without {}; nothing was written", file.path);
+    Err(Refusal::new(Exit::Stale, message).hint("make a new plan, or leave it out"))
+}
+
 fn check(files: &[SourceFile], rules: &Rules, session: &Session) -> Result<Desired, Refusal> {
     let parsed = config::parse(files, rules).and_then(|desired| {
         let problems = disk::problems(&desired);
@@ -80,20 +97,30 @@ fn check(files: &[SourceFile], rules: &Rules, session: &Session) -> Result<Desir
     })
 }
 
-fn config_paths(args: &ConfigArgs) -> Vec<PathBuf> {
-    if args.config.is_empty() { vec![DEFAULT_CONFIG.into()] } else { args.config.clone() }
+/// Whether the configuration that is read where none is named is there, in whatever state.
+pub(super) fn has_default() -> bool {
+    Path::new(DEFAULT_CONFIG).symlink_metadata().is_ok()
+}
+
+fn config_paths(args: &ConfigArgs) -> Vec<&Path> {
+    let named = args.files();
+    if named.is_empty() { vec![Path::new(DEFAULT_CONFIG)] } else { named }
 }
 
 fn allowed_paths(args: &ConfigArgs) -> Result<Vec<PathBuf>, Refusal> {
-    let canonical = |path: &PathBuf| {
+    let canonical = |path: &Path| {
         path.canonicalize().map_err(|error| {
             Refusal::new(Exit::Usage, format!("--allow-path {}: {}", path.display(), in_words(&error)))
         })
     };
-    args.allow_path.iter().map(canonical).collect()
+    args.allowed_paths().map(canonical).collect()
 }
 
-fn read_configs(paths: &[PathBuf]) -> Result<Vec<SourceFile>, Refusal> {
+fn read_configs(paths: &[&Path]) -> Result<Vec<SourceFile>, Refusal> {
+    let twice = paths.iter().enumerate().find(|(index, path)| paths[..*index].contains(path));
+    if let Some((_, path)) = twice {
+        return Err(Refusal::new(Exit::Usage, format!("the configuration {} is named twice", path.display())));
+    }
     paths.iter().map(|path| read_config(path)).collect()
 }
 
@@ -117,8 +144,8 @@ fn read_config(path: &Path) -> Result<SourceFile, Refusal> {
     }
     let metadata = fs::metadata(&real).map_err(|error| refuse(in_words(&error)))?;
     if !metadata.is_file() {
-        let kind = if metadata.is_dir() { "a directory" } else { "no regular file" };
-        return Err(refuse(format!("it is {kind}, not a configuration file")));
+        let kind = if metadata.is_dir() { "it is a directory" } else { "it is not a regular file" };
+        return Err(refuse(kind.to_owned()));
     }
     let limit = config::FILE_LIMIT as u64 + 1;
     let bytes = read_limited(&real, limit).map_err(|error| refuse(in_words(&error)))?;
@@ -140,13 +167,4 @@ fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// The usual mistakes in words, without the operating system's numbers.
-fn in_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    }
 }

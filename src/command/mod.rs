@@ -7,6 +7,7 @@ mod apply;
 mod auth;
 mod disk;
 mod exit;
+mod files;
 mod generate;
 mod load;
 mod output;
@@ -18,9 +19,11 @@ mod validate;
 mod voice;
 
 pub use exit::Exit;
+pub use output::say_usage;
 pub use session::{Session, environment};
 
 use output::say_error;
+use session::block_on;
 
 use crate::cli::{AuthCommand, Cli, Command};
 
@@ -28,10 +31,10 @@ use crate::cli::{AuthCommand, Cli, Command};
 pub fn run(cli: &Cli, session: &Session) -> Exit {
     let ended = session.install_log(&cli.talk).and_then(|()| match &cli.command {
         Command::Validate(args) => validate::run(args, session),
-        Command::Plan(args) => session.block_on(plan::run(args, session)),
-        Command::Apply(args) => session.block_on(apply::run(args, session)),
+        Command::Plan(args) => block_on(plan::run(args, session)),
+        Command::Apply(args) => block_on(apply::run(args, session)),
         Command::Show(args) => show::run(args, session),
-        Command::Auth(AuthCommand::Check(args)) => session.block_on(auth::check(args, session)),
+        Command::Auth(AuthCommand::Check(args)) => block_on(auth::check(args, session)),
         Command::Schema(args) => generate::schema(args),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),

@@ -1,11 +1,12 @@
-//! The standard streams and report files: the only place that writes to them.
+//! The standard streams: the only place that writes to them. Results on stdout, everything else on stderr.
 
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
 
 use super::Exit;
-use crate::cli::FormatArg;
-use crate::report::Untrusted;
+use super::files::{in_words, write_file};
+use super::session::{Session, format_of};
+use crate::cli::{Mistake, OutputArgs};
+use crate::report::{Format, Style, Untrusted};
 
 /// Why a command ends before its work: said to the user, with the exit code that fits.
 #[derive(Debug)]
@@ -40,8 +41,19 @@ impl Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        Self::new(Exit::Failed, error.to_string())
+        Self::new(Exit::Failed, in_words(&error))
     }
+}
+
+/// Says what clap has to say. Help and version are answers; everything else that it stops at is a mistake in usage.
+/// clap's own exit code for that is 2, which means pending changes here.
+pub fn say_usage(mistake: &Mistake) -> Exit {
+    // A stream that has gone away is nobody to tell.
+    let _ = mistake.error.print();
+    if let Some(variable) = &mistake.variable {
+        say(&format!("  note: the value is that of the environment variable {variable}"));
+    }
+    if mistake.error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 /// Says on stderr why the command ends.
@@ -66,35 +78,27 @@ pub(super) fn print(text: &str) -> Result<(), Refusal> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Refusal::new(Exit::Failed, format!("could not write to the standard output: {error}")))
+            let message = format!("could not write to the standard output: {}", in_words(&error));
+            Err(Refusal::new(Exit::Failed, message))
         }
         _ => Ok(()),
     }
 }
 
-/// Writes `text` to a file: beside it first, then renamed, so that no reader meets a half of it. What is not a regular
-/// file (`/dev/stdout`, a FIFO) is written to directly.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), Refusal> {
-    let special = std::fs::metadata(path).is_ok_and(|found| !found.is_file());
-    let written = if special { std::fs::write(path, text) } else { replace(path, text) };
-    written.map_err(|error| Refusal::new(Exit::Failed, format!("could not write {}: {error}", path.display())))
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.prefix(".regsync-").tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path).map(drop).map_err(|error| error.error)
-}
-
-/// Writes each report that was asked for; the first that fails is the error, after all were tried.
-pub(super) fn write_reports(
-    reports: &[(FormatArg, PathBuf)],
-    render: impl Fn(FormatArg) -> String,
+/// Prints a result, unless only the files are to get it, and writes the reports that were asked for. Each is tried,
+/// whatever became of the others, and what could not be written is said: what was done is done, and its exit code
+/// stands. The standard output's failure comes back, for whom it was all the work.
+pub(super) fn deliver(
+    output: &OutputArgs,
+    session: &Session,
+    prints: bool,
+    render: impl Fn(Format, Style) -> String,
 ) -> Result<(), Refusal> {
-    let written = reports.iter().map(|(format, path)| write_file(path, &render(*format)));
-    written.collect::<Vec<_>>().into_iter().collect()
+    let printed = if prints { print(&render(format_of(output.format), session.style())) } else { Ok(()) };
+    for (format, path) in output.reports() {
+        if let Err(refusal) = write_file(path, &render(format_of(format), session.plain())) {
+            say_error(&refusal, session.error_color());
+        }
+    }
+    printed
 }

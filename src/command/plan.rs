@@ -1,22 +1,25 @@
 //! `regsync plan`: read both sides, decide, show. Nothing is written to a target.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::files::{check_writable, write_file};
 use super::load::load;
-use super::output::{Refusal, print, write_file, write_reports};
-use super::session::{Session, format_of};
+use super::output::{Refusal, deliver, say};
+use super::session::{Session, stamp};
 use super::{Exit, signals};
 use crate::cli::{PlanArgs, ScopeArgs};
 use crate::config::Desired;
 use crate::event::Reporter;
 use crate::observe::{Observer, Sizes};
 use crate::plan::{self, Filter, Plan, Scope};
-use crate::report;
+use crate::report::{self, Untrusted};
 use crate::store::Stores;
 
 pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refusal> {
+    check_writable(args.out.iter().map(PathBuf::as_path).chain(args.output.reports().map(|(_, file)| file)))?;
     let (scope, filter) = scope(&args.scope)?;
     let loaded = load(&args.config, session)?;
     let voice = session.voice();
@@ -30,14 +33,20 @@ pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refu
         Err(signal) => return Ok(signal),
     };
 
-    let stamp = session.stamp();
-    if let Some(path) = &args.out {
-        write_file(path, &plan.to_json(&stamp))?;
+    let stamp = stamp();
+    let saved = args.out.as_ref().map_or(Ok(()), |path| write_file(path, &plan.to_json(&stamp)));
+    deliver(&args.output, session, true, |format, style| report::plan(format, &plan, &stamp, style))?;
+    saved?;
+    if let (Some(path), false) = (&args.out, session.is_quiet()) {
+        say_saved(path, &plan);
     }
-    let render = |format| report::plan(format_of(format), &plan, &stamp, session.style());
-    print(&render(args.output.format))?;
-    write_reports(&args.output.report, |format| report::plan(format_of(format), &plan, &stamp, session.plain()))?;
     Ok(Exit::of_plan(&plan, args.detailed_exitcode))
+}
+
+/// The id is what `--expect-plan-id` takes, and what a reviewer approves.
+fn say_saved(path: &Path, plan: &Plan) {
+    let path = Untrusted::of(&path.display()).to_string();
+    say(&format!("saved {path} (id {}); to do it: regsync apply {path}", plan.id().short()));
 }
 
 /// Reads both sides and decides.
@@ -68,7 +77,7 @@ impl Planner<'_> {
 
 /// The scope that the arguments ask for, and the filter made of it.
 pub(super) fn scope(args: &ScopeArgs) -> Result<(Scope, Filter), Refusal> {
-    let scope = Scope { only: args.only.clone(), exclude: args.exclude.clone(), shard: None };
+    let scope = Scope { only: args.only(), exclude: args.exclude(), shard: None };
     match scope.filter() {
         Ok(filter) => Ok((scope, filter)),
         Err(problem) => Err(Refusal::new(Exit::Usage, format!("not a glob: {problem}"))),

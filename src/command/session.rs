@@ -39,15 +39,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with this environment, talking as `talk` says. Fails where a variable that is needed is not text.
+    /// A session with this environment, talking as `talk` says.
     pub fn new(environment: Environment, talk: &Talk) -> Self {
         let is_set = |name: &str| environment.get(name).is_some();
         let dumb = environment.get("TERM") == Some("dumb");
-        let colorful = |terminal: bool| match talk.color {
-            ColorWhen::Always => true,
-            ColorWhen::Never => false,
-            ColorWhen::Auto => !is_set("NO_COLOR") && !dumb && (terminal || is_set("GITHUB_ACTIONS")),
-        };
+        let colorful = |terminal: bool| color(talk.color, terminal, &environment);
         let (color, error_color) = (colorful(io::stdout().is_terminal()), colorful(io::stderr().is_terminal()));
         let animate = io::stderr().is_terminal() && !is_set("CI") && !dumb && talk.verbose < 2;
         let style = Style { color, verbose: talk.verbose > 0 };
@@ -64,6 +60,11 @@ impl Session {
         self.error_color
     }
 
+    /// Whether stderr is to be silent unless something goes wrong.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// How text for a file looks.
     pub(super) fn plain(&self) -> Style {
         Style { color: false, ..self.style }
@@ -72,15 +73,6 @@ impl Session {
     /// How long the run has taken so far.
     pub(super) fn elapsed(&self) -> Duration {
         self.begin.elapsed()
-    }
-
-    /// When and by what documents of this run are made.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the calendar, to hand it down")]
-    pub(super) fn stamp(&self) -> Stamp {
-        Stamp {
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            created_at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
-        }
     }
 
     /// Who tells the user how the run goes.
@@ -107,18 +99,14 @@ impl Session {
             .map_err(|error| Refusal::new(Exit::Usage, format!("not a log filter: {error}")))?;
         let writer = || EscapingWriter::new(io::stderr());
         // Nobody else installs one: a second installation would be a programming error, and the first one serves.
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer).try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(false)
+            // Its way to complain about a stderr that has gone away is to print to it, and to panic.
+            .log_internal_errors(false)
+            .with_writer(writer)
+            .try_init();
         Ok(())
-    }
-
-    /// Runs asynchronous work.
-    pub(super) fn block_on<T>(&self, work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Refusal::new(Exit::Failed, format!("could not start: {error}")))?;
-        let ended = runtime.block_on(work);
-        // What a second signal or a lost host left behind must not hold up the end.
-        runtime.shutdown_timeout(Duration::from_millis(500));
-        ended
     }
 
     /// The stores that the configuration describes.
@@ -148,6 +136,40 @@ impl Session {
         let anonymous = registries.iter().filter(|(_, rules)| rules.auth == Auth::Anonymous);
         let keys = anonymous.map(|(key, _)| (key.registry.clone(), key.namespace.clone()));
         Keychain::new(self.environment.clone(), keys.collect())
+    }
+}
+
+/// When and by what documents of this run are made.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the calendar, to hand it down")]
+pub(super) fn stamp() -> Stamp {
+    Stamp {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        created_at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
+    }
+}
+
+/// Runs asynchronous work.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Refusal::new(Exit::Failed, format!("could not start: {error}")))?;
+    let ended = runtime.block_on(work);
+    // What a second signal or a lost host left behind must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    ended
+}
+
+/// Whether a stream gets colour. Asked for nothing, it is there to be seen: on a terminal, in GitHub's log, or where a
+/// variable insists (<https://force-color.org>, <https://bixense.com/clicolors>). `NO_COLOR` is stronger than all of those.
+fn color(when: ColorWhen, terminal: bool, environment: &Environment) -> bool {
+    let insists = |name: &str| environment.get(name).is_some_and(|value| value != "0");
+    let forced = insists("FORCE_COLOR") || insists("CLICOLOR_FORCE");
+    let refused = environment.get("NO_COLOR").is_some();
+    let dumb = environment.get("TERM") == Some("dumb");
+    let seen = terminal || environment.get("GITHUB_ACTIONS") == Some("true");
+    match when {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto => !refused && (forced || (seen && !dumb)),
     }
 }
 

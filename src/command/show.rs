@@ -3,28 +3,30 @@
 use std::path::PathBuf;
 
 use super::Exit;
+use super::files::check_writable;
 use super::load::read_text;
-use super::output::{Refusal, print, write_reports};
-use super::session::{Session, format_of};
-use crate::cli::{FormatArg, ShowArgs};
+use super::output::{Refusal, deliver};
+use super::session::Session;
+use crate::cli::ShowArgs;
 use crate::plan::file::{ConfigDocument, FileError, Stamp};
 use crate::plan::{self, Bases};
 use crate::report::{self, json};
 
 pub(super) fn run(args: &ShowArgs, session: &Session) -> Result<Exit, Refusal> {
+    check_writable(args.output.reports().map(|(_, file)| file))?;
     let text = read_text(&args.file)?;
     let invalid = |error: FileError| Refusal::new(Exit::Invalid, format!("{}: {error}", args.file.display()));
     match plan::document(&text) {
         Ok(document) => {
             let plan = document.plan(&bases(&document.config)).map_err(invalid)?;
             let stamp = Stamp { tool_version: document.tool_version, created_at: document.created_at };
-            show(args, session, |format, style| report::plan(format_of(format), &plan, &stamp, style))
+            show(args, session, |format, style| report::plan(format, &plan, &stamp, style))
         }
         Err(FileError::Kind(kind)) if kind == json::KIND => {
             let document = json::read(&text).map_err(invalid)?;
             let saved = document.saved(&bases(&document.config)).map_err(invalid)?;
             let stamp = Stamp { tool_version: document.tool_version.clone(), created_at: document.created_at.clone() };
-            show(args, session, |format, style| report::result(format_of(format), &saved.applied(), &stamp, style))
+            show(args, session, |format, style| report::result(format, &saved.applied(), &stamp, style))
         }
         Err(error) => Err(invalid(error)),
     }
@@ -33,10 +35,9 @@ pub(super) fn run(args: &ShowArgs, session: &Session) -> Result<Exit, Refusal> {
 fn show(
     args: &ShowArgs,
     session: &Session,
-    render: impl Fn(FormatArg, report::Style) -> String,
+    render: impl Fn(report::Format, report::Style) -> String,
 ) -> Result<Exit, Refusal> {
-    print(&render(args.output.format, session.style()))?;
-    write_reports(&args.output.report, |format| render(format, session.plain()))?;
+    deliver(&args.output, session, true, render)?;
     Ok(Exit::Done)
 }
 

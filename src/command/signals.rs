@@ -23,10 +23,9 @@ pub(super) async fn guard<T>(
     work: impl Future<Output = T>,
 ) -> Guarded<T> {
     let mut work = pin!(work);
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
+    let Ok(mut signals) = Signals::listen() else {
         // No handler can be had: the defaults of the system hold, and end the process.
-        Err(_) => return Guarded { result: Some(work.await), signal: None },
+        return Guarded { result: Some(work.await), signal: None };
     };
     let mut received = None;
     loop {

@@ -101,13 +101,12 @@ fn a_step_that_was_in_error_from_the_start_does_not_trip_fail_fast_before_the_ot
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_said_after_the_work_is_done() {
+fn a_report_that_could_not_be_written_is_refused_before_the_work() {
     let pair = pair(&["1"]);
     let regsync = pair.regsync(&[pair.mirror("app", &["1"])]);
     let applied = regsync.run(["apply", "--report", "json=no/such/place.json"]);
-    assert_ne!(applied.status, 0, "{}", applied.transcript());
-    assert!(applied.stderr.contains("no/such/place.json"), "{}", applied.transcript());
-    assert_eq!(pair.target.store.tags("app"), ["1"]);
+    assert!(applied.assert_status(64).stderr.contains("no/such/place.json"), "{}", applied.transcript());
+    assert!(pair.target.requests().is_empty());
 }
 
 #[test]

@@ -1,0 +1,131 @@
+//! The flags that several verbs share: which configuration, which part of it, how much at once, and what comes out.
+
+use std::path::{Path, PathBuf};
+
+use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+
+use super::lines::{Lines, LinesParser};
+
+/// Which configuration.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ConfigArgs {
+    /// Configuration file; repeat it to join several [default: regsync.yaml]
+    ///
+    /// The mirrors of all files are joined; two different entries for one registry are an error. The variable holds one
+    /// file a line.
+    #[arg(short, long, env = "REGSYNC_CONFIG", value_name = "FILE", value_parser = LinesParser(PathBufValueParser::new()))]
+    config: Vec<Lines<PathBuf>>,
+    /// Let layouts and certificates lie in this directory too; repeatable
+    ///
+    /// Without it they must lie in the directory of the configuration file, or below. The variable holds one directory a
+    /// line.
+    #[arg(long, env = "REGSYNC_ALLOW_PATH", value_name = "DIR", value_parser = LinesParser(PathBufValueParser::new()))]
+    allow_path: Vec<Lines<PathBuf>>,
+}
+
+impl ConfigArgs {
+    /// The files named; none where the default is meant.
+    pub fn files(&self) -> Vec<&Path> {
+        self.config.iter().flatten().map(PathBuf::as_path).collect()
+    }
+
+    /// The further directories in which layouts and certificates may lie.
+    pub fn allowed_paths(&self) -> impl Iterator<Item = &Path> {
+        self.allow_path.iter().flatten().map(PathBuf::as_path)
+    }
+}
+
+/// Which part of it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ScopeArgs {
+    /// Only target references that match, such as 'ghcr.io/acme/*'; repeatable
+    ///
+    /// A glob matches a repository, or a whole reference: 'ghcr.io/acme/app:1.*'. `*` does not cross a slash, `**`
+    /// does. The variable holds one glob a line.
+    #[arg(long, env = "REGSYNC_ONLY", value_name = "GLOB", value_parser = LinesParser(NonEmptyStringValueParser::new()))]
+    only: Vec<Lines<String>>,
+    /// All but target references that match; repeatable
+    ///
+    /// Stronger than --only. The variable holds one glob a line.
+    #[arg(long, env = "REGSYNC_EXCLUDE", value_name = "GLOB", value_parser = LinesParser(NonEmptyStringValueParser::new()))]
+    exclude: Vec<Lines<String>>,
+}
+
+impl ScopeArgs {
+    /// The globs of `--only`.
+    pub fn only(&self) -> Vec<String> {
+        self.only.iter().flatten().cloned().collect()
+    }
+
+    /// Whether any of it stands on the command line, not in a variable.
+    pub fn is_flag(&self) -> bool {
+        self.only.iter().chain(&self.exclude).any(Lines::is_flag)
+    }
+
+    /// The globs of `--exclude`.
+    pub fn exclude(&self) -> Vec<String> {
+        self.exclude.iter().flatten().cloned().collect()
+    }
+}
+
+/// How much work at once.
+#[derive(Clone, Debug, Default, Args)]
+pub struct WorkArgs {
+    /// Images worked on at once
+    #[arg(long, env = "REGSYNC_CONCURRENCY", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+    /// Ask for sizes and platforms, which costs manifest reads
+    #[arg(long, env = "REGSYNC_SIZES", value_name = "WHEN", default_value = "auto")]
+    pub sizes: SizesArg,
+}
+
+/// When sizes are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SizesArg {
+    /// Unless the host counts manifest reads, as Docker Hub does.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What comes out.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output options")]
+pub struct OutputArgs {
+    /// The form of the standard output
+    #[arg(long, env = "REGSYNC_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub format: FormatArg,
+    /// Write a report to a file too: text=FILE or json=FILE; repeatable
+    ///
+    /// One run, several reports. What becomes of a report does not change how the run ends. The variable holds one a
+    /// line.
+    #[arg(long, env = "REGSYNC_REPORT", value_name = "FORMAT=FILE", value_parser = LinesParser(NonEmptyStringValueParser::new().try_map(|text| report(&text))))]
+    report: Vec<Lines<(FormatArg, PathBuf)>>,
+}
+
+impl OutputArgs {
+    /// The reports to write to files.
+    pub fn reports(&self) -> impl Iterator<Item = (FormatArg, &Path)> {
+        self.report.iter().flatten().map(|(format, file)| (*format, file.as_path()))
+    }
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts: versioned, with a schema.
+    Json,
+}
+
+fn report(text: &str) -> Result<(FormatArg, PathBuf), String> {
+    let (format, file) = text.split_once('=').ok_or("write FORMAT=FILE, such as json=result.json")?;
+    let format = FormatArg::from_str(format, false).map_err(|_| format!("`{format}` is not text or json"))?;
+    if file.is_empty() { Err("the file is missing".to_owned()) } else { Ok((format, file.into())) }
+}

@@ -1,0 +1,144 @@
+//! The arguments of each verb.
+
+use std::path::PathBuf;
+
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
+
+use super::flags::{ConfigArgs, OutputArgs, ScopeArgs, WorkArgs};
+use super::help;
+
+/// `regsync validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// `regsync plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Which part of it.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// How much work at once.
+    #[command(flatten)]
+    pub work: WorkArgs,
+    /// Exit with 2 where changes are pending
+    #[arg(long, env = "REGSYNC_DETAILED_EXITCODE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub detailed_exitcode: bool,
+    /// Save the plan as JSON, to review it and to apply it later
+    #[arg(short, long, env = "REGSYNC_OUT", value_name = "FILE", help_heading = "Output options")]
+    pub out: Option<PathBuf>,
+    /// What comes out.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `regsync apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// A saved plan: exactly that is done. Without it, a plan is made first
+    ///
+    /// The images are copied by the digests it names; no tag of a source is looked up again. Connection settings come
+    /// from the configuration files that it names, or from --config; they must be the ones it was made from, byte for
+    /// byte.
+    #[arg(value_name = "PLAN", env = "REGSYNC_PLAN")]
+    pub plan: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Which part of it.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// How much work at once.
+    #[command(flatten)]
+    pub work: WorkArgs,
+    /// Refuse a plan with another id than this, the one that was reviewed
+    ///
+    /// The whole id, or the twelve digits that are shown.
+    #[arg(long, env = "REGSYNC_EXPECT_PLAN_ID", value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub expect_plan_id: Option<String>,
+    /// Write nothing at all while any step of the plan is in error
+    #[arg(long, env = "REGSYNC_REQUIRE_COMPLETE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub require_complete: bool,
+    /// Begin nothing new after the first failure
+    #[arg(long, env = "REGSYNC_FAIL_FAST", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub fail_fast: bool,
+    /// What comes out.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `regsync show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A plan or result that was saved as JSON
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What comes out.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `regsync auth`.
+#[derive(Debug, Subcommand)]
+pub enum AuthCommand {
+    /// Say which credential is used for each host, why the earlier ones were not, and whether it works
+    ///
+    /// Asks each registry with the credential that plan and apply would use; no image is read and nothing is written.
+    /// No secret is printed.
+    #[command(after_help = help::AUTH_CHECK)]
+    Check(AuthCheckArgs),
+}
+
+/// `regsync auth check`.
+#[derive(Debug, Args)]
+pub struct AuthCheckArgs {
+    /// Hosts or repositories to check; without one, all that the configuration names
+    #[arg(value_name = "HOST")]
+    pub hosts: Vec<String>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// `regsync schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what
+    #[arg(value_name = "WHAT", default_value = "config")]
+    pub what: SchemaOf,
+}
+
+/// What a schema describes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// `regsync.yaml`.
+    #[default]
+    Config,
+    /// A saved plan.
+    Plan,
+    /// A saved result.
+    Result,
+}
+
+/// `regsync completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `regsync man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The directory to write a page for each verb to; without it, the main page is printed
+    #[arg(value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+}

@@ -1,0 +1,173 @@
+//! `regsync auth check`: which credential is used for each repository, and whether it works.
+//!
+//! Owns what is asked of whom. How it is said is `words`'.
+
+mod words;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Exit;
+use super::load::{Loaded, has_default, load};
+use super::output::{Refusal, print, say};
+use super::session::Session;
+use crate::auth::{Credential, Keychain};
+use crate::cli::AuthCheckArgs;
+use crate::config::Desired;
+use crate::image::{Location, ReferenceError, Registry, Repository, Role, Written};
+use crate::store::Stores;
+use crate::store::registry::{Checked, RegistryClient};
+
+/// What is checked: a registry, and the repositories there with whether they are written.
+type Questions = BTreeMap<Registry, BTreeMap<Repository, bool>>;
+
+/// One access that was tried.
+struct Access<'a> {
+    /// `pull`, `push` or, where only the host is asked, `access`.
+    kind: &'static str,
+    /// The repository; `None` for the host as a whole.
+    repository: Option<&'a Repository>,
+    /// Whether nothing is shown to the registry.
+    anonymous: bool,
+    /// What the registry says; `None` where it was not asked, for want of the credential that is configured.
+    answer: Option<Result<Checked, crate::store::Error>>,
+}
+
+impl Access<'_> {
+    fn works(&self) -> bool {
+        matches!(&self.answer, Some(Ok(checked)) if checked.granted != Some(false))
+    }
+}
+
+/// How often registries were asked, and how often in vain.
+#[derive(Default)]
+struct Count {
+    registries: usize,
+    accesses: usize,
+    failed: usize,
+}
+
+pub(super) async fn check(args: &AuthCheckArgs, session: &Session) -> Result<Exit, Refusal> {
+    let loaded = configuration(args, session)?;
+    let questions = questions(args, &loaded.desired)?;
+    let voice = session.voice();
+    let stores = session.stores(&loaded, &voice)?;
+    let keychain = session.keychain(&loaded.desired.registries);
+    let mut count = Count::default();
+    for (registry, repositories) in &questions {
+        let text = check_registry(registry, repositories, (&keychain, &stores), &mut count).await;
+        print(&format!("{text}\n"))?;
+    }
+    if questions.is_empty() {
+        say("the configuration names no registry: there is nothing to check");
+    } else {
+        print(&words::closing(&count))?;
+    }
+    Ok(if count.failed == 0 { Exit::Done } else { Exit::Failed })
+}
+
+/// The configuration. Where hosts are named none is needed; but one that is there says how they are to be reached.
+fn configuration(args: &AuthCheckArgs, session: &Session) -> Result<Loaded, Refusal> {
+    if !args.hosts.is_empty() && args.config.files().is_empty() && !has_default() {
+        return Ok(Loaded { desired: Desired::default() });
+    }
+    load(&args.config, session)
+}
+
+fn questions(args: &AuthCheckArgs, desired: &Desired) -> Result<Questions, Refusal> {
+    let mut all = Questions::new();
+    let mut ask = |location: &Location, writes: bool| {
+        if let Location::Repository(repository) = location {
+            let repositories = all.entry(repository.registry().clone()).or_default();
+            *repositories.entry(repository.clone()).or_default() |= writes;
+        }
+    };
+    for mirror in &desired.mirrors {
+        ask(&mirror.source, false);
+        mirror.targets.iter().for_each(|target| ask(target, true));
+    }
+    if args.hosts.is_empty() {
+        return Ok(all);
+    }
+    let mut named = Questions::new();
+    for text in &args.hosts {
+        let (registry, repositories) = one(text, &all)?;
+        named.entry(registry).or_default().extend(repositories);
+    }
+    Ok(named)
+}
+
+/// A host with all that the configuration has there, or one repository to read.
+fn one(text: &str, all: &Questions) -> Result<(Registry, BTreeMap<Repository, bool>), Refusal> {
+    let usage = |problem: String| Refusal::new(Exit::Usage, format!("`{text}` is no host or repository: {problem}"));
+    if !text.contains('/') {
+        let registry: Registry = text.parse().map_err(|error: ReferenceError| usage(error.to_string()))?;
+        let repositories = all.get(&registry).cloned().unwrap_or_default();
+        return Ok((registry, repositories));
+    }
+    let written = Written::parse(text, Role::Source, Path::new(""));
+    match written.map_err(|error| usage(error.to_string()))?.location {
+        Location::Repository(repository) => {
+            let registry = repository.registry().clone();
+            let writes = all.get(&registry).and_then(|known| known.get(&repository)).copied().unwrap_or_default();
+            Ok((registry, BTreeMap::from([(repository, writes)])))
+        }
+        Location::Layout(_) => Err(usage("a layout needs no credential".to_owned())),
+    }
+}
+
+/// Asks one registry for all its accesses; what came of it, in words.
+async fn check_registry(
+    registry: &Registry,
+    repositories: &BTreeMap<Repository, bool>,
+    (keychain, stores): (&Keychain, &Stores),
+    count: &mut Count,
+) -> String {
+    let mut text = words::head(registry);
+    let mut said = Vec::new();
+    count.registries += 1;
+    let client = match stores.registry(registry) {
+        Ok(client) => client,
+        Err(error) => {
+            (count.accesses, count.failed) = (count.accesses + 1, count.failed + 1);
+            return text + &words::unreachable(&error);
+        }
+    };
+    for (repository, writes) in wishes(registry, repositories) {
+        let trace = keychain.trace(&repository).await;
+        // Sources are asked once and remembered: this is what the trace says, and what the client will find.
+        let credential = keychain.find(&repository).await.ok().map(|found| found.credential);
+        if trace != said {
+            text += &words::credential(&trace, credential.as_ref());
+            said.clone_from(&trace);
+        }
+        let known = repositories.contains_key(&repository).then_some(&repository);
+        let access = ask(&client, known, (writes, credential.as_ref())).await;
+        count.accesses += 1;
+        count.failed += usize::from(!access.works());
+        text += &words::access(&access, &trace);
+    }
+    text
+}
+
+/// The repositories to ask for; where none is known, any name stands for the host.
+fn wishes(registry: &Registry, repositories: &BTreeMap<Repository, bool>) -> Vec<(Repository, bool)> {
+    if repositories.is_empty() {
+        return Repository::new(registry.clone(), "regsync").into_iter().map(|whole| (whole, false)).collect();
+    }
+    repositories.iter().map(|(repository, writes)| (repository.clone(), *writes)).collect()
+}
+
+async fn ask<'a>(
+    client: &RegistryClient,
+    repository: Option<&'a Repository>,
+    (writes, credential): (bool, Option<&Credential>),
+) -> Access<'a> {
+    let kind = match (repository, writes) {
+        (None, _) => "access",
+        (Some(_), true) => "push",
+        (Some(_), false) => "pull",
+    };
+    let answer = if credential.is_some() { Some(client.check(repository, writes).await) } else { None };
+    Access { kind, repository, anonymous: credential == Some(&Credential::Anonymous), answer }
+}

@@ -1,0 +1,129 @@
+//! What `auth check` says: for each registry the sources asked, the credential, and what it is good for.
+//!
+//! No value of a credential gets here but the user name.
+
+use std::fmt::{Display, Write as _};
+
+use super::{Access, Count};
+use crate::auth::{Consulted, Credential, Origin, Verdict};
+use crate::image::{Code, Registry};
+use crate::report::Untrusted;
+use crate::store::Error;
+
+fn clean(text: &impl Display) -> String {
+    Untrusted::of(text).to_string()
+}
+
+/// The line that a registry's part begins with.
+pub(super) fn head(registry: &Registry) -> String {
+    format!("{}\n", clean(registry))
+}
+
+/// The credential that is used, and the sources in the order they were asked: why each is not the one.
+pub(super) fn credential(trace: &[Consulted], credential: Option<&Credential>) -> String {
+    let origin = trace.last().map(|last| clean(&last.origin)).unwrap_or_default();
+    let what = match credential {
+        None => format!("none can be had: {}", trace.last().map(broken).unwrap_or_default()),
+        Some(Credential::Anonymous) if matches!(trace.last().map(|last| &last.origin), Some(Origin::Anonymous)) => {
+            "none, anonymous: nothing is configured for this registry".to_owned()
+        }
+        Some(Credential::Anonymous) => format!("none, by {origin}"),
+        Some(Credential::Basic { username, .. }) => format!("user {} with a password, from {origin}", clean(username)),
+        Some(Credential::Identity(_)) => format!("an identity token, from {origin}"),
+        Some(Credential::Bearer(_)) => format!("a registry token, from {origin}"),
+    };
+    let mut text = format!("  credential: {what}\n");
+    if let Some(Verdict::Broken(error)) = trace.last().map(|last| &last.verdict) {
+        let hint = error.hint();
+        text.extend(hint.map(|hint| format!("    help: {}\n", clean(&hint))));
+    }
+    let sources = trace.iter().filter(|consulted| consulted.origin != Origin::Anonymous);
+    let rows: Vec<_> = sources.map(|consulted| (clean(&consulted.origin), verdict(&consulted.verdict))).collect();
+    let width = rows.iter().map(|(origin, _)| origin.chars().count()).max().unwrap_or_default();
+    for (origin, verdict) in rows {
+        let _ = writeln!(text, "    {origin:width$}   {verdict}");
+    }
+    text
+}
+
+/// What is wrong with a source; it names the source itself.
+fn broken(consulted: &Consulted) -> String {
+    match &consulted.verdict {
+        Verdict::Broken(error) => clean(error),
+        other => clean(other),
+    }
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Broken(_) => "broken: nothing after it is tried".to_owned(),
+        other => clean(other),
+    }
+}
+
+/// One access and what became of it.
+pub(super) fn access(access: &Access<'_>, trace: &[Consulted]) -> String {
+    let name = access.repository.map(|repository| format!(" {}", clean(&repository.name()))).unwrap_or_default();
+    let subject = format!("  {}{name}: ", access.kind);
+    match &access.answer {
+        None => format!("{subject}FAILED, not asked without its credential\n"),
+        Some(Err(error)) => {
+            let is_about_credentials = matches!(error.code, Code::Auth | Code::NoCredentials | Code::Denied);
+            let advice = is_about_credentials.then(|| advice(access, trace));
+            subject + &failed(error, advice.as_deref().or(error.hint.as_deref()))
+        }
+        Some(Ok(checked)) if checked.granted == Some(false) => {
+            let whose = if access.anonymous { "the public" } else { "this credential" };
+            format!("{subject}FAILED, not granted to {whose}\n    help: {}\n", advice(access, trace))
+        }
+        Some(Ok(checked)) => {
+            let sure = match (checked.granted, checked.scheme, access.anonymous) {
+                (Some(true), ..) => "granted",
+                (_, None, _) => "the registry asks for no credential",
+                (_, Some(_), true) => "let in without a credential; what that allows shows only when it is used",
+                (_, Some(_), false) => "the credential is accepted; what it allows shows only when it is used",
+            };
+            format!("{subject}{sure}\n")
+        }
+    }
+}
+
+/// What to do about an access that is refused.
+fn advice(access: &Access<'_>, trace: &[Consulted]) -> String {
+    let variable = trace.iter().find_map(|consulted| match &consulted.origin {
+        Origin::Variable(name) => Some(name),
+        _ => None,
+    });
+    match (access.anonymous, variable) {
+        (true, Some(variable)) => format!("set {variable}=user:password, or log in with docker or podman"),
+        (true, None) => "log in with docker or podman".to_owned(),
+        (false, _) => format!(
+            "see that the credential is right and has not expired, and that its account may {}",
+            if access.kind == "access" { "log in" } else { access.kind }
+        ),
+    }
+}
+
+/// A registry that cannot even be asked.
+pub(super) fn unreachable(error: &Error) -> String {
+    format!("  access: {}", failed(error, error.hint.as_deref()))
+}
+
+fn failed(error: &Error, hint: Option<&str>) -> String {
+    let mut text = format!("FAILED, {} {}\n", error.code, clean(error));
+    if let Some(hint) = hint {
+        let _ = writeln!(text, "    help: {}", clean(&hint));
+    }
+    text
+}
+
+/// The last line.
+pub(super) fn closing(count: &Count) -> String {
+    let many = |number: usize, one: &str, more: &str| format!("{number} {}", if number == 1 { one } else { more });
+    let accesses = many(count.accesses, "access", "accesses");
+    let registries = many(count.registries, "registry", "registries");
+    match count.failed {
+        0 => format!("Checked {accesses} at {registries}: none failed.\n"),
+        failed => format!("Checked {accesses} at {registries}: {failed} failed.\n"),
+    }
+}
