@@ -1,8 +1,10 @@
 //! The one integration test binary: each module is a chapter, `support` is the stage they share.
 
 #![expect(clippy::unwrap_used, reason = "a test reports a broken assumption by panicking")]
+#![expect(clippy::disallowed_methods, reason = "the stage of the tests is itself a process with an environment")]
 
 mod apply;
+mod cli;
 mod copy;
 mod observe;
 mod real_registry;
