@@ -81,7 +81,9 @@ fn show_step(sheet: &mut Sheet, name: String, step: &Step, outcome: &Outcome) {
         Ending::Skipped => cells.push(Cell::free("already there: put by someone else meanwhile").look(FAINT)),
         Ending::Stale(failure) => cells.extend(trouble("STALE", CAUTION, failure_cell(failure, ""))),
         Ending::NotRun(failure) => cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure, ""))),
-        Ending::Failed(failure) => cells.extend(trouble("FAILED", BAD, failure_cell(failure, &effort(outcome)))),
+        Ending::Failed(failure) => {
+            cells.extend(trouble("FAILED", BAD, failure_cell(failure, &effort(outcome, failure))))
+        }
         Ending::Blocked => {
             let why = failure_of(step, outcome).map_or(Cell::left(""), |failure| failure_cell(failure, ""));
             cells.extend(trouble("BLOCKED", BAD, why));
@@ -105,9 +107,9 @@ fn done_cells(step: &Step, outcome: &Outcome) -> [Cell; 4] {
     ]
 }
 
-/// `, 5 attempts in 61.0 s`, where it was tried more than once.
-fn effort(outcome: &Outcome) -> String {
-    if outcome.attempts < 2 {
+/// `, 5 attempts in 61.0 s`, where it was tried more than once. A failed request says so in its own words.
+fn effort(outcome: &Outcome, failure: &Failure) -> String {
+    if outcome.attempts < 2 || failure.attempts.is_some() {
         return String::new();
     }
     format!(", {} attempts in {}", outcome.attempts, time(outcome.elapsed))
