@@ -1,12 +1,34 @@
 //! What the disk says to a configuration: checked before any network use, in the form of its other problems.
 
+use std::collections::BTreeSet;
+
 use crate::config::{Desired, PathKind, Problem, ProblemCode, WrittenPath};
-use crate::image::{LayoutPath, Role};
+use crate::image::{LayoutPath, Location, Role};
+use crate::plan::{Bases, Plan};
 use crate::store::Layout;
 
 /// The problems of the paths that `desired` names: layouts that are none, links that lead out, unreadable certificates.
 pub(super) fn problems(desired: &Desired) -> Vec<Problem> {
     desired.paths().filter_map(problem).collect()
+}
+
+/// What is wrong with the layouts of a saved plan. The plan is a claim: its paths are looked at like a configuration's, so
+/// that no link below the directory of its configuration leads out.
+pub(super) fn plan_problem(plan: &Plan, bases: &Bases) -> Option<String> {
+    let roots = || bases.directories.values().chain(&bases.allowed);
+    let mut inspected = BTreeSet::new();
+    let sides = plan.steps.iter().flat_map(|step| {
+        let source = step.source.as_ref().map(|source| (&source.reference.location, Role::Source));
+        let target = step.target.as_ref().map(|target| (&target.reference.location, Role::Target));
+        source.into_iter().chain(target)
+    });
+    sides.filter(|(location, role)| inspected.insert((*location, *role))).find_map(|(location, role)| {
+        let Location::Layout(path) = location else { return None };
+        let Some(root) = roots().find(|root| path.is_below(root)) else {
+            return Some(format!("{path} lies in none of the directories that it may lie in"));
+        };
+        Layout::inspect(path, root, role).err().map(|error| error.to_string())
+    })
 }
 
 fn problem(written: &WrittenPath) -> Option<Problem> {

@@ -60,6 +60,9 @@ pub(super) fn load_for_plan(file: &Path, args: &ConfigArgs, session: &Session) -
     }
     files.iter().try_for_each(|file| is_of_plan(file, &document.config))?;
     let plan = document.plan(&bases).map_err(invalid)?;
+    if let Some(problem) = disk::plan_problem(&plan, &bases) {
+        return Err(Refusal::new(Exit::Invalid, format!("{}: {problem}", file.display())));
+    }
     let rules = Rules { allowed_paths: bases.allowed };
     let desired = check(&files, &rules, session)?;
     Ok((Loaded { desired }, plan))

@@ -19,7 +19,7 @@ pub struct Written {
 }
 
 /// Which rules a written reference is read by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Something to read: short names of Docker Hub are expanded.
     Source,

@@ -60,6 +60,12 @@ fn failure_of<'a>(step: &'a Step, outcome: &'a Outcome) -> Option<&'a Failure> {
     outcome.ending.failure().or_else(|| step.reason.failure())
 }
 
+/// A failure on one line: `E_DENIED target: could not write …`. The side is said, since messages name a reference only.
+fn words(failure: &Failure) -> String {
+    let side = failure.side.map(|side| format!("{side}: ")).unwrap_or_default();
+    format!("{} {side}{}", failure.code, Untrusted::new(&failure.message))
+}
+
 /// A plan in `format`, ending in a line break. `style` is for text, `stamp` for JSON.
 pub fn plan(format: Format, plan: &Plan, stamp: &Stamp, style: Style) -> String {
     match format {

@@ -30,7 +30,7 @@ fn a_refused_push() {
     Plan: 2 to copy, 0 to update, 0 up to date, 0 blocked, 0 errors. 27.3 kB to transfer.
 
       + app:1   copied   13.7 kB   [time]   6f32f5ae8abe
-      + app:2   FAILED   E_DENIED could not write the manifest [TARGET]/app:2: [TARGET] answered 403 Forbidden: "DENIED: installation not allowed to Write organization package"
+      + app:2   FAILED   E_DENIED target: could not write the manifest [TARGET]/app:2: [TARGET] answered 403 Forbidden: "DENIED: installation not allowed to Write organization package"
                 help: either [TARGET]/app does not exist, or it is not for everybody to write to, and no credential was sent; `regsync auth check [TARGET]` shows which credential is used
 
     Apply incomplete: 1 of 2 done, 1 failed. 26.7 kB sent, [time].
@@ -39,7 +39,7 @@ fn a_refused_push() {
     reading sources and targets
     copying 2 images, 27.3 kB
     + [TARGET]/app:1  copied  13.7 kB  [time]
-    + [TARGET]/app:2  FAILED  E_DENIED could not write the manifest [TARGET]/app:2: [TARGET] answered 403 Forbidden: "DENIED: installation not allowed to Write organization package"
+    + [TARGET]/app:2  FAILED  E_DENIED target: could not write the manifest [TARGET]/app:2: [TARGET] answered 403 Forbidden: "DENIED: installation not allowed to Write organization package"
     "#);
 }
 
@@ -59,7 +59,7 @@ fn wrong_bytes_at_the_source() {
 
     Plan: 1 to copy, 0 to update, 0 up to date, 0 blocked, 0 errors. 13.7 kB to transfer.
 
-      + app:1   FAILED   E_DIGEST could not read the blob sha256:[digest] of [SOURCE]/app: the content has the digest sha256:[digest] (2 attempts in [time])
+      + app:1   FAILED   E_DIGEST source: could not read the blob sha256:[digest] of [SOURCE]/app: the content has the digest sha256:[digest] (2 attempts in [time])
                 help: what is served there is not what was pushed: push the image anew, or look for a proxy that alters it
 
     Apply incomplete: 0 of 1 done, 1 failed. 0 B sent, [time].
@@ -67,8 +67,8 @@ fn wrong_bytes_at_the_source() {
     --- stderr
     reading sources and targets
     copying 1 image, 13.7 kB
-    retry in [time]: write the blob sha256:[digest] to [TARGET]/app: E_DIGEST could not read the blob sha256:[digest] of [SOURCE]/app: the content has the digest sha256:[digest]
-    + [TARGET]/app:1  FAILED  E_DIGEST could not read the blob sha256:[digest] of [SOURCE]/app: the content has the digest sha256:[digest] (2 attempts in [time])
+    retry in [time]: E_DIGEST could not read the blob sha256:[digest] of [SOURCE]/app: the content has the digest sha256:[digest]
+    + [TARGET]/app:1  FAILED  E_DIGEST source: could not read the blob sha256:[digest] of [SOURCE]/app: the content has the digest sha256:[digest] (2 attempts in [time])
     ");
 }
 
@@ -81,13 +81,13 @@ fn a_stale_target() {
     insta::assert_snapshot!(regsync.run(["apply", "plan.json"]).assert_status(4).transcript(), @r"
     exit: 4
     --- stdout
-      + app:1   STALE   E_STALE [TARGET]/app:1 is 780cf6e50df3 now, and the plan saw absent; it was left alone
+      + app:1   STALE   E_STALE target: [TARGET]/app:1 is 780cf6e50df3 now, and the plan saw absent; it was left alone
                 help: someone else changed it: make a new plan
 
     Apply incomplete: 0 of 1 done, 1 stale. 0 B sent, [time].
     Plan again: what is stale gets a new look.
     --- stderr
     copying 1 image, 13.7 kB
-    + [TARGET]/app:1  STALE  E_STALE [TARGET]/app:1 is 780cf6e50df3 now, and the plan saw absent; it was left alone
+    + [TARGET]/app:1  STALE  E_STALE target: [TARGET]/app:1 is 780cf6e50df3 now, and the plan saw absent; it was left alone
     ");
 }

@@ -154,3 +154,27 @@ fn plans_of_a_later_minor_version_are_applied_from_wherever() {
     assert_eq!(host.tag_digest("mirror/app", "1"), host.tag_digest("app", "1"));
     host.assert_closed();
 }
+
+/// The id is no secret: whoever can change the file can make it fit. What keeps a plan in its place are its paths, links
+/// on the disk included.
+#[cfg(unix)]
+#[test]
+fn a_plan_does_not_follow_links_out_of_its_directory() {
+    let host = FakeRegistry::start();
+    zoo::index("one").push_to(&host, "app", "1");
+    zoo::index("two").push_to(&host, "app", "2");
+    let regsync = planned(&host);
+    let outside = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(outside.path(), regsync.path("link")).unwrap();
+    let mut plan: Value = serde_json::from_str(&regsync.read("plan.json")).unwrap();
+    plan["steps"][2]["target"]["reference"] = json!("oci:link/copies:1");
+    regsync.write("plan.json", plan.to_string());
+    let told = regsync.run(["apply", "plan.json"]).assert_status(65).stderr.clone();
+    let id = told.split("steps have the id ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    plan["plan_id"] = json!(id);
+    regsync.write("plan.json", plan.to_string());
+    let told = regsync.run(["apply", "plan.json"]).assert_status(65).stderr.clone();
+    assert!(told.contains("link"), "{told}");
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert_eq!(host.requests().len(), 0);
+}

@@ -64,7 +64,7 @@ fn block_leaves_it_and_exits_5_but_copies_the_others() {
     regsync.yaml: 1 tag, 1 mirror
 
     app   [SOURCE]/app -> [TARGET]/app   regsync.yaml:3
-      x 1   E_TAG_WOULD_MOVE [TARGET]/app:1 would move from bc674697b85d to d1eab091fd54, and `on-tag-move: block` protects it
+      x 1   E_TAG_WOULD_MOVE target: [TARGET]/app:1 would move from bc674697b85d to d1eab091fd54, and `on-tag-move: block` protects it
             help: set `on-tag-move: update` to let it move
 
     Plan: 0 to copy, 0 to update, 0 up to date, 1 blocked, 0 errors. Nothing to transfer.

@@ -42,11 +42,11 @@ fn messages_name_the_reference_the_side_the_registrys_words_and_a_way_out() {
       + 1   absent       -> a40c1a3b7349   5.2 kB
 
     private   [SOURCE]/private -> [TARGET]/private   regsync.yaml:6
-      ! 1   E_DENIED could not look up [SOURCE]/private:1: [SOURCE] answered 403 Forbidden: "DENIED: installation not allowed to [31mwrite [0m"
+      ! 1   E_DENIED source: could not look up [SOURCE]/private:1: [SOURCE] answered 403 Forbidden: "DENIED: installation not allowed to [31mwrite [0m"
             help: either [SOURCE]/private does not exist, or it is not for everybody to read, and no credential was sent; `regsync auth check [SOURCE]` shows which credential is used
 
     app2      [SOURCE]/app2 -> [TARGET]/app2         regsync.yaml:9
-      ! 2   E_NOT_FOUND [SOURCE]/app2:2 does not exist at the source
+      ! 2   E_NOT_FOUND source: [SOURCE]/app2:2 does not exist at the source
             help: check the spelling; some registries also answer 404 where access is denied
 
     Plan: 1 to copy, 0 to update, 0 up to date, 0 blocked, 2 errors. 5.2 kB to transfer.
@@ -103,7 +103,7 @@ fn schema_1_is_refused_with_words() {
     regsync.yaml: 2 tags, 1 mirror
 
     app   [SOURCE]/app -> [TARGET]/app   regsync.yaml:3
-      ! 1   E_UNSUPPORTED the image for [TARGET]/app:1 is a docker schema 1 manifest, which cannot be copied by digest
+      ! 1   E_UNSUPPORTED source: the image for [TARGET]/app:1 is a docker schema 1 manifest, which cannot be copied by digest
             help: rebuild or re-push it at its source with a current tool
       + 2   absent       -> a40c1a3b7349   5.2 kB
 

@@ -4,10 +4,10 @@
 
 use std::collections::HashSet;
 
-use super::super::Untrusted;
 use super::super::quantity::{size, time};
+use super::super::{Untrusted, words};
 use crate::event::{Ending, Event, Outcome};
-use crate::image::{Failure, Reference};
+use crate::image::Reference;
 use crate::plan::Step;
 
 /// So many different remarks are made; a registry that has a new one for every request is not worth more memory.
@@ -24,9 +24,7 @@ impl Talk {
     pub(super) fn line(&mut self, event: Event<'_>) -> Option<String> {
         match event {
             Event::Finished(step, outcome) => finished(step, outcome),
-            Event::Retrying { what, wait, failure } => {
-                Some(format!("retry in {}: {}: {}", time(wait), Untrusted::new(what), words(failure)))
-            }
+            Event::Retrying { wait, failure, .. } => Some(format!("retry in {}: {}", time(wait), words(failure))),
             Event::Warned { about, message } => self.remark(about, message),
             Event::Stopping => Some("stopping: nothing new is begun".to_owned()),
             _ => None,
@@ -67,8 +65,4 @@ fn finished(step: &Step, outcome: &Outcome) -> Option<String> {
         Ending::NotRun(_) => return None,
     };
     Some(format!("{start}  {end}"))
-}
-
-fn words(failure: &Failure) -> String {
-    format!("{} {}", failure.code, Untrusted::new(&failure.message))
 }

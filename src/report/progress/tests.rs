@@ -89,7 +89,7 @@ fn lines_of_a_run() {
     + registry.acme.io/mirror/redis:8.2.1  FAILED  E_DENIED registry.acme.io/mirror/redis:8.2.1: answered 403
     ~ registry.acme.io/mirror/alpine:3.20  STALE  E_STALE registry.acme.io/mirror/alpine:3.20 is not what the plan saw
     warning: this host goes away in May
-    retry in 2.0 s: PUT registry.acme.io/mirror/redis:8.2.1: E_RATE_LIMITED registry.acme.io: answered 429
+    retry in 2.0 s: E_RATE_LIMITED registry.acme.io: answered 429
     stopping: nothing new is begun
     ");
 }

@@ -15,8 +15,8 @@ pub use result::result;
 use std::fmt;
 
 use self::sheet::{Cell, Sheet};
-use super::Untrusted;
 use super::style::{BAD, FAINT, STRONG, Style};
+use super::{Untrusted, words};
 use crate::image::{Failure, Reference};
 use crate::plan::Plan;
 
@@ -25,9 +25,9 @@ fn clean(value: &impl fmt::Display) -> String {
     Untrusted::of(value).to_string()
 }
 
-/// `E_DENIED the words`.
-fn failure_cell(failure: &Failure, rest: &str) -> Cell {
-    Cell::free(format!("{} {}{rest}", failure.code, Untrusted::new(&failure.message))).look(BAD)
+/// `E_DENIED target: the words`.
+fn failure_cell(failure: &Failure) -> Cell {
+    Cell::free(words(failure)).look(BAD)
 }
 
 /// What to do about a failure, below its row.

@@ -132,7 +132,7 @@ fn show_step(sheet: &mut Sheet, step: &Step, style: Style) {
     let action = step.action();
     let mut cells = vec![Cell::left(tag)];
     match (&step.reason, step.reason.failure()) {
-        (_, Some(failure)) => cells.push(failure_cell(failure, "")),
+        (_, Some(failure)) => cells.push(failure_cell(failure)),
         (Reason::InSync | Reason::Kept, _) => cells.push(Cell::free(unchanged(step)).look(FAINT)),
         _ => {
             cells.push(Cell::left(change(step)));

@@ -34,7 +34,7 @@ pub fn result(applied: &Applied<'_>, style: Style) -> String {
     }
     for (failure, number) in &crowds {
         let mut cells = vec![Cell::left(count(*number, "more tag"))];
-        cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure, "")));
+        cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure)));
         sheet.row(' ', CAUTION, cells);
         if let Some(hint) = &failure.hint {
             help(&mut sheet, 1, hint);
@@ -78,14 +78,12 @@ fn show_step(sheet: &mut Sheet, name: String, step: &Step, outcome: &Outcome) {
     match &outcome.ending {
         Ending::Copied | Ending::Updated => cells.extend(done_cells(step, outcome)),
         Ending::Skipped if action == Action::Skip => cells.push(Cell::left("up to date").look(FAINT)),
-        Ending::Skipped => cells.push(Cell::free("already there: put by someone else meanwhile").look(FAINT)),
-        Ending::Stale(failure) => cells.extend(trouble("STALE", CAUTION, failure_cell(failure, ""))),
-        Ending::NotRun(failure) => cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure, ""))),
-        Ending::Failed(failure) => {
-            cells.extend(trouble("FAILED", BAD, failure_cell(failure, &effort(outcome, failure))))
-        }
+        Ending::Skipped => cells.push(Cell::free("already there").look(FAINT)),
+        Ending::Stale(failure) => cells.extend(trouble("STALE", CAUTION, failure_cell(failure))),
+        Ending::NotRun(failure) => cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure))),
+        Ending::Failed(failure) => cells.extend(trouble("FAILED", BAD, failure_cell(failure))),
         Ending::Blocked => {
-            let why = failure_of(step, outcome).map_or(Cell::left(""), |failure| failure_cell(failure, ""));
+            let why = failure_of(step, outcome).map_or(Cell::left(""), |failure| failure_cell(failure));
             cells.extend(trouble("BLOCKED", BAD, why));
         }
     }
@@ -105,14 +103,6 @@ fn done_cells(step: &Step, outcome: &Outcome) -> [Cell; 4] {
         Cell::right(time(outcome.elapsed)),
         Cell::left(step.digest.as_ref().map_or("", |digest| digest.short())),
     ]
-}
-
-/// `, 5 attempts in 61.0 s`, where it was tried more than once. A failed request says so in its own words.
-fn effort(outcome: &Outcome, failure: &Failure) -> String {
-    if outcome.attempts < 2 || failure.attempts.is_some() {
-        return String::new();
-    }
-    format!(", {} attempts in {}", outcome.attempts, time(outcome.elapsed))
 }
 
 fn closing(sheet: &Sheet, applied: &Applied<'_>) -> String {
