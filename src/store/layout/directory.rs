@@ -52,13 +52,21 @@ impl Directory {
     }
 
     fn open(&self) -> Result<Option<Dir>, Fault> {
-        match Dir::open(self.os_path()) {
-            Ok(dir) => Ok(Some(dir)),
-            Err(error) => match std::fs::symlink_metadata(self.os_path()) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Ok(found) if !found.is_dir() => Err(Fault::layout("it is not a directory, or a link to one")),
-                _ => Err(Fault::io(self.path.written(), &error)),
+        let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let error = match Dir::open(self.os_path()) {
+            Ok(dir) => return Ok(Some(dir)),
+            Err(error) => error,
+        };
+        match std::fs::symlink_metadata(self.os_path()) {
+            Err(error) if absent(&error) => Ok(None),
+            Ok(found) if !found.is_dir() => Err(Fault::layout("it is not a directory, or a link to one")),
+            // Another writer has made it between the two looks.
+            Ok(_) if absent(&error) => match Dir::open(self.os_path()) {
+                Ok(dir) => Ok(Some(dir)),
+                Err(error) if absent(&error) => Ok(None),
+                Err(error) => Err(Fault::io(self.path.written(), &error)),
             },
+            _ => Err(Fault::io(self.path.written(), &error)),
         }
     }
 

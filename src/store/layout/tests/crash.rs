@@ -178,3 +178,26 @@ async fn a_held_lock_keeps_writers_waiting_and_the_runtime_running() {
     write.await.unwrap();
     assert_eq!(target.tags().await.unwrap(), ["x", "y"].map(tag));
 }
+
+/// Somebody else makes the directory while it is looked for: it is there or it is not, and neither is a failure.
+#[cfg(unix)]
+#[test]
+fn a_directory_that_appears_is_no_failure() {
+    let place = Place::new();
+    let directory = Directory::new(place.path(), Role::Target);
+    let path = place.root.path().join("store");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                std::fs::create_dir(&path).unwrap();
+                std::fs::remove_dir(&path).unwrap();
+            }
+        });
+        let looks: Vec<_> = (0..20_000).map(|_| directory.read()).collect();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        for look in looks {
+            assert!(look.is_ok(), "{:?}", look.err().map(|fault| fault.during("look")));
+        }
+    });
+}
