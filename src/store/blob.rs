@@ -145,9 +145,10 @@ mod tests {
     /// What a receiver gets: the bytes before the end or the error, and the error.
     fn receive(descriptor: &Descriptor, chunks: &[&'static [u8]]) -> (Vec<u8>, Option<Code>) {
         // As bodies of answers are: one that must not be asked again after its end.
-        let inner = futures_util::stream::unfold(chunks.to_vec().into_iter(), |mut rest| async move {
-            rest.next().map(|chunk| (Ok(Bytes::from_static(chunk)), rest))
-        });
+        let inner = futures_util::stream::unfold(
+            chunks.iter().copied().collect::<std::collections::VecDeque<_>>(),
+            |mut rest| async move { rest.pop_front().map(|chunk| (Ok(Bytes::from_static(chunk)), rest)) },
+        );
         let mut stream = BlobStream::new(descriptor, "read a blob", inner.boxed());
         let mut received = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -83,7 +83,7 @@ fn show_step(sheet: &mut Sheet, name: String, step: &Step, outcome: &Outcome) {
         Ending::NotRun(failure) => cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure))),
         Ending::Failed(failure) => cells.extend(trouble("FAILED", BAD, failure_cell(failure))),
         Ending::Blocked => {
-            let why = failure_of(step, outcome).map_or(Cell::left(""), |failure| failure_cell(failure));
+            let why = failure_of(step, outcome).map_or(Cell::left(""), failure_cell);
             cells.extend(trouble("BLOCKED", BAD, why));
         }
     }
