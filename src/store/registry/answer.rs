@@ -2,6 +2,7 @@
 //!
 //! Owns the reading of bodies: bounded, never waiting for ever, the permit of the request kept until the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,10 +11,14 @@ use futures_util::stream::{self, BoxStream};
 use reqwest::header::{AsHeaderName, HeaderMap};
 use reqwest::{Response, Url};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
-use super::error::{BODY_LIMIT, Said, disconnected, refused, timed_out};
+use super::error::{BODY_LIMIT, Said, crawled, disconnected, refused, timed_out};
+use super::flow::Flow;
+use super::redact::Redactor;
 use super::retry::Fault;
 use super::scope::Access;
+use super::settings::Limits;
 use crate::image::{Code, Repository};
 use crate::store::Error;
 
@@ -26,8 +31,10 @@ pub(super) struct Answer {
     pub(super) request: String,
     /// Who answered, in words.
     pub(super) who: String,
-    /// How long to wait for the next bytes.
-    pub(super) idle: Duration,
+    /// How long to wait for what of the body.
+    pub(super) limits: Limits,
+    /// For what it says.
+    pub(super) redactor: Arc<Redactor>,
     pub(super) advice: Advice,
     #[expect(dead_code, reason = "held, not read: a request counts until its body is done")]
     pub(super) permit: Option<OwnedSemaphorePermit>,
@@ -52,6 +59,12 @@ impl Advice {
         };
         let repository = &self.repository;
         let check = format!("`regsync auth check {}` shows which credential is used", repository.registry());
+        if let (401, Some(source)) = (status, &self.source) {
+            let registry = repository.registry();
+            return Some(format!(
+                "the credential from {source} was refused: expired or mistyped; `regsync auth check {registry}`"
+            ));
+        }
         let may_not = match &self.source {
             Some(source) => format!("the credential from {source} may not {verb} it"),
             None => format!("it is not for everybody to {verb}, and no credential was sent"),
@@ -81,30 +94,52 @@ impl Answer {
         self.text(reqwest::header::CONTENT_LENGTH)?.parse().ok()
     }
 
-    /// The whole body, at most `limit` bytes.
+    /// The whole body, at most `limit` bytes, and in the time that a document may take.
     pub(super) async fn read(mut self, limit: usize) -> Result<Bytes, Fault> {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = self.chunk().await? {
-            if body.len() + chunk.len() > limit {
+        let allowed = self.limits.document;
+        match tokio::time::timeout(allowed, self.gather(limit)).await {
+            Ok(Ok(Some(body))) => Ok(body),
+            Ok(Ok(None)) => {
                 let message = format!("{} sent more than {limit} bytes", self.who);
-                return Err(Error::new(Code::Limit, self.request, message).into());
+                Err(Error::new(Code::Limit, self.request, message).into())
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => {
+                let message = format!("{} did not send its answer within {} s", self.who, allowed.as_secs());
+                Err(Error::new(Code::Timeout, self.request, message).into())
+            }
+        }
+    }
+
+    /// `None` where there is more than `limit` bytes.
+    async fn gather(&mut self, limit: usize) -> Result<Option<Bytes>, Error> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk(self.limits.idle).await? {
+            if body.len() + chunk.len() > limit {
+                return Ok(None);
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(Some(body.freeze()))
     }
 
-    /// The body as it comes.
+    /// The body as it comes; fails where it comes too slowly ever to end.
     pub(super) fn stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
-        let step = |state: Option<Self>| async move {
-            let mut answer = state?;
-            match answer.chunk().await {
-                Ok(Some(chunk)) => Some((Ok(chunk), Some(answer))),
+        let step = |state: Option<(Self, Flow)>| async move {
+            let (mut answer, mut flow) = state?;
+            let asked = Instant::now();
+            let chunk = answer.chunk(answer.limits.idle).await;
+            let bytes = chunk.as_ref().map_or(0, |chunk| chunk.as_ref().map_or(0, Bytes::len));
+            match chunk {
+                Ok(Some(_)) if flow.stalls(asked.elapsed(), bytes, answer.limits.idle) => {
+                    Some((Err(crawled(&answer.request, &answer.who, answer.limits.idle)), None))
+                }
+                Ok(Some(chunk)) => Some((Ok(chunk), Some((answer, flow)))),
                 Ok(None) => None,
                 Err(error) => Some((Err(error), None)),
             }
         };
-        stream::unfold(Some(self), step).boxed()
+        stream::unfold(Some((self, Flow::default())), step).boxed()
     }
 
     /// The refusal that this answer is, in the registry's own words.
@@ -115,15 +150,18 @@ impl Answer {
     /// The refusal, and what the registry said.
     pub(super) async fn refusal_with_words(mut self) -> (Fault, Said) {
         let mut body = Vec::new();
-        // The words are a courtesy: if they do not come, the status speaks alone.
-        while let Ok(Some(chunk)) = self.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > BODY_LIMIT {
-                body.truncate(BODY_LIMIT);
-                break;
+        // The words are a courtesy: if they do not come, or not soon, what has come speaks with the status.
+        let reading = async {
+            while let Ok(Some(chunk)) = self.response.chunk().await {
+                body.extend_from_slice(&chunk);
+                if body.len() > BODY_LIMIT {
+                    body.truncate(BODY_LIMIT);
+                    break;
+                }
             }
-        }
-        let said = Said::read(&body);
+        };
+        let _ = tokio::time::timeout(self.limits.refusal, reading).await;
+        let said = Said::read(&body, &self.redactor);
         let mut error = refused(&self.request, &self.who, self.status(), &said);
         error.hint = error.hint.or_else(|| self.advice.for_status(self.status()));
         (Fault::answered(error, self.headers()), said)
@@ -134,10 +172,10 @@ impl Answer {
         Error::new(Code::Protocol, &self.request, format!("{} {message}", self.who))
     }
 
-    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        match tokio::time::timeout(self.idle, self.response.chunk()).await {
+    async fn chunk(&mut self, idle: Duration) -> Result<Option<Bytes>, Error> {
+        match tokio::time::timeout(idle, self.response.chunk()).await {
             Ok(outcome) => outcome.map_err(|error| disconnected(&self.request, &self.who, error)),
-            Err(_) => Err(timed_out(&self.request, &self.who, self.idle)),
+            Err(_) => Err(timed_out(&self.request, &self.who, idle)),
         }
     }
 }

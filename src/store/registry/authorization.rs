@@ -1,54 +1,51 @@
-//! What to show to a registry: which scheme it wants, which credential is ours, and the tokens we hold.
+//! What to show to a registry: which scheme it wants, and which credential is ours.
 //!
-//! Owns the memory of one registry's challenge, so that only its first request goes out unprepared, and the cache of
-//! tokens with one request in flight for each. Refuses to fall back to anonymous where a credential is configured.
+//! Owns the rules of showing: a credential that is configured is shown wherever a scheme for it is known, by one request
+//! first. Refuses to fall back to anonymous where a credential is configured.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, OnceCell};
-use tokio::time::Instant;
+use tokio::sync::OnceCell;
 
 use super::call::Call;
 use super::challenge::{Bearer, Challenge};
 use super::clients::Clients;
-use super::retry::{Again, Fault};
-use super::scope::{Access, Scope, is_opaque};
+use super::line::Line;
+use super::login::{Logins, Turn};
+use super::redact::Redactor;
+use super::retry::Fault;
+use super::scheme::{Scheme, Schemes};
+use super::scope::{Scope, is_opaque};
 use super::settings::Network;
-use super::token::{self, Realm, Token, Wish, basic, sensitive};
+use super::token::{Realm, Token, basic, sensitive};
+use super::tokens::{Key, Need, Tokens};
 use crate::auth::{Credential, Keychain};
 use crate::event::{Event, Reporter};
 use crate::image::{Code, Registry, Repository};
 use crate::store::Error;
 
-/// How long a refused credential is not shown again: parallel requests would all repeat the refusal.
-const REFUSAL_MEMORY: Duration = Duration::from_secs(30);
+/// The place of a credential that is shown to the registry itself. No realm has this name: they are URLs.
+const REGISTRY: &str = "the registry";
 
 /// Prepares the `Authorization` of the requests to one registry.
 pub(super) struct Authorizer {
     clients: Arc<Clients>,
     keychain: Arc<Keychain>,
     reporter: Arc<dyn Reporter>,
-    token_limit: Duration,
-    scheme: Mutex<Scheme>,
-    first: AsyncMutex<()>,
+    pub(super) redactor: Arc<Redactor>,
+    schemes: Schemes,
+    /// For the request that learns what is wanted; whether it was made for a credential.
+    first: Line<()>,
+    introduced: AtomicBool,
     holders: Mutex<HashMap<Repository, Arc<OnceCell<Arc<Holder>>>>>,
     credentials: Mutex<Vec<Credential>>,
     withheld: AtomicBool,
-    tokens: Mutex<HashMap<Key, Slot>>,
-}
-
-/// What the registry is known to want.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Scheme {
-    Unknown,
-    Nothing,
-    Basic,
-    Bearer { realm: Realm, opaque: Option<String> },
+    logins: Arc<Logins>,
+    tokens: Tokens,
 }
 
 /// A credential as it is used here.
@@ -57,7 +54,7 @@ pub(super) struct Holder {
     /// Where it comes from, in words.
     pub(super) source: String,
     /// Which of the credentials in use it is: tokens of one must never serve another.
-    number: usize,
+    pub(super) number: usize,
 }
 
 impl Holder {
@@ -67,35 +64,13 @@ impl Holder {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    credential: usize,
-    realm: String,
-    service: Option<String>,
-    scopes: Vec<String>,
-}
-
-type Slot = Arc<AsyncMutex<Held>>;
-
-enum Held {
-    Nothing,
-    Token(Token),
-    Refused(Error, Instant),
-}
-
-/// A need for a token.
-struct Need<'a> {
-    request: &'a str,
-    scope: &'a Scope,
-    holder: &'a Holder,
-    long: bool,
-}
-
 /// What one request shows.
 pub(super) struct Grant {
     pub(super) header: Option<HeaderValue>,
     pub(super) holder: Arc<Holder>,
     shown: Shown,
+    /// What was known to be wanted when it was made.
+    scheme: Scheme,
 }
 
 enum Shown {
@@ -113,6 +88,16 @@ impl Grant {
             _ => None,
         }
     }
+
+    /// Where the credential comes from, in words; `None` for requests as anybody.
+    pub(super) fn source(&self) -> Option<String> {
+        Some(self.holder.source.clone()).filter(|_| !self.holder.is_anonymous())
+    }
+
+    /// Whether a credential is configured that this request does not show, since nobody has asked for it.
+    pub(super) fn withholds(&self) -> bool {
+        matches!(self.shown, Shown::Nothing) && !self.holder.is_anonymous()
+    }
 }
 
 /// What one call has already done about refusals; each is worth one try.
@@ -126,41 +111,86 @@ pub(super) struct Tally {
 impl Authorizer {
     /// Knows nothing yet.
     pub(super) fn new(clients: Arc<Clients>, network: &Network) -> Self {
+        let (logins, redactor) = (Arc::new(Logins::default()), Arc::new(Redactor::default()));
+        let tokens =
+            Tokens::new(Arc::clone(&clients), Arc::clone(&logins), Arc::clone(&redactor), network.limits.token);
         Self {
             clients,
             keychain: Arc::clone(&network.keychain),
             reporter: Arc::clone(&network.reporter),
-            token_limit: network.limits.token,
-            scheme: Mutex::new(Scheme::Unknown),
-            first: AsyncMutex::new(()),
+            redactor,
+            schemes: Schemes::default(),
+            first: Line::new(()),
+            introduced: AtomicBool::new(false),
             holders: Mutex::default(),
             credentials: Mutex::default(),
             withheld: AtomicBool::new(false),
-            tokens: Mutex::default(),
+            logins,
+            tokens,
         }
     }
 
-    /// Waits while another request is the first one; the first itself gets a guard to hold until it is answered.
-    /// Without this, every request of the first moment would be refused and repeated.
-    pub(super) async fn first(&self) -> Option<AsyncMutexGuard<'_, ()>> {
-        if *lock(&self.scheme) != Scheme::Unknown {
-            return None;
+    /// Whether the registry must be asked what it wants before `scope` can be: a credential waits to be shown, and a
+    /// registry that hides what it has from others (404) would never ask for it. The turn is for the one who asks.
+    pub(super) async fn introduction(&self, request: &str, scope: &Scope) -> Result<Option<Turn<'_>>, Fault> {
+        let holder = self.holder(request, &scope.repository).await?;
+        if !matches!(holder.credential, Credential::Basic { .. } | Credential::Identity(_)) || self.is_introduced() {
+            return Ok(None);
         }
-        let guard = self.first.lock().await;
-        (*lock(&self.scheme) == Scheme::Unknown).then_some(guard)
+        let guard = self.first.enter(request).await?;
+        let turn = Turn { first: Some(&self.first), login: None, guards: [Some(guard), None] };
+        Ok((!self.is_introduced()).then_some(turn))
     }
 
-    /// Notes that a request was answered without being challenged.
-    pub(super) fn unchallenged(&self) {
-        let mut scheme = lock(&self.scheme);
-        if *scheme == Scheme::Unknown {
-            *scheme = Scheme::Nothing;
+    fn is_introduced(&self) -> bool {
+        let unknown = matches!(self.schemes.usual(), Scheme::Unknown | Scheme::Nothing);
+        !unknown || self.introduced.load(Ordering::Relaxed)
+    }
+
+    /// Notes what the registry said when it was asked for nothing in particular.
+    pub(super) async fn introduce(&self, request: &str, scope: &Scope, challenges: &[Challenge]) -> Result<(), Fault> {
+        let holder = self.holder(request, &scope.repository).await?;
+        let fits = |challenge: &&Challenge| can_meet(&holder.credential, challenge);
+        if let Some(challenge) = challenges.iter().find(fits).or(challenges.first()) {
+            let scheme = self.understand(request, challenge, None)?;
+            self.schemes.learn(&scope.repository, scheme);
+        }
+        self.schemes.unchallenged();
+        self.introduced.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Waits while another request is the first one, without knowledge of the scheme or with a credential that was never
+    /// taken: else every request of the first moment would be refused and repeated. `None` where more is known by now than
+    /// when `grant` was made.
+    pub(super) async fn turn(&self, call: &Call<'_>, grant: &Grant) -> Result<Option<Turn<'_>>, Fault> {
+        let mut turn = Turn { first: None, login: None, guards: [None, None] };
+        if grant.scheme == Scheme::Unknown {
+            turn.guards[0] = Some(self.first.enter(call.request).await?);
+            turn.first = Some(&self.first);
+        }
+        if matches!(grant.shown, Shown::Credential) {
+            let login = self.logins.of(grant.holder.number, REGISTRY);
+            turn.guards[1] = login.enter(call.request).await?;
+            turn.login = Some(login);
+        }
+        Ok((self.schemes.of(&call.scope.repository) == grant.scheme).then_some(turn))
+    }
+
+    /// Notes an answer that was no challenge. What is in trouble or asks to slow down may not have looked at us yet.
+    pub(super) fn answered(&self, turn: &Turn<'_>, status: u16) {
+        if status >= 500 || status == 429 {
+            return;
+        }
+        self.schemes.unchallenged();
+        if let Some(login) = &turn.login {
+            login.taken();
         }
     }
 
     /// The scheme that the registry asks for, in words; `None` while it has asked for none.
-    pub(super) fn scheme(&self) -> Option<&'static str> {
-        match &*lock(&self.scheme) {
+    pub(super) fn scheme(&self, repository: &Repository) -> Option<&'static str> {
+        match self.schemes.of(repository) {
             Scheme::Unknown | Scheme::Nothing => None,
             Scheme::Basic => Some("Basic"),
             Scheme::Bearer { .. } => Some("Bearer"),
@@ -170,19 +200,20 @@ impl Authorizer {
     /// What to show for a request that needs `scope`; `long` where a transfer follows.
     pub(super) async fn grant(&self, request: &str, scope: &Scope, long: bool) -> Result<Grant, Fault> {
         let holder = self.holder(request, &scope.repository).await?;
-        let scheme = lock(&self.scheme).clone();
-        let (header, shown) = match (&holder.credential, scheme) {
+        let scheme = self.schemes.of(&scope.repository);
+        let (header, shown) = match (&holder.credential, &scheme) {
             (Credential::Bearer(token), _) => {
                 let header = sensitive(&format!("Bearer {}", token.expose()));
                 let header = header.ok_or_else(|| unusable(request, &holder, "is no token that a header can hold"))?;
                 (Some(header), Shown::Credential)
             }
-            (Credential::Basic { username, password }, Scheme::Basic) => {
+            // Also where nobody asks for it: some registries hide what they have from others without a challenge.
+            (Credential::Basic { username, password }, Scheme::Basic | Scheme::Nothing) => {
                 (Some(basic(username, password)), Shown::Credential)
             }
             (_, Scheme::Bearer { realm, opaque }) => {
                 let need = Need { request, scope, holder: &holder, long };
-                let (key, token) = self.token(&need, &realm, opaque.as_deref()).await?;
+                let (key, token) = self.tokens.get(&need, realm, opaque.as_deref()).await?;
                 (Some(token.header.clone()), Shown::Token(key, token))
             }
             (Credential::Identity(_), Scheme::Basic) => {
@@ -191,7 +222,7 @@ impl Authorizer {
             }
             _ => (None, Shown::Nothing),
         };
-        Ok(Grant { header, holder, shown })
+        Ok(Grant { header, holder, shown, scheme })
     }
 
     /// Takes note of a 401 and its challenges. `true` when the call is worth repeating with a new [`Grant`].
@@ -202,25 +233,46 @@ impl Authorizer {
         challenges: &[Challenge],
     ) -> Result<bool, Fault> {
         match &grant.shown {
-            Shown::Token(key, token) => Ok(self.token_refused((key, token), call, challenges).await),
+            Shown::Token(key, token) => {
+                if self.has_another_realm(call, grant, challenges)? {
+                    return Ok(true);
+                }
+                Ok(self.token_refused((key, token), call, challenges).await)
+            }
             Shown::Nothing | Shown::Credential => self.learn_from(call, grant, challenges),
         }
     }
 
     /// The registry has said what it wants to see.
     fn learn_from(&self, call: &mut Call<'_>, grant: &Grant, challenges: &[Challenge]) -> Result<bool, Fault> {
+        let credential = &grant.holder.credential;
         let fits = |challenge: &&Challenge| match grant.shown {
-            Shown::Credential => matches!(challenge, Challenge::Bearer(_)) && self.scheme() == Some("Basic"),
-            // The first that can be met: an identity token is no password.
-            _ => !matches!((challenge, &grant.holder.credential), (Challenge::Basic, Credential::Identity(_))),
+            Shown::Credential => {
+                matches!((challenge, credential), (Challenge::Bearer(_), Credential::Basic { .. }))
+            }
+            _ => can_meet(credential, challenge),
         };
         let Some(challenge) = challenges.iter().find(fits) else { return Ok(false) };
         if std::mem::replace(&mut call.tally.learned, true) {
             return Ok(false);
         }
-        self.learn(call.request, challenge)?;
+        let scheme = self.understand(call.request, challenge, None)?;
+        self.schemes.learn(&call.scope.repository, scheme);
         let has_answer = matches!(challenge, Challenge::Bearer(_)) || !grant.holder.is_anonymous();
-        Ok(has_answer && !matches!(grant.holder.credential, Credential::Bearer(_)))
+        Ok(has_answer && !matches!(credential, Credential::Bearer(_)))
+    }
+
+    /// Whether a token was refused for being another realm's: then that realm is learnt, once in a call.
+    fn has_another_realm(&self, call: &mut Call<'_>, grant: &Grant, challenges: &[Challenge]) -> Result<bool, Fault> {
+        let names_realm =
+            |challenge: &&Challenge| matches!(challenge, Challenge::Bearer(asked) if asked.realm.is_some());
+        let Some(asked) = challenges.iter().find(names_realm) else { return Ok(false) };
+        let wanted = self.understand(call.request, asked, Some(&grant.scheme))?;
+        if wanted == grant.scheme || std::mem::replace(&mut call.tally.learned, true) {
+            return Ok(false);
+        }
+        self.schemes.learn(&call.scope.repository, wanted);
+        Ok(true)
     }
 
     /// A token was not enough: it may have ended, or the registry wants one for another scope. Each is tried once.
@@ -231,7 +283,7 @@ impl Authorizer {
         });
         // A registry that took tokens and now asks for a password is saying no in its own way (Harbor).
         let Some(asked) = asked else { return false };
-        self.discard(key, token).await;
+        self.tokens.discard(call.request, key, token).await;
         let wanted = asked.scope.as_deref().unwrap_or_default();
         let more = if is_opaque(wanted) { Vec::new() } else { call.scope.uncovered(wanted) };
         if !more.is_empty() && !std::mem::replace(&mut call.tally.widened, true) {
@@ -241,16 +293,18 @@ impl Authorizer {
         !std::mem::replace(&mut call.tally.refreshed, true)
     }
 
-    fn learn(&self, request: &str, challenge: &Challenge) -> Result<(), Fault> {
-        let learned = match challenge {
-            Challenge::Basic => Scheme::Basic,
-            Challenge::Bearer(bearer) => {
-                let opaque = bearer.scope.clone().filter(|scope| is_opaque(scope));
-                Scheme::Bearer { realm: self.realm(request, bearer)?, opaque }
+    /// A challenge as a scheme; what it leaves out is as it was in the scheme `before`.
+    fn understand(&self, request: &str, challenge: &Challenge, before: Option<&Scheme>) -> Result<Scheme, Fault> {
+        let Challenge::Bearer(bearer) = challenge else { return Ok(Scheme::Basic) };
+        let mut realm = self.realm(request, bearer)?;
+        let mut opaque = bearer.scope.clone().filter(|scope| is_opaque(scope));
+        if let Some(Scheme::Bearer { realm: known, opaque: scopes }) = before {
+            realm.service = realm.service.or_else(|| known.service.clone());
+            if bearer.scope.is_none() {
+                opaque.clone_from(scopes);
             }
-        };
-        *lock(&self.scheme) = learned;
-        Ok(())
+        }
+        Ok(Scheme::Bearer { realm, opaque })
     }
 
     fn realm(&self, request: &str, bearer: &Bearer) -> Result<Realm, Fault> {
@@ -261,76 +315,6 @@ impl Authorizer {
         let checked = self.clients.boundary.realm(realm);
         let url: Url = checked.map_err(|breach| breach.error(request, "token realm"))?;
         Ok(Realm { url, service: bearer.service.clone() })
-    }
-
-    async fn token(&self, need: &Need<'_>, realm: &Realm, opaque: Option<&str>) -> Result<(Key, Token), Fault> {
-        let key = |scope: &Scope| Key {
-            credential: need.holder.number,
-            realm: realm.url.to_string(),
-            service: realm.service.clone(),
-            scopes: match opaque {
-                Some(opaque) => opaque.split_whitespace().map(str::to_owned).collect(),
-                None => scope.texts(),
-            },
-        };
-        if need.scope.access == Access::Pull && need.scope.extra.is_empty() {
-            let wider = key(&Scope { access: Access::Push, ..need.scope.clone() });
-            if let Some(token) = self.ready(&wider) {
-                return Ok((wider, token));
-            }
-        }
-        let key = key(need.scope);
-        let slot = self.slot(&key);
-        // Held while asking: everybody else who needs this token waits for it.
-        let mut held = slot.lock().await;
-        match &*held {
-            Held::Token(token) if token.serves(need.long) => return Ok((key, token.clone())),
-            Held::Refused(error, at) if at.elapsed() < REFUSAL_MEMORY => {
-                return Err(Fault::last(Error { request: need.request.to_owned(), ..error.clone() }));
-            }
-            _ => {}
-        }
-        let wish = Wish {
-            request: need.request,
-            realm,
-            scopes: &key.scopes,
-            credential: &need.holder.credential,
-            source: &need.holder.source,
-        };
-        let asked = token::ask(&self.clients, &wish, self.token_limit).await;
-        *held = match &asked {
-            Ok(token) => Held::Token(token.clone()),
-            Err(fault) if fault.again == Again::Never => Held::Refused(fault.error.clone(), Instant::now()),
-            Err(_) => Held::Nothing,
-        };
-        drop(held);
-        asked.map(|token| (key, token))
-    }
-
-    fn slot(&self, key: &Key) -> Slot {
-        let mut tokens = lock(&self.tokens);
-        Arc::clone(tokens.entry(key.clone()).or_insert_with(|| Arc::new(AsyncMutex::new(Held::Nothing))))
-    }
-
-    /// A token that is there and not being replaced.
-    fn ready(&self, key: &Key) -> Option<Token> {
-        let slot = Arc::clone(lock(&self.tokens).get(key)?);
-        let held = slot.try_lock().ok()?;
-        match &*held {
-            Held::Token(token) if token.serves(false) => Some(token.clone()),
-            _ => None,
-        }
-    }
-
-    /// Drops a token that was refused, unless another request has replaced it meanwhile.
-    async fn discard(&self, key: &Key, refused: &Token) {
-        let slot = lock(&self.tokens).get(key).map(Arc::clone);
-        if let Some(slot) = slot {
-            let mut held = slot.lock().await;
-            if matches!(&*held, Held::Token(token) if token.text == refused.text) {
-                *held = Held::Nothing;
-            }
-        }
     }
 
     /// The credential for a repository, looked up once.
@@ -368,10 +352,16 @@ impl Authorizer {
     fn number(&self, credential: &Credential) -> usize {
         let mut credentials = lock(&self.credentials);
         credentials.iter().position(|known| known == credential).unwrap_or_else(|| {
+            self.redactor.credential(credential);
             credentials.push(credential.clone());
             credentials.len() - 1
         })
     }
+}
+
+/// The first challenge that can be met counts: an identity token is no password.
+fn can_meet(credential: &Credential, challenge: &Challenge) -> bool {
+    !matches!((challenge, credential), (Challenge::Basic, Credential::Identity(_)))
 }
 
 fn unusable(request: &str, holder: &Holder, what: &str) -> Error {

@@ -56,7 +56,7 @@ impl RegistryClient {
         let grant = transport.authorizer.grant(request, scope, false).await?;
         let wanted = scope.texts();
         Ok(Checked {
-            scheme: transport.authorizer.scheme(),
+            scheme: transport.authorizer.scheme(&scope.repository),
             source: grant.holder.source.clone(),
             anonymous: grant.holder.is_anonymous(),
             granted: grant.token().filter(|_| !wanted.is_empty()).and_then(|token| granted(&token.text, scope)),

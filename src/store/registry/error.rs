@@ -8,6 +8,7 @@ use std::error::Error as _;
 use serde::Deserialize;
 
 use super::guard::Inside;
+use super::redact::Redactor;
 use crate::image::Code;
 use crate::store::Error;
 
@@ -29,7 +30,8 @@ pub(super) struct Said {
 
 impl Said {
     /// Reads the body of a refusal: JSON of any of the shapes in use, or text.
-    pub(super) fn read(body: &[u8]) -> Self {
+    pub(super) fn read(body: &[u8], redactor: &Redactor) -> Self {
+        let one_line = |words: &str| one_line(&redactor.clean(words));
         if let Ok(Wire::Errors { errors }) = serde_json::from_slice(body) {
             let codes =
                 errors.iter().filter_map(|error| error.code.as_ref()).map(|code| text_of(code).to_ascii_uppercase());
@@ -46,7 +48,7 @@ impl Said {
             Ok(Wire::Details { details: words } | Wire::Message { message: words }) => {
                 Self { words: one_line(&words), ..Self::default() }
             }
-            _ => Self::text(&String::from_utf8_lossy(body)),
+            _ => Self::text(&redactor.clean(&String::from_utf8_lossy(body))),
         }
     }
 
@@ -180,6 +182,12 @@ pub(super) fn timed_out(request: &str, who: &str, after: std::time::Duration) ->
     Error::new(Code::Timeout, request, format!("{who} sent nothing for {} s", after.as_secs()))
 }
 
+/// Bytes that come, or are taken, too slowly ever to end.
+pub(super) fn crawled(request: &str, who: &str, window: std::time::Duration) -> Error {
+    let message = format!("less than 1 KiB/s went between here and {who} for {} s", window.as_secs());
+    Error::new(Code::Timeout, request, message)
+}
+
 /// An error and what caused it, outermost first.
 fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
     let outermost: &(dyn std::error::Error + 'static) = error;
@@ -221,15 +229,19 @@ fn tls_hint(tls: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    fn read(body: &[u8]) -> Said {
+        Said::read(body, &Redactor::default())
+    }
+
     fn words(body: &[u8]) -> Option<String> {
-        Said::read(body).words
+        read(body).words
     }
 
     #[test]
     fn the_shapes_of_error_bodies() {
         let spec =
             br#"{"errors":[{"code":"denied","message":"no access","detail":[{"Type":"repository"}]},{"code":"X"}]}"#;
-        let said = Said::read(spec);
+        let said = read(spec);
         assert_eq!(said.words.as_deref(), Some("denied: no access; X"));
         assert!(said.has("DENIED") && said.has("X") && !said.has("NO"));
         assert_eq!(words(br#"{"errors":[{"code":7,"message":null,"detail":"more"}]}"#).as_deref(), Some("7 (more)"));
@@ -246,13 +258,13 @@ mod tests {
 
     #[test]
     fn pages_empty_bodies_and_bombs() {
-        assert!(Said::read(b"<!DOCTYPE html><html>Login</html>").page);
-        assert!(Said::read(b"\n <HTML><body>").page);
-        assert_eq!(Said::read(b""), Said::default());
+        assert!(read(b"<!DOCTYPE html><html>Login</html>").page);
+        assert!(read(b"\n <HTML><body>").page);
+        assert_eq!(read(b""), Said::default());
         assert_eq!(words(b"\xff\xfe").as_deref(), Some("\u{fffd}\u{fffd}"));
         let bomb = words(&vec![b'x'; 10_000_000]).unwrap();
         assert_eq!(bomb.chars().count(), WORDS_LIMIT + 1);
-        assert!(Said::read(&vec![b'['; 100_000]).words.is_some());
+        assert!(read(&vec![b'['; 100_000]).words.is_some());
     }
 
     #[test]
@@ -282,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_refusal_reads_well() {
-        let said = Said::read(br#"{"errors":[{"code":"DENIED","message":"requested access is denied"}]}"#);
+        let said = read(br#"{"errors":[{"code":"DENIED","message":"requested access is denied"}]}"#);
         let error = refused("read x", "the registry", 403, &said);
         let expected = r#"could not read x: the registry answered 403 Forbidden: "DENIED: requested access is denied""#;
         assert_eq!((error.to_string().as_str(), error.status), (expected, Some(403)));

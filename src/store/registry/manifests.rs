@@ -274,10 +274,11 @@ fn is_immutable(status: u16, said: &Said) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::registry::redact::Redactor;
 
     #[test]
     fn every_registrys_way_of_refusing_to_move_a_tag() {
-        let said = |body: &str| Said::read(body.as_bytes());
+        let said = |body: &str| Said::read(body.as_bytes(), &Redactor::default());
         let one =
             |code: &str, message: &str| said(&format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#));
         assert!(is_immutable(409, &one("TAG_IMMUTABLE", "")));

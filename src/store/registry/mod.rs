@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! manifests · blobs · upload · tags      what is asked, what an answer means
-//!   └─ transport                         turn, retry loop, redirects        (pace, retry, answer, call)
-//!        ├─ authorization                challenge, credential, tokens      (challenge, scope, token)
+//!   └─ transport                         turn, retry loop, redirects        (pace, outage, retry, answer, call)
+//!        ├─ authorization                challenge, credential, tokens      (challenge, scheme, scope, login, token)
 //!        └─ clients                      TLS, proxies, whose client         (tls, proxy, origin, guard)
 //! ```
 //!
@@ -21,14 +21,20 @@ mod challenge;
 mod check;
 mod clients;
 mod error;
+mod flow;
 mod guard;
+mod line;
 mod link;
+mod login;
 mod manifests;
 mod origin;
+mod outage;
 mod pace;
 mod proxy;
+mod redact;
 mod repository;
 mod retry;
+mod scheme;
 mod scope;
 mod settings;
 mod tags;
@@ -36,6 +42,7 @@ mod tags;
 mod tests;
 mod tls;
 mod token;
+mod tokens;
 mod transport;
 mod upload;
 mod warning;

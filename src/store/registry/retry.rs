@@ -17,7 +17,7 @@ const FIRST_CEILING: Duration = Duration::from_millis(500);
 const LAST_CEILING: Duration = Duration::from_secs(30);
 
 /// An attempt that failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fault {
     /// What is reported if there is no further attempt.
     pub(super) error: Error,

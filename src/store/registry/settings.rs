@@ -88,15 +88,20 @@ impl Network {
     }
 }
 
-/// How long to wait for what. There is no limit on how long a transfer takes in all, as long as bytes flow.
+/// How long to wait for what. There is no limit on how long the transfer of a blob takes in all, as long as at least
+/// 1 KiB/s flows.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// For a connection, TLS included.
     pub connect: Duration,
     /// From a request to the headers of its answer.
     pub headers: Duration,
-    /// For the next bytes of a body, in either direction.
+    /// For the next bytes of a body, in either direction; also the time over which the least pace of a blob is measured.
     pub idle: Duration,
+    /// For the whole body of a manifest or of a page of tags.
+    pub document: Duration,
+    /// For the words of a refusal.
+    pub refusal: Duration,
     /// From the last byte of an upload to the answer: registries hash and move the blob in between.
     pub commit: Duration,
     /// For a token request in all.
@@ -109,6 +114,8 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             headers: Duration::from_secs(30),
             idle: Duration::from_secs(60),
+            document: Duration::from_secs(60),
+            refusal: Duration::from_secs(5),
             commit: Duration::from_secs(5 * 60),
             token: Duration::from_secs(30),
         }

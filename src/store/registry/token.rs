@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::clients::Clients;
 use super::error::{Said, disconnected, refused, timed_out};
 use super::origin::{origin, same_origin, sanitized};
+use super::redact::Redactor;
 use super::retry::Fault;
 use crate::auth::{Credential, Secret};
 use crate::image::Code;
@@ -65,6 +66,8 @@ pub(super) struct Wish<'a> {
     pub(super) credential: &'a Credential,
     /// Where the credential comes from, in words.
     pub(super) source: &'a str,
+    /// For what the realm says.
+    pub(super) redactor: &'a Redactor,
 }
 
 /// Asks for a token. Nothing of it is tried again here: that is for the one loop that does it for everything.
@@ -89,7 +92,7 @@ async fn exchange(clients: &Clients, wish: &Wish<'_>, who: &str) -> Result<Token
         let sent = request(clients.of(&url), wish, &url).send().await;
         let response = sent.map_err(|error| disconnected(wish.request, who, error))?;
         let (status, milliseconds) = (response.status().as_u16(), started.elapsed().as_millis());
-        tracing::debug!(url = sanitized(&url), status, milliseconds, "token");
+        tracing::debug!(url = wish.redactor.sweep(&sanitized(&url)), status, milliseconds, "token");
         let Some(location) =
             response.headers().get(reqwest::header::LOCATION).filter(|_| response.status().is_redirection())
         else {
@@ -167,8 +170,7 @@ async fn read(wish: &Wish<'_>, who: &str, mut response: reqwest::Response) -> Re
     if status.is_success() {
         return parse(&body).map_err(|problem| Error::new(Code::Auth, wish.request, format!("{who} {problem}")).into());
     }
-    let mut said = Said::read(&body);
-    said.words = said.words.map(|words| without_secrets(&words, wish.credential));
+    let said = Said::read(&body, wish.redactor);
     let mut error = refused(wish.request, who, status.as_u16(), &said);
     if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         if let Credential::Anonymous = wish.credential {
@@ -180,18 +182,6 @@ async fn read(wish: &Wish<'_>, who: &str, mut response: reqwest::Response) -> Re
         }
     }
     Err(Fault::answered(error, &headers))
-}
-
-/// A realm that repeats what it was sent must not make us repeat it.
-fn without_secrets(words: &str, credential: &Credential) -> String {
-    match credential {
-        Credential::Basic { password: secret, .. } | Credential::Identity(secret) | Credential::Bearer(secret)
-            if !secret.expose().is_empty() =>
-        {
-            words.replace(secret.expose(), "***")
-        }
-        _ => words.to_owned(),
-    }
 }
 
 #[derive(Deserialize)]
@@ -281,12 +271,5 @@ mod tests {
         assert!(token.serves(false) && !token.serves(true));
         tokio::time::advance(Duration::from_secs(115)).await;
         assert!(!token.serves(false));
-    }
-
-    #[test]
-    fn a_realm_cannot_make_us_repeat_a_secret() {
-        let credential = Credential::Basic { username: "u".into(), password: Secret::new("hunter2") };
-        assert_eq!(without_secrets("bad password hunter2!", &credential), "bad password ***!");
-        assert_eq!(without_secrets("x", &Credential::Identity(Secret::new(""))), "x");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Response, Url};
+use reqwest::{Method, Response, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -19,8 +19,10 @@ use super::challenge;
 use super::clients::Clients;
 use super::error::{disconnected, timed_out};
 use super::origin::{origin, same_origin, sanitized};
+use super::outage::{Outage, Verdict};
 use super::pace::Pace;
-use super::retry::Fault;
+use super::retry::{Again, Fault};
+use super::scope::Scope;
 use super::settings::{Limits, Network, Settings};
 use super::warning;
 use crate::event::{Event, Reporter};
@@ -50,6 +52,7 @@ pub(super) struct Transport {
     requests: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     pace: Pace,
+    outage: Outage,
     warned: Mutex<BTreeSet<String>>,
 }
 
@@ -67,6 +70,7 @@ impl Transport {
             requests: Arc::new(Semaphore::new(permits)),
             uploads: Arc::new(Semaphore::new(permits)),
             pace: Pace::new(settings.requests_per_second),
+            outage: Outage::default(),
             warned: Mutex::default(),
         }
     }
@@ -85,6 +89,11 @@ impl Transport {
         attempt: impl Fn(u32) -> BoxFuture<'a, Result<T, Fault>> + Send + Sync,
     ) -> Result<T, Error> {
         let started = Instant::now();
+        let once = match self.outage.verdict(request) {
+            Verdict::Try => false,
+            Verdict::TryOnce => true,
+            Verdict::Refuse(error) => return Err(error),
+        };
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -92,10 +101,14 @@ impl Transport {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
-            let wait = fault.wait(attempts, fastrand::f64());
+            let asked_for = matches!(fault.again, Again::After(_));
+            let wait = fault.wait(attempts, fastrand::f64()).filter(|_| !once && self.outage.allows_retry(asked_for));
             let concerns_host = fault.concerns_host();
-            let error = Error { attempts, elapsed: started.elapsed(), ..fault.error };
-            let Some(wait) = wait else { return Err(error) };
+            let error = self.without_secrets(Error { attempts, elapsed: started.elapsed(), ..fault.error });
+            let Some(wait) = wait else {
+                self.outage.failed(&error, started);
+                return Err(error);
+            };
             if concerns_host {
                 self.pace.pause(wait);
             }
@@ -105,34 +118,43 @@ impl Transport {
         }
     }
 
+    /// Whatever a server has said, and in whichever header: nothing of it leaves here with a secret in it.
+    fn without_secrets(&self, error: Error) -> Error {
+        Error { message: self.authorizer.redactor.sweep(&error.message), ..error }
+    }
+
     /// A permit for one upload, to be held by its caller.
     pub(super) async fn upload_permit(&self, request: &str) -> Result<OwnedSemaphorePermit, Error> {
         permit(&self.uploads, request).await
     }
 
-    /// One request, authorised, its redirects followed. The answer may have any status but 401.
+    /// One request, authorised, its redirects followed. The answer may have any status but 401, and 404 only where that
+    /// proves something.
     pub(super) async fn exchange(&self, mut call: Call<'_>) -> Result<Answer, Fault> {
-        let permit = if call.holds_permit { None } else { Some(permit(&self.requests, call.request).await?) };
         loop {
-            let first = self.authorizer.first().await;
+            self.introduce(call.request, &call.scope).await?;
+            // Before the permit: who waits for a token keeps nobody from what needs none.
             let grant = self.authorizer.grant(call.request, &call.scope, call.holds_permit).await?;
-            let outcome = self.follow(&mut call, &grant).await;
-            if !matches!(&outcome, Ok(reply) if reply.response.status() == 401) {
-                self.authorizer.unchallenged();
-                drop(first);
-                return Ok(Answer { permit, ..self.answer(&call, &grant, outcome?) });
+            let permit = if call.holds_permit { None } else { Some(permit(&self.requests, call.request).await?) };
+            let Some(turn) = self.authorizer.turn(&call, &grant).await? else { continue };
+            let outcome = self.follow(&mut call, grant.header.clone()).await;
+            let reply = outcome.inspect_err(|fault| turn.failed(fault))?;
+            let status = reply.response.status().as_u16();
+            if status != 401 {
+                self.authorizer.answered(&turn, status);
+                self.proves(&call, &grant, &reply)?;
+                return Ok(Answer { permit, ..self.answer(&call, grant.source(), reply) });
             }
-            let reply = outcome?;
             if !self.clients.boundary.is_home(&reply.url) {
                 let place = origin(&reply.url);
                 let message = format!("a redirect led to {place}, which asks for a credential; none is sent there");
                 return Err(Error::new(Code::Boundary, call.request, message).into());
             }
             let challenges = challenge::parse(reply.response.headers().get_all(WWW_AUTHENTICATE));
-            let again = self.authorizer.challenged(&mut call, &grant, &challenges).await?;
-            drop(first);
-            if !again {
-                return Err(Fault::last(self.unauthorized(&call, &grant, reply).await));
+            if !self.authorizer.challenged(&mut call, &grant, &challenges).await? {
+                let error = self.unauthorized(&call, &grant, reply).await;
+                turn.refused(&error);
+                return Err(Fault::last(error));
             }
             if call.body.is_spent() {
                 // The stream is gone; the whole upload begins again, with a new token.
@@ -141,16 +163,56 @@ impl Transport {
         }
     }
 
-    fn answer(&self, call: &Call<'_>, grant: &Grant, reply: Reply) -> Answer {
+    /// Learns what the registry wants, where a credential waits to be shown: with `GET /v2/` (distribution-spec, "Determining
+    /// Support"), once.
+    async fn introduce(&self, request: &str, scope: &Scope) -> Result<(), Fault> {
+        let Some(turn) = self.authorizer.introduction(request, scope).await? else { return Ok(()) };
+        self.ask_for_challenge(request, scope).await.inspect_err(|fault| turn.failed(fault))
+    }
+
+    async fn ask_for_challenge(&self, request: &str, scope: &Scope) -> Result<(), Fault> {
+        let mut call = Call::new(request, Method::GET, self.url("/v2/"), scope.clone());
+        let reply = self.follow(&mut call, None).await?;
+        let status = reply.response.status().as_u16();
+        if status >= 500 || status == 429 {
+            return Err(self.answer(&call, None, reply).refusal().await);
+        }
+        let asks = status == 401 && self.clients.boundary.is_home(&reply.url);
+        let challenges = reply.response.headers().get_all(WWW_AUTHENTICATE);
+        let challenges = if asks { challenge::parse(challenges) } else { Vec::new() };
+        self.authorizer.introduce(request, scope, &challenges).await
+    }
+
+    /// A 404 counts as absence. So it must come from the registry itself, and not from one that was never shown who asks.
+    fn proves(&self, call: &Call<'_>, grant: &Grant, reply: &Reply) -> Result<(), Fault> {
+        if reply.response.status() != 404 {
+            return Ok(());
+        }
+        if !self.clients.boundary.is_home(&reply.url) {
+            let message = format!("a redirect led to {}, which answered 404: that proves nothing", origin(&reply.url));
+            return Err(Error::new(Code::Unavailable, call.request, message).into());
+        }
+        if grant.withholds() {
+            let source = &grant.holder.source;
+            let message = format!(
+                "{} answered 404 without asking for the identity token from {source}: that proves nothing",
+                self.registry
+            );
+            return Err(Error::new(Code::Auth, call.request, message).into());
+        }
+        Ok(())
+    }
+
+    fn answer(&self, call: &Call<'_>, source: Option<String>, reply: Reply) -> Answer {
         if self.clients.boundary.is_home(&reply.url) {
             self.pass_on_warnings(&reply.response);
         }
-        let source = Some(grant.holder.source.clone()).filter(|_| !grant.holder.is_anonymous());
         Answer {
             who: self.who(&reply.url),
             advice: Advice { repository: call.scope.repository.clone(), access: call.scope.access, source },
             request: call.request.to_owned(),
-            idle: self.limits.idle,
+            limits: self.limits,
+            redactor: Arc::clone(&self.authorizer.redactor),
             response: reply.response,
             url: reply.url,
             permit: None,
@@ -163,7 +225,7 @@ impl Transport {
     }
 
     async fn unauthorized(&self, call: &Call<'_>, grant: &Grant, reply: Reply) -> Error {
-        let mut error = self.answer(call, grant, reply).refusal().await.error;
+        let mut error = self.answer(call, grant.source(), reply).refusal().await.error;
         if grant.token().is_some() {
             let scopes = call.scope.texts().join(" ");
             error.message = format!("{}, although a token for {scopes} was shown", error.message);
@@ -177,9 +239,8 @@ impl Transport {
     }
 
     /// Sends a request, and follows where it is sent. What was shown at one origin is not shown at the next.
-    async fn follow(&self, call: &mut Call<'_>, grant: &Grant) -> Result<Reply, Fault> {
+    async fn follow(&self, call: &mut Call<'_>, mut shown: Option<HeaderValue>) -> Result<Reply, Fault> {
         let mut url = call.url.clone();
-        let mut shown = grant.header.clone();
         for _ in 0..=REDIRECTS {
             let response = self.send(call, &url, shown.clone()).await?;
             let status = response.status().as_u16();
@@ -236,12 +297,16 @@ impl Transport {
         };
         let milliseconds = started.elapsed().as_millis();
         let status = outcome.as_ref().map_or(0, |response| response.status().as_u16());
-        tracing::debug!(method = %call.method, url = sanitized(url), status, milliseconds, "request");
+        let shown = || self.authorizer.redactor.sweep(&sanitized(url));
+        tracing::debug!(method = %call.method, url = shown(), status, milliseconds, "request");
+        if outcome.is_ok() && self.clients.boundary.is_home(url) {
+            self.outage.answered();
+        }
         Ok(outcome?)
     }
 
     fn pass_on_warnings(&self, response: &Response) {
-        for text in warning::texts(response.headers()) {
+        for text in warning::texts(response.headers(), &self.authorizer.redactor) {
             let is_new = {
                 let mut warned = lock(&self.warned);
                 warned.len() < WARNINGS && warned.insert(text.clone())

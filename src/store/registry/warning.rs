@@ -5,14 +5,16 @@
 use reqwest::header::{HeaderMap, WARNING};
 
 use super::error::one_line;
+use super::redact::Redactor;
 
 /// The specification's limit for all warnings of one answer, in bytes.
 const LIMIT: usize = 4096;
 
 /// The texts of the well-formed warnings; others are passed over.
-pub(super) fn texts(headers: &HeaderMap) -> Vec<String> {
+pub(super) fn texts(headers: &HeaderMap, redactor: &Redactor) -> Vec<String> {
     let values = headers.get_all(WARNING).iter().filter(|value| value.len() <= LIMIT);
-    values.filter_map(|value| text(&String::from_utf8_lossy(value.as_bytes()))).collect()
+    let texts = values.filter_map(|value| text(&String::from_utf8_lossy(value.as_bytes())));
+    texts.filter_map(|text| one_line(&redactor.clean(&text))).collect()
 }
 
 fn text(value: &str) -> Option<String> {
@@ -26,7 +28,7 @@ fn text(value: &str) -> Option<String> {
             other => text.push(other),
         }
     }
-    one_line(&text)
+    Some(text).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

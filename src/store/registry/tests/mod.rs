@@ -1,8 +1,11 @@
 //! The registry client against servers on this machine.
 
 mod authorizing;
+mod dripping;
 mod encrypted;
+mod first;
 mod reading;
+mod secrets;
 mod server;
 mod writing;
 
@@ -57,17 +60,28 @@ impl Fixture {
     }
 
     fn of(host: &str, credential: Option<Credential>, settings: &Settings) -> Self {
+        Self::make(host, credential, settings, |_| {})
+    }
+
+    fn with_limits(host: &str, credential: Option<Credential>, change: impl FnOnce(&mut Limits)) -> Self {
+        Self::make(host, credential, &Settings::default(), change)
+    }
+
+    fn make(host: &str, credential: Option<Credential>, settings: &Settings, change: impl FnOnce(&mut Limits)) -> Self {
         let registry: crate::image::Registry = host.parse().unwrap();
         let ear = Arc::new(Ear::default());
         let fixed = credential.map(|credential| (registry.clone(), credential));
         let keychain = Arc::new(Keychain::fixed(BTreeMap::from_iter(fixed)));
-        let limits = Limits {
+        let mut limits = Limits {
             connect: Duration::from_secs(5),
             headers: Duration::from_secs(5),
             idle: Duration::from_millis(500),
+            document: Duration::from_secs(2),
+            refusal: Duration::from_secs(1),
             commit: Duration::from_secs(5),
             token: Duration::from_secs(5),
         };
+        change(&mut limits);
         let network = Network { limits, ..Network::new("regsync-test", keychain, ear.clone()) };
         let client = RegistryClient::new(registry.clone(), settings, &network).unwrap();
         Self { client, registry, ear }

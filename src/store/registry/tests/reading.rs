@@ -140,6 +140,19 @@ async fn redirects_lose_the_authorization_and_are_not_authorised_anew() {
 }
 
 #[tokio::test]
+async fn a_404_from_another_origin_is_no_absence() {
+    let cdn = Server::start(|_| reply(404, &[], ""));
+    let there = cdn.host();
+    let server = Server::start(move |_| reply(307, &[("location", &format!("http://{there}/gone?sig=1"))], ""));
+    let fixture = Fixture::new(&server, None);
+    let error = fixture.repository("a").resolve(&tag("1")).await.unwrap_err();
+    assert_eq!((error.code, error.attempts), (Code::Unavailable, 5));
+    assert!(error.to_string().contains("proves nothing"), "{error}");
+    let layer = fixture.repository("a").blob(&blob(b"x")).await.err().unwrap();
+    assert_eq!((layer.code, layer.attempts), (Code::Unavailable, 5));
+}
+
+#[tokio::test]
 async fn redirects_end() {
     let server = Server::start(|seen| reply(302, &[("location", seen.target.as_str())], ""));
     let error = Fixture::new(&server, None).repository("a").blob(&blob(b"x")).await.err().unwrap();
