@@ -3,10 +3,12 @@
 //! Owns pagination as registries do it. Refuses to return part of a list as the whole.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 
+use bytes::Bytes;
 use reqwest::header::LINK;
 use reqwest::{Method, Url};
-use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::answer::Answer;
 use super::call::Call;
@@ -19,15 +21,24 @@ use crate::store::Error;
 
 /// What is asked for in one page; the most that ECR allows.
 const PAGE: usize = 1000;
-/// The largest page that is read, in bytes. Some registries (GAR) send a map of all manifests with it.
-const PAGE_BYTES: usize = 64 * 1024 * 1024;
+/// The largest page that is read, in bytes. Some registries (GAR) send a map of all its manifests with it.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
 const PAGES_LIMIT: usize = 10_000;
 const TAGS_LIMIT: usize = 1_000_000;
 
 /// One page.
 struct Page {
-    names: Vec<String>,
+    body: Bytes,
     next: Option<Url>,
+}
+
+/// What a page has brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Taken {
+    count: usize,
+    /// How many of its names are new.
+    fresh: usize,
+    newest: Option<String>,
 }
 
 /// What has been read so far.
@@ -63,8 +74,8 @@ impl RegistryRepository {
             list.enter(request, &url)?;
             let url = &url;
             let page = self.transport().retrying(request, |_| Box::pin(self.get_page(request, url))).await?;
-            let (count, newest) = (page.names.len(), page.names.last().cloned());
-            let fresh = list.take(request, page.names)?;
+            let taken = list.take(request, &page.body)?;
+            let Taken { count, fresh, newest } = taken.ok_or_else(|| self.no_list(request))?;
             next = match (page.next, newest) {
                 (Some(_), _) if fresh == 0 => {
                     return Err(Error::new(Code::Protocol, request, "the pages of the list repeat each other"));
@@ -85,10 +96,13 @@ impl RegistryRepository {
             return Err(answer.refusal().await);
         }
         let next = self.next_page(&answer)?;
-        let strange = answer.nonsense("sent something else than a list of tags");
         let body = answer.read(PAGE_BYTES).await?;
-        let names = names(&body).ok_or_else(|| Fault::last(strange))?;
-        Ok(Page { names, next })
+        Ok(Page { body, next })
+    }
+
+    fn no_list(&self, request: &str) -> Error {
+        let message = format!("{} sent something else than a list of tags", self.transport().registry);
+        Error::new(Code::Protocol, request, message)
     }
 
     fn next_page(&self, answer: &Answer) -> Result<Option<Url>, Error> {
@@ -110,19 +124,21 @@ impl List {
         Ok(())
     }
 
-    /// Takes a page's names; how many of them are new. What is no tag (an empty name, a digest) is left out.
-    fn take(&mut self, request: &str, names: Vec<String>) -> Result<usize, Error> {
-        let before = self.names.len();
-        for name in names {
+    /// Takes a page's names, one by one; `None` where it is no page. What is no tag (an empty name, a digest) is left out.
+    fn take(&mut self, request: &str, page: &[u8]) -> Result<Option<Taken>, Error> {
+        let mut taken = Taken::default();
+        let is_page = each_name(page, &mut |name| {
             if let Ok(tag) = name.parse() {
                 self.tags.insert(tag);
             }
-            self.names.insert(name);
-        }
+            taken.count += 1;
+            taken.fresh += usize::from(self.names.insert(name.to_owned()));
+            taken.newest = Some(name.to_owned());
+        });
         if self.names.len() > TAGS_LIMIT {
             return Err(Error::new(Code::Limit, request, format!("the list has more than {TAGS_LIMIT} tags")));
         }
-        Ok(self.names.len() - before)
+        Ok(is_page.then_some(taken))
     }
 }
 
@@ -138,15 +154,70 @@ fn after(plain: &Url, last: &str) -> Url {
     url
 }
 
-/// The names of a page. `tags` may be null, and so may single names (Nexus); but it must be there.
-fn names(body: &[u8]) -> Option<Vec<String>> {
-    #[derive(Deserialize)]
-    struct Wire {
-        #[serde(deserialize_with = "Option::deserialize")]
-        tags: Option<Vec<Option<String>>>,
+/// Calls `take` with each name of a page; `false` where it is none. `tags` may be null, and so may single names (Nexus);
+/// but it must be there. Only one name at a time is held.
+fn each_name(page: &[u8], take: &mut dyn FnMut(&str)) -> bool {
+    let mut found = false;
+    let outcome = serde_json::Deserializer::from_slice(page).deserialize_map(Fields { take, found: &mut found });
+    outcome.is_ok() && found
+}
+
+/// The fields of a page.
+struct Fields<'a> {
+    take: &'a mut dyn FnMut(&str),
+    found: &'a mut bool,
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a page of tags")
     }
-    let wire: Wire = serde_json::from_slice(body).ok()?;
-    Some(wire.tags.unwrap_or_default().into_iter().flatten().collect())
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(name) = fields.next_key::<String>()? {
+            if name == "tags" {
+                fields.next_value_seed(Names(self.take))?;
+                *self.found = true;
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names in `tags`.
+struct Names<'a>(&'a mut dyn FnMut(&str));
+
+impl<'de> DeserializeSeed<'de> for Names<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Names<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of names")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<(), A::Error> {
+        while let Some(name) = names.next_element::<Option<String>>()? {
+            if let Some(name) = name {
+                (self.0)(&name);
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -155,7 +226,10 @@ mod tests {
 
     #[test]
     fn pages_as_registries_send_them() {
-        let read = |body: &str| names(body.as_bytes());
+        let read = |body: &str| {
+            let mut names = Vec::new();
+            each_name(body.as_bytes(), &mut |name| names.push(name.to_owned())).then_some(names)
+        };
         assert_eq!(read(r#"{"name":"a","tags":["1","2"],"manifest":{}}"#).unwrap(), ["1", "2"]);
         assert_eq!(read(r#"{"name":"a","tags":null}"#).unwrap(), Vec::<String>::new());
         assert_eq!(read(r#"{"tags":[null,"","1"]}"#).unwrap(), ["", "1"]);
@@ -167,9 +241,11 @@ mod tests {
     #[test]
     fn what_is_no_tag_is_left_out_and_order_is_ours() {
         let mut list = List::default();
-        let names = ["b", "", "a", "sha256:44136fa355b3", "b", "-x"].map(str::to_owned).to_vec();
-        assert_eq!(list.take("list", names).unwrap(), 5);
-        assert_eq!(list.take("list", vec!["a".to_owned()]).unwrap(), 0);
+        let page = br#"{"tags":["b","","a","sha256:44136fa355b3","b",null,"-x"]}"#;
+        let taken = |count, fresh, newest: &str| Some(Taken { count, fresh, newest: Some(newest.to_owned()) });
+        assert_eq!(list.take("list", page).unwrap(), taken(6, 5, "-x"));
+        assert_eq!(list.take("list", br#"{"tags":["a"]}"#).unwrap(), taken(1, 0, "a"));
+        assert_eq!(list.take("list", b"{}").unwrap(), None);
         assert_eq!(list.tags.iter().map(Tag::as_str).collect::<Vec<_>>(), ["a", "b"]);
     }
 
