@@ -1,8 +1,10 @@
-//! Whether a registry lets us in, and what its realm grants: asked without touching any image.
+//! Whether a registry lets us in, and what its realm grants: and whether it lets us read. Refuses to write anything, an
+//! upload that is never completed included.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use reqwest::Method;
+use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::{Method, Url};
 use serde::Deserialize;
 
 use super::RegistryClient;
@@ -10,7 +12,7 @@ use super::call::Call;
 use super::retry::Fault;
 use super::scope::{Access, Scope};
 use crate::auth::Secret;
-use crate::image::{Code, Repository};
+use crate::image::{Code, MANIFEST_ACCEPT, Repository};
 use crate::store::Error;
 
 /// What a registry said to a credential. It has not been refused.
@@ -24,11 +26,18 @@ pub struct Checked {
     pub anonymous: bool,
     /// Whether the token allows what was asked for; `None` where that cannot be seen before it is tried.
     pub granted: Option<bool>,
+    /// `Some(true)` where the repository was really read; `None` where none was named. A refusal is an error, not `false`:
+    /// it comes with the registry's words.
+    pub read: Option<bool>,
+    /// What was noticed besides, in words without secrets: the repository does not exist (yet), or its tags cannot be listed.
+    pub remark: Option<String>,
 }
 
 impl RegistryClient {
     /// Asks for `GET /v2/` with the credential of `repository`, or of the host: with a token to pull from it, or to pull and
-    /// `push`, where the registry has a realm. Fails where the registry or the realm refuses.
+    /// `push`, where the registry has a realm. Then reads from `repository`: its tags, or where those are refused the tag
+    /// `latest`. Nothing is written, so whether a push is allowed is known only where the token tells. Fails where the
+    /// registry or the realm refuses.
     pub async fn check(&self, repository: Option<&Repository>, push: bool) -> Result<Checked, Error> {
         let registry = &self.transport.registry;
         let request = match repository {
@@ -40,7 +49,43 @@ impl RegistryClient {
             None => Scope::new(&self.any_repository(&request)?, Access::Entry),
         };
         let (request, scope) = (request.as_str(), &scope);
-        self.transport.retrying(request, |_| Box::pin(self.enter(request, scope))).await
+        let checked = self.transport.retrying(request, |_| Box::pin(self.enter(request, scope))).await?;
+        if repository.is_none() {
+            return Ok(checked);
+        }
+        let remark = self.transport.retrying(request, |_| Box::pin(self.read_something(request, scope))).await?;
+        Ok(Checked { read: Some(true), remark, ..checked })
+    }
+
+    /// One real read; what is to be remarked on it.
+    async fn read_something(&self, request: &str, scope: &Scope) -> Result<Option<String>, Fault> {
+        let name = scope.repository.name();
+        let mut list = self.transport.url(&format!("/v2/{name}/tags/list"));
+        list.set_query(Some("n=1"));
+        let refused = match self.read_at(request, scope, (Method::GET, list)).await {
+            Ok(true) => return Ok(None),
+            Ok(false) => return Ok(Some("the repository does not exist, or holds nothing".to_owned())),
+            Err(fault) if matches!(fault.error.status, Some(401 | 403 | 405)) => fault,
+            Err(fault) => return Err(fault),
+        };
+        // Listing is a right of its own at some registries (ECR): then images that are named can still be read.
+        let latest = self.transport.url(&format!("/v2/{name}/manifests/latest"));
+        match self.read_at(request, scope, (Method::HEAD, latest)).await {
+            Ok(_) => Ok(Some("its tags cannot be listed, images of known tags can be read".to_owned())),
+            Err(_) => Err(refused),
+        }
+    }
+
+    /// Whether there is something at `url`; an error where it is refused.
+    async fn read_at(&self, request: &str, scope: &Scope, (method, url): (Method, Url)) -> Result<bool, Fault> {
+        let call =
+            Call::new(request, method, url, scope.clone()).header(ACCEPT, HeaderValue::from_static(MANIFEST_ACCEPT));
+        let answer = self.transport.exchange(call).await?;
+        match answer.status() {
+            200..=299 => Ok(true),
+            404 => Ok(false),
+            _ => Err(answer.refusal().await),
+        }
     }
 
     async fn enter(&self, request: &str, scope: &Scope) -> Result<Checked, Fault> {
@@ -59,6 +104,8 @@ impl RegistryClient {
             scheme: transport.authorizer.scheme(&scope.repository),
             source: grant.holder.source.clone(),
             anonymous: grant.holder.is_anonymous(),
+            read: None,
+            remark: None,
             granted: grant.token().filter(|_| !wanted.is_empty()).and_then(|token| granted(&token.text, scope)),
         })
     }
