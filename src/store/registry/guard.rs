@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::origin::is_of_this_machine;
+use super::reach::is_of_this_machine;
 
 /// A resolver that refuses addresses of this machine and of metadata services.
 pub(super) struct Guard;

@@ -31,6 +31,7 @@ mod origin;
 mod outage;
 mod pace;
 mod proxy;
+mod reach;
 mod redact;
 mod repository;
 mod retry;

@@ -4,11 +4,11 @@
 //! token realms, upload locations, links. Refuses downgrades, and addresses inside the network from a registry outside it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
+use super::reach::{Reach, reach};
 use crate::image::{Code, Registry};
 use crate::store::Error;
 
@@ -44,16 +44,6 @@ impl Breach {
     }
 }
 
-/// How far an address reaches. Later ones are nearer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Reach {
-    Public,
-    Private,
-    Loopback,
-    /// Link-local, unspecified and metadata addresses: never a place for images.
-    Nowhere,
-}
-
 impl Boundary {
     /// The boundary of the registry that answers at `base`; `insecure_hosts` may be shown credentials without encryption.
     pub(super) fn new(base: Url, insecure_hosts: BTreeSet<Registry>) -> Self {
@@ -78,7 +68,8 @@ impl Boundary {
     /// Whether a credential may be sent to `url`: encrypted, on this machine, or where the environment says so.
     pub(super) fn may_carry_credential(&self, url: &Url) -> bool {
         url.scheme() == "https"
-            || registry_of(url).is_some_and(|host| host.is_loopback() || self.insecure_hosts.contains(&host))
+            || registry_of(url).is_some_and(|host| host.is_loopback())
+            || self.insecure_hosts.iter().any(|host| names(host, url))
     }
 
     /// The next hop of a redirect from `from`.
@@ -121,7 +112,7 @@ impl Boundary {
     /// An address inside the network is followed only from a registry that is at least as near.
     fn refuse_inside(&self, url: Url) -> Result<Url, Breach> {
         let reach = reach(&url);
-        let near_enough = reach != Reach::Nowhere && reach <= self::reach(&self.base);
+        let near_enough = reach != Reach::Nowhere && reach <= super::reach::reach(&self.base);
         if reach == Reach::Public || near_enough || url.host_str() == self.base.host_str() {
             Ok(url)
         } else {
@@ -173,76 +164,20 @@ fn resolve(from: &Url, location: &HeaderValue) -> Result<Url, Breach> {
     Ok(url)
 }
 
+/// Whether `host` is where `url` leads: a port that is left out is the scheme's usual one, on either side.
+fn names(host: &Registry, url: &Url) -> bool {
+    let port = host.as_str()[host.host().len()..].strip_prefix(':').map(str::parse::<u16>);
+    let usual = if url.scheme() == "https" { 443 } else { 80 };
+    url.host_str() == Some(host.host())
+        && url.port_or_known_default() == Some(port.and_then(Result::ok).unwrap_or(usual))
+}
+
 fn registry_of(url: &Url) -> Option<Registry> {
     let host = url.host_str()?;
     match url.port() {
         Some(port) => format!("{host}:{port}").parse().ok(),
         None => host.parse().ok(),
     }
-}
-
-fn reach(url: &Url) -> Reach {
-    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-    if host == "localhost" || host.ends_with(".localhost") {
-        return Reach::Loopback;
-    }
-    if matches!(host, "metadata.google.internal" | "metadata") {
-        return Reach::Nowhere;
-    }
-    // The URL parser has already turned decimal, octal and hexadecimal spellings into plain addresses.
-    host.trim_start_matches('[').trim_end_matches(']').parse().map_or(Reach::Public, reach_of)
-}
-
-/// Whether an address is this machine's, or one at which a metadata service may be.
-pub(super) fn is_of_this_machine(address: IpAddr) -> bool {
-    reach_of(address) >= Reach::Loopback
-}
-
-fn reach_of(address: IpAddr) -> Reach {
-    match address {
-        IpAddr::V4(address) => reach_v4(address),
-        IpAddr::V6(address) => reach_v6(address),
-    }
-}
-
-fn reach_v4(address: Ipv4Addr) -> Reach {
-    let [a, b, ..] = address.octets();
-    // Metadata of Azure, Alibaba and Oracle outside the link-local range.
-    let metadata = [[168, 63, 129, 16], [100, 100, 100, 200], [192, 0, 0, 192]];
-    let special = a == 0 || address.is_link_local() || address.is_broadcast() || address.is_multicast();
-    if special || metadata.contains(&address.octets()) {
-        Reach::Nowhere
-    } else if address.is_loopback() {
-        Reach::Loopback
-    } else if address.is_private() || (a == 100 && (64..128).contains(&b)) {
-        Reach::Private
-    } else {
-        Reach::Public
-    }
-}
-
-fn reach_v6(address: Ipv6Addr) -> Reach {
-    let segments = address.segments();
-    // IPv4 in IPv6: mapped (RFC 4291) and translated (RFC 6052).
-    let translated = segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
-    if let Some(inner) = address.to_ipv4_mapped().or_else(|| translated.then(|| last_four(address))) {
-        return reach_v4(inner);
-    }
-    let metadata = segments[..2] == [0xfd00, 0xec2];
-    if address.is_loopback() {
-        Reach::Loopback
-    } else if address.is_unspecified() || address.is_unicast_link_local() || address.is_multicast() || metadata {
-        Reach::Nowhere
-    } else if address.is_unique_local() {
-        Reach::Private
-    } else {
-        Reach::Public
-    }
-}
-
-fn last_four(address: Ipv6Addr) -> Ipv4Addr {
-    let [.., a, b, c, d] = address.octets();
-    Ipv4Addr::new(a, b, c, d)
 }
 
 #[cfg(test)]
@@ -346,6 +281,19 @@ mod tests {
         let may = |text: &str| boundary.may_carry_credential(&text.parse().unwrap());
         assert!(may("https://anywhere.io/") && may("http://localhost:1/") && may("http://lab.internal:5000/token"));
         assert!(!may("http://lab.internal/token") && !may("http://anywhere.io/"));
+        // A port that is written and is the usual one is the same port.
+        for (host, url, is_it) in [
+            ("lab.internal:80", "http://lab.internal/", true),
+            ("lab.internal", "http://lab.internal:80/", true),
+            ("lab.internal:8080", "http://lab.internal:8080/", true),
+            ("lab.internal", "http://lab.internal:8080/", false),
+            ("lab.internal:8080", "http://lab.internal/", false),
+            ("internal", "http://lab.internal/", false),
+        ] {
+            let insecure = BTreeSet::from([host.parse().unwrap()]);
+            let url: Url = url.parse().unwrap();
+            assert_eq!(Boundary::new(url.clone(), insecure).may_carry_credential(&url), is_it, "{host} {url}");
+        }
     }
 
     #[test]
