@@ -11,11 +11,11 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::{Copier, Passage};
+use crate::copy::{Copied, Copier, Passage};
 use crate::event::{Ending, Event, Moved, Outcome, Reporter};
-use crate::image::{Code, Digest, Failure, Manifest, MediaType, Reference, Side, Tag, TagOrDigest};
+use crate::image::{Code, Digest, Failure, MediaType, Reference, Side, Tag, TagOrDigest};
 use crate::plan::{Action, Plan, Step};
-use crate::store::{ImageTarget, Stores};
+use crate::store::Stores;
 
 /// How long copies under way may go on after a signal.
 pub const GRACE: Duration = Duration::from_secs(4);
@@ -117,13 +117,13 @@ impl Applier<'_> {
                 return Ending::NotRun(Failure::new(Code::Interrupted, message));
             }
         };
-        let (target, root) = match prepared {
-            Ok(Prepared::Ready(target, root)) => (target, root),
+        let (passage, mut copied) = match prepared {
+            Ok(Prepared::Ready(ready)) => *ready,
             Ok(Prepared::Settled(ending)) => return ending,
             Err(failure) => return Ending::Failed(failure),
         };
         let written = tokio::select! {
-            written = target.push_manifest(&root, Some(job.tag)) => written,
+            written = copier.tag(&passage, &mut copied, job.tag) => written,
             () = self.out_of_time(GRACE + TAG_GRACE) => {
                 let message = format!("stopped while the tag of {} was being written: it is the old one or the new", job.target);
                 let failure = Failure::new(Code::Interrupted, message).on(Side::Target);
@@ -132,10 +132,10 @@ impl Applier<'_> {
         };
         match written {
             Ok(()) => {
-                moved.sent += root.bytes().len() as u64;
+                *moved = copied.moved;
                 if job.before.is_none() { Ending::Copied } else { Ending::Updated }
             }
-            Err(error) => Ending::Failed(Failure::from(error).on(Side::Target)),
+            Err(error) => Ending::Failed(error.into()),
         }
     }
 
@@ -163,7 +163,7 @@ impl Applier<'_> {
         }
         Ok(match job.settled(&passage).await? {
             Some(ending) => Prepared::Settled(ending),
-            None => Prepared::Ready(passage.target, Box::new(copied.root)),
+            None => Prepared::Ready(Box::new((passage, copied))),
         })
     }
 }
@@ -172,8 +172,8 @@ impl Applier<'_> {
 enum Prepared {
     /// It ends without a write.
     Settled(Ending),
-    /// The target has everything below this manifest, and its tag is as the plan saw it.
-    Ready(Arc<dyn ImageTarget>, Box<Manifest>),
+    /// The target has everything below the root, and its tag is as the plan saw it.
+    Ready(Box<(Passage, Copied)>),
 }
 
 impl<'a> Job<'a> {

@@ -15,7 +15,7 @@ use error::OnSide;
 use transfers::Transfers;
 
 use crate::event::{Moved, Reporter};
-use crate::image::{Digest, Manifest, MediaType, Side};
+use crate::image::{Digest, Manifest, MediaType, Side, Tag, View};
 use crate::store::{Graph, ImageSource, ImageTarget};
 
 /// Blobs of one image under way at once; the hosts' own limits hold beside it.
@@ -42,8 +42,9 @@ pub struct Passage {
 pub struct Copied {
     /// The image's own manifest, to be written under its tag.
     pub root: Manifest,
-    /// What was moved, the root manifest not counted.
+    /// What was moved, the root manifest not counted until it is written.
     pub moved: Moved,
+    graph: Graph,
 }
 
 impl Copier {
@@ -55,8 +56,7 @@ impl Copier {
     /// Brings everything that the image with this digest refers to from `source` to `target`. When it returns, the root
     /// manifest can be written: its blobs and children are all there, foreign layers excepted.
     pub async fn image(&self, passage: &Passage, digest: &Digest, media_type: &MediaType) -> Result<Copied, Error> {
-        let Passage { source, target } = passage;
-        let graph = Graph::read(source.as_ref(), digest, media_type).await.on(Side::Source)?;
+        let graph = Graph::read(passage.source.as_ref(), digest, media_type).await.on(Side::Source)?;
         let mut moved = Moved::default();
         let mut blobs =
             stream::iter(graph.blobs()).map(|blob| self.transfers.blob(passage, blob)).buffer_unordered(BLOBS_AT_ONCE);
@@ -64,11 +64,54 @@ impl Copier {
             moved += blob;
         }
         drop(blobs);
+        moved += self.children(passage, &graph).await?;
+        Ok(Copied { root: graph.root().clone(), moved, graph })
+    }
+
+    /// Writes the root manifest of an image under its tag. Where the target says that what it refers to is missing after
+    /// all, that is sent once more, without asking for it.
+    pub async fn tag(&self, passage: &Passage, copied: &mut Copied, tag: &Tag) -> Result<(), Error> {
+        let outcome = self.manifest(passage, &copied.root, Some(tag)).await;
+        let is_index = matches!(copied.root.view(), View::Index(_));
+        let sent = match outcome {
+            Err(error) if error.error.missing_blobs && is_index => {
+                let children = self.children(passage, &copied.graph).await?;
+                copied.moved += children;
+                self.manifest(passage, &copied.root, Some(tag)).await?
+            }
+            outcome => outcome?,
+        };
+        copied.moved += sent;
+        Ok(())
+    }
+
+    /// Writes everything below the root, deepest first.
+    async fn children(&self, passage: &Passage, graph: &Graph) -> Result<Moved, Error> {
+        let mut moved = Moved::default();
         for level in graph.levels_below_root() {
-            let pushes = level.iter().map(|manifest| target.push_manifest(manifest, None));
-            stream::iter(pushes).buffer_unordered(MANIFESTS_AT_ONCE).try_collect::<()>().await.on(Side::Target)?;
-            moved.sent += level.iter().map(|manifest| manifest.bytes().len() as u64).sum::<u64>();
+            let pushes = level.iter().map(|manifest| self.manifest(passage, manifest, None));
+            let mut pushes = stream::iter(pushes).buffer_unordered(MANIFESTS_AT_ONCE);
+            while let Some(sent) = pushes.try_next().await? {
+                moved += sent;
+            }
         }
-        Ok(Copied { root: graph.into_root(), moved })
+        Ok(moved)
+    }
+
+    /// Writes one manifest; the second time after its blobs, where the target had said that they were there, and they are not.
+    async fn manifest(&self, passage: &Passage, manifest: &Manifest, tag: Option<&Tag>) -> Result<Moved, Error> {
+        let mut moved = Moved { sent: manifest.bytes().len() as u64, ..Moved::default() };
+        match (passage.target.push_manifest(manifest, tag).await, manifest.view()) {
+            (Err(error), View::Image(image)) if error.missing_blobs => {
+                let again = image.blobs().map(|blob| self.transfers.again(passage, blob));
+                let mut again = stream::iter(again).buffer_unordered(BLOBS_AT_ONCE);
+                while let Some(blob) = again.try_next().await? {
+                    moved += blob;
+                }
+                passage.target.push_manifest(manifest, tag).await.on(Side::Target)?;
+            }
+            (outcome, _) => outcome.on(Side::Target)?,
+        }
+        Ok(moved)
     }
 }

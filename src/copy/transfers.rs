@@ -43,6 +43,28 @@ impl Transfers {
         Ok(moved)
     }
 
+    /// Sends `blob` whatever is believed of it: the target has contradicted what it said. For the others it is under way
+    /// meanwhile.
+    pub(super) async fn again(&self, passage: &Passage, blob: &Descriptor) -> Result<Moved, Error> {
+        let location = passage.target.location();
+        if let Location::Repository(own) = location {
+            let mut homes = lock(&self.homes);
+            let key = (own.registry().clone(), blob.digest.clone());
+            if homes.get(&key).is_some_and(|home| home.get() == Some(own)) {
+                homes.remove(&key);
+            }
+        }
+        let arrival = Arrival::default();
+        lock(&self.arrivals).insert((location.clone(), blob.digest.clone()), Arc::clone(&arrival));
+        let mut moved = Moved::default();
+        let bring = async {
+            moved = self.push(passage, blob, None).await?;
+            Ok::<(), Error>(())
+        };
+        arrival.get_or_try_init(|| bring).await?;
+        Ok(moved)
+    }
+
     async fn bring(&self, passage: &Passage, blob: &Descriptor) -> Result<Moved, Error> {
         let Location::Repository(own) = passage.target.location() else {
             return self.check_and_push(passage, blob).await;

@@ -22,6 +22,8 @@ pub struct Error {
     pub elapsed: Duration,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether a manifest was refused for what it refers to: blobs or manifests that were believed to be there are not.
+    pub missing_blobs: bool,
 }
 
 impl Error {
@@ -35,6 +37,7 @@ impl Error {
             attempts: 1,
             elapsed: Duration::ZERO,
             hint: None,
+            missing_blobs: false,
         }
     }
 

@@ -92,8 +92,8 @@ impl Graph {
     }
 
     /// The root manifest.
-    pub fn into_root(self) -> Manifest {
-        self.root
+    pub fn root(&self) -> &Manifest {
+        &self.root
     }
 }
 

@@ -13,6 +13,7 @@ use regsync::store::registry::Network;
 
 use crate::support::images::{Image, Single, zoo};
 use crate::support::registry::{FakeRegistry, Options};
+use crate::support::server::{Fault, Match};
 use crate::support::stage::{Mirror, Pair};
 
 /// Twelve images that share a layer, and some of them all of it.
@@ -150,5 +151,23 @@ async fn every_byte_is_announced_once_whatever_the_target_is() {
         assert_eq!(announced, image.blob_bytes() as u64, "bytes of blobs announced on the way to {target}");
         let manifests: usize = image.children.iter().map(|child| child.bytes.len()).sum();
         assert_eq!(copied.moved.sent, (image.blob_bytes() + manifests) as u64, "{target}");
+    }
+}
+
+#[test]
+fn a_target_that_was_wrong_about_its_blobs_gets_them_once_more() {
+    let image = |single: bool| if single { Single::new("lied about").build() } else { zoo::index("lied about") };
+    for single in [true, false] {
+        let pair = Pair::start();
+        let image = image(single);
+        image.push_to(&pair.source, "app", "1");
+        // Collected since, or never there: HEAD says 200, and the manifest is refused with MANIFEST_BLOB_UNKNOWN.
+        pair.target.fault(Match::new("HEAD", "/blobs/"), Fault::status(200));
+        pair.regsync(&[pair.mirror("app", &["1"])]).run(["apply"]).assert_status(0);
+        let (uploads, _) = uploads(&pair.target);
+        assert_eq!(uploads.len(), BTreeSet::from_iter(image.blob_digests()).len());
+        let refused = pair.target.requests().iter().filter(|request| request.status == Some(400)).count();
+        assert!(refused > 0, "the first writing was refused");
+        pair.target.assert_closed();
     }
 }

@@ -66,7 +66,8 @@ impl RegistryRepository {
         if self.knows_blob(&descriptor.digest) == Some(true) {
             return Ok(Mount::Mounted);
         }
-        if from.registry() != self.repository().registry() || from == self.repository() {
+        let elsewhere = from.registry() != self.repository().registry() || from == self.repository();
+        if elsewhere || self.doubts_blob(&descriptor.digest) {
             return Ok(Mount::Declined(None));
         }
         let request = format!("mount the blob {} of {from} in {}", descriptor.digest, self.repository());

@@ -1,8 +1,10 @@
 //! A request as the transport takes it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Url};
 
@@ -18,9 +20,7 @@ pub(super) struct Call<'a> {
     pub(super) scope: Scope,
     pub(super) headers: HeaderMap,
     pub(super) body: Payload,
-    /// How long to wait for the headers of the answer; the usual time where `None`. With [`Duration::MAX`] the caller
-    /// watches the request itself.
-    pub(super) patience: Option<Duration>,
+    pub(super) patience: Patience,
     /// Whether the caller holds a permit already: a part of an upload.
     pub(super) holds_permit: bool,
     /// What has been done about refusals so far.
@@ -38,7 +38,7 @@ impl<'a> Call<'a> {
             scope,
             headers,
             body,
-            patience: None,
+            patience: Patience::Usual,
             holds_permit: false,
             tally: Tally::default(),
         }
@@ -53,6 +53,29 @@ impl<'a> Call<'a> {
     /// Whether it asks the registry to change something.
     pub(super) fn writes(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD)
+    }
+}
+
+/// How long to wait for the headers of the answer, from when the request is sent: its turn and its token come before.
+pub(super) enum Patience {
+    /// As long as usual.
+    Usual,
+    /// So long.
+    For(Duration),
+    /// Until this resolves, to the wait that was too long: where a body is sent first. Spent with the body.
+    Until(Mutex<BoxFuture<'static, Duration>>),
+}
+
+impl Patience {
+    /// Resolves when the wait is too long, to its length; `usual` where nothing else is said.
+    pub(super) async fn end(&mut self, usual: Duration) -> Duration {
+        let limit = match self {
+            Self::Until(watched) => return watched.get_mut().unwrap_or_else(PoisonError::into_inner).await,
+            Self::For(limit) => *limit,
+            Self::Usual => usual,
+        };
+        tokio::time::sleep(limit).await;
+        limit
     }
 }
 

@@ -134,11 +134,9 @@ pub(super) fn code_of(status: u16) -> Code {
         403 => Code::Denied,
         404 => Code::NotFound,
         408 => Code::Timeout,
-        413 => Code::Limit,
         429 => Code::RateLimited,
         300..=399 => Code::Redirect,
-        405 | 501 => Code::Unsupported,
-        400..=498 => Code::Refused,
+        400..=498 | 501 => Code::Refused,
         499..=599 => Code::Unavailable,
         _ => Code::Protocol,
     }
@@ -172,7 +170,8 @@ pub(super) fn disconnected(request: &str, who: &str, error: reqwest::Error) -> E
         return Error::new(Code::Timeout, request, format!("{who} did not answer in time: {cause}"));
     }
     if error.is_connect() {
-        return Error::new(Code::Connect, request, format!("cannot connect to {who}: {cause}"));
+        return Error::new(Code::Connect, request, format!("cannot connect to {who}: {cause}"))
+            .hint("check the name of the host, the firewall, and the proxy (HTTPS_PROXY, NO_PROXY)");
     }
     Error::new(Code::Connect, request, format!("the connection to {who} broke: {cause}"))
 }
@@ -274,14 +273,14 @@ mod tests {
             (401, Code::Auth),
             (403, Code::Denied),
             (404, Code::NotFound),
-            (405, Code::Unsupported),
+            (405, Code::Refused),
             (408, Code::Timeout),
-            (413, Code::Limit),
+            (413, Code::Refused),
             (415, Code::Refused),
             (429, Code::RateLimited),
             (499, Code::Unavailable),
             (500, Code::Unavailable),
-            (501, Code::Unsupported),
+            (501, Code::Refused),
             (503, Code::Unavailable),
             (522, Code::Unavailable),
             (307, Code::Redirect),

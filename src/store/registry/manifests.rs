@@ -10,7 +10,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::answer::Answer;
-use super::call::{Call, Payload};
+use super::call::{Call, Patience, Payload};
 use super::error::Said;
 use super::repository::RegistryRepository;
 use super::retry::Fault;
@@ -125,7 +125,9 @@ impl RegistryRepository {
         };
         let stated = content_digest(answer.headers());
         let who = answer.who.clone();
+        let permit = self.transport().body_permit(request, answer.content_length()).await?;
         let bytes = answer.read(READ_LIMIT).await?;
+        drop(permit);
         let read = match (version, &stated) {
             (TagOrDigest::Digest(digest), _) | (TagOrDigest::Tag(_), Some(digest)) => {
                 Manifest::verify(bytes, &media_type, digest)
@@ -172,7 +174,7 @@ impl RegistryRepository {
             .header(CONTENT_TYPE, media_type)
             .header(CONTENT_LENGTH, HeaderValue::from(manifest.bytes().len()));
         call.body = Payload::Bytes(Bytes::clone(manifest.bytes()));
-        call.patience = Some(self.transport().limits.commit);
+        call.patience = Patience::For(self.transport().limits.commit);
         let answer = self.transport().exchange(call).await?;
         if (200..300).contains(&answer.status()) {
             return check_stored(&answer, manifest);
@@ -192,9 +194,10 @@ impl RegistryRepository {
         }
         if said.has("MANIFEST_BLOB_UNKNOWN") || said.has("BLOB_UNKNOWN") {
             // What we believed to be there is not.
-            self.forget_blobs();
+            fault.error.missing_blobs = true;
+            self.doubt_blobs(writing.manifest);
         }
-        if fault.error.status == Some(413) {
+        if fault.error.status == Some(413) && said.words.is_none() {
             fault.error = fault.error.hint("the registry takes no manifest of this size");
         }
         Err(fault)

@@ -53,6 +53,7 @@ use std::sync::{Arc, Mutex};
 
 pub use check::Checked;
 pub use proxy::Proxies;
+use repository::Presence;
 pub use repository::RegistryRepository;
 pub use settings::{ClientIdentity, Limits, Network, Settings};
 pub use tls::Roots;
@@ -68,7 +69,7 @@ use crate::store::Error;
 pub struct RegistryClient {
     transport: Transport,
     /// Blobs that are known to be in a repository, or not to be there.
-    blobs: Mutex<HashMap<Repository, HashMap<Digest, bool>>>,
+    blobs: Mutex<HashMap<Repository, HashMap<Digest, Presence>>>,
     manifests: Mutex<ManifestCache>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::RegistryClient;
 use super::authorization::lock;
 use super::transport::Transport;
-use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Reference, Repository, Tag, TagOrDigest};
+use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Reference, Repository, Tag, TagOrDigest, View};
 use crate::store::{Answer, BlobStream, ImageSource, ImageTarget, Mount, OpenBlob, PushError, UploadSession};
 
 /// A repository behind the distribution API. Cheap to make: what is known of the registry is kept in its client.
@@ -14,6 +14,17 @@ pub struct RegistryRepository {
     client: Arc<RegistryClient>,
     repository: Repository,
     location: Location,
+}
+
+/// What is known of a blob in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It is there.
+    Here,
+    /// It is not.
+    Absent,
+    /// The registry said that it is there, and then that it is not: only sending it settles that.
+    Doubted,
 }
 
 impl RegistryRepository {
@@ -38,16 +49,37 @@ impl RegistryRepository {
     /// Whether a blob is here, as far as this run has learnt it. A blob that was not here may have come meanwhile from
     /// somebody else: then it is sent once too often, which harms nobody.
     pub(super) fn knows_blob(&self, digest: &Digest) -> Option<bool> {
-        lock(&self.client.blobs).get(&self.repository)?.get(digest).copied()
+        let presence = *lock(&self.client.blobs).get(&self.repository)?.get(digest)?;
+        Some(presence == Presence::Here)
     }
 
+    /// Whether the registry has said that a blob is here, and meant it not.
+    pub(super) fn doubts_blob(&self, digest: &Digest) -> bool {
+        let blobs = lock(&self.client.blobs);
+        blobs.get(&self.repository).and_then(|known| known.get(digest)) == Some(&Presence::Doubted)
+    }
+
+    /// Notes what the registry says of a blob. Of one that it was wrong about, its word counts no more.
     pub(super) fn remember_blob(&self, digest: &Digest, here: bool) {
-        lock(&self.client.blobs).entry(self.repository.clone()).or_default().insert(digest.clone(), here);
+        if !self.doubts_blob(digest) {
+            self.note(digest, if here { Presence::Here } else { Presence::Absent });
+        }
     }
 
-    /// Forgets all blobs of the repository: the registry has contradicted what we believed.
-    pub(super) fn forget_blobs(&self) {
-        lock(&self.client.blobs).remove(&self.repository);
+    /// Notes that a blob was sent.
+    pub(super) fn sent_blob(&self, digest: &Digest) {
+        self.note(digest, Presence::Here);
+    }
+
+    fn note(&self, digest: &Digest, presence: Presence) {
+        lock(&self.client.blobs).entry(self.repository.clone()).or_default().insert(digest.clone(), presence);
+    }
+
+    /// Doubts all blobs of a manifest: the registry has contradicted what it said of one of them.
+    pub(super) fn doubt_blobs(&self, manifest: &Manifest) {
+        if let View::Image(image) = manifest.view() {
+            image.blobs().for_each(|blob| self.note(&blob.digest, Presence::Doubted));
+        }
     }
 
     pub(super) fn cached(&self, digest: &Digest) -> Option<Manifest> {

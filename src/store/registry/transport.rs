@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, LOCATION, WWW_AUTHENTICATE};
@@ -29,6 +28,10 @@ use crate::event::{Event, Reporter};
 use crate::image::{Code, Failure, Registry};
 use crate::store::Error;
 
+/// How many large manifests are read at once.
+const LARGE_BODIES: usize = 4;
+/// A manifest of more bytes than these is large; almost none is.
+const LARGE_BODY: u64 = 256 * 1024;
 /// How many redirects are followed.
 const REDIRECTS: usize = 5;
 /// How many different warnings of a registry are passed on.
@@ -51,6 +54,8 @@ pub(super) struct Transport {
     /// permit, uploads could wait for each other's sources for ever where both sides are one registry.
     requests: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    /// For large manifests, and such of unknown size, while they are read into memory.
+    bodies: Arc<Semaphore>,
     pace: Pace,
     outage: Outage,
     warned: Mutex<BTreeSet<String>>,
@@ -69,6 +74,7 @@ impl Transport {
             reporter: Arc::clone(&network.reporter),
             requests: Arc::new(Semaphore::new(permits)),
             uploads: Arc::new(Semaphore::new(permits)),
+            bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
             pace: Pace::new(settings.requests_per_second),
             outage: Outage::default(),
             warned: Mutex::default(),
@@ -128,6 +134,18 @@ impl Transport {
         permit(&self.uploads, request).await
     }
 
+    /// A permit to read a document of this length, where it is large or may be.
+    pub(super) async fn body_permit(
+        &self,
+        request: &str,
+        length: Option<u64>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        if length.is_some_and(|length| length <= LARGE_BODY) {
+            return Ok(None);
+        }
+        permit(&self.bodies, request).await.map(Some)
+    }
+
     /// One request, authorised, its redirects followed. The answer may have any status but 401, and 404 only where that
     /// proves something.
     pub(super) async fn exchange(&self, mut call: Call<'_>) -> Result<Answer, Fault> {
@@ -152,13 +170,13 @@ impl Transport {
             }
             let challenges = challenge::parse(reply.response.headers().get_all(WWW_AUTHENTICATE));
             if !self.authorizer.challenged(&mut call, &grant, &challenges).await? {
-                let error = self.unauthorized(&call, &grant, reply).await;
+                let error = self.unauthorized(&mut call, &grant, reply).await;
                 turn.refused(&error);
                 return Err(Fault::last(error));
             }
             if call.body.is_spent() {
                 // The stream is gone; the whole upload begins again, with a new token.
-                return Err(Fault::once(self.unauthorized(&call, &grant, reply).await));
+                return Err(Fault::once(self.unauthorized(&mut call, &grant, reply).await));
             }
         }
     }
@@ -224,7 +242,26 @@ impl Transport {
         if self.clients.boundary.is_home(url) { self.registry.to_string() } else { origin(url) }
     }
 
-    async fn unauthorized(&self, call: &Call<'_>, grant: &Grant, reply: Reply) -> Error {
+    /// The same where nobody answers, with the name that was connected to: Docker Hub has another one than its own.
+    pub(super) fn place(&self, url: &Url) -> String {
+        let who = self.who(url);
+        match url.host_str() {
+            Some(host) if self.clients.boundary.is_home(url) && self.registry.host() != host => {
+                format!("{who} ({host})")
+            }
+            _ => who,
+        }
+    }
+
+    async fn unauthorized(&self, call: &mut Call<'_>, grant: &Grant, mut reply: Reply) -> Error {
+        // A HEAD has no words. They are asked for with the same token; a password is not shown once more for them.
+        if call.method == Method::HEAD && grant.token().is_some() {
+            call.method = Method::GET;
+            match self.follow(call, grant.header.clone()).await {
+                Ok(telling) if telling.response.status() == 401 => reply = telling,
+                _ => {}
+            }
+        }
         let mut error = self.answer(call, grant.source(), reply).refusal().await.error;
         if grant.token().is_some() {
             let scopes = call.scope.texts().join(" ");
@@ -288,12 +325,9 @@ impl Transport {
         *request.body_mut() = call.body.take();
         let started = Instant::now();
         let sent = self.clients.of(url).execute(request);
-        let outcome = match call.patience.unwrap_or(self.limits.headers) {
-            Duration::MAX => sent.await.map_err(|error| disconnected(call.request, &self.who(url), error)),
-            limit => match tokio::time::timeout(limit, sent).await {
-                Ok(outcome) => outcome.map_err(|error| disconnected(call.request, &self.who(url), error)),
-                Err(_) => Err(timed_out(call.request, &self.who(url), limit)),
-            },
+        let outcome = tokio::select! {
+            outcome = sent => outcome.map_err(|error| disconnected(call.request, &self.place(url), error)),
+            limit = call.patience.end(self.limits.headers) => Err(timed_out(call.request, &self.place(url), limit)),
         };
         let milliseconds = started.elapsed().as_millis();
         let status = outcome.as_ref().map_or(0, |response| response.status().as_u16());

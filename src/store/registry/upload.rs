@@ -18,8 +18,9 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::authorization::lock;
-use super::call::{Call, Payload};
-use super::error::timed_out;
+use super::call::{Call, Patience, Payload};
+use super::error::crawled;
+use super::flow::Flow;
 use super::manifests::content_digest;
 use super::repository::RegistryRepository;
 use super::retry::Fault;
@@ -62,7 +63,7 @@ impl RegistryRepository {
         let outcome = self.transport().retrying(&request, |attempt| Box::pin(self.upload(upload, attempt))).await;
         match outcome {
             Ok(()) => {
-                self.remember_blob(&descriptor.digest, true);
+                self.sent_blob(&descriptor.digest);
                 Ok(())
             }
             Err(error) if upload.source_failed.load(Ordering::Relaxed) => Err(PushError::Source(error)),
@@ -75,7 +76,10 @@ impl RegistryRepository {
         upload.source_failed.store(false, Ordering::Relaxed);
         // A failure after the last byte does not say whether it was stored.
         let digest = &upload.descriptor.digest;
-        if attempt > 1 && self.head_blob(upload.request, digest, true).await.unwrap_or(false) {
+        if attempt > 1
+            && !self.doubts_blob(digest)
+            && self.head_blob(upload.request, digest, true).await.unwrap_or(false)
+        {
             return Ok(());
         }
         // Both are a round trip; neither needs the other.
@@ -113,30 +117,34 @@ impl RegistryRepository {
     async fn put_blob(&self, upload: &Upload<'_, '_>, mut url: Url, source: BlobStream) -> Result<(), Fault> {
         // Appended, not rebuilt: the session's own query must keep its bytes.
         url.query_pairs_mut().append_pair("digest", &upload.descriptor.digest.to_string());
+        let limits = self.transport().limits;
         let watch = Arc::new(Mutex::new(Watch::new(upload.descriptor.size)));
         let mut call = Call::new(upload.request, Method::PUT, url, Scope::new(self.repository(), Access::Push))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .header(CONTENT_LENGTH, HeaderValue::from(upload.descriptor.size));
         call.holds_permit = true;
-        call.patience = Some(Duration::MAX);
-        let outgoing = Outgoing { source, watch: Arc::clone(&watch) };
-        let body = payload(upload.descriptor.size, outgoing).await;
-        let outcome = match body {
+        let outgoing = Outgoing { source, watch: Arc::clone(&watch), window: limits.idle };
+        let outcome = match payload(upload.descriptor.size, outgoing).await {
             Some(body) => {
+                call.patience = match &body {
+                    Payload::Stream(_) => Patience::Until(Mutex::new(Box::pin(stalled(Arc::clone(&watch), limits)))),
+                    _ => Patience::For(limits.commit),
+                };
                 call.body = body;
-                let limits = self.transport().limits;
-                tokio::select! {
-                    outcome = self.transport().exchange(call) => outcome,
-                    limit = stalled(&watch, limits) => {
-                        Err(timed_out(upload.request, self.transport().registry.as_str(), limit).into())
-                    }
-                }
+                self.transport().exchange(call).await
             }
             None => Err(Error::new(Code::Internal, upload.request, "the source failed").into()),
         };
-        if let Some(error) = lock(&watch).failure.take() {
+        let (failure, crawls) = {
+            let mut watch = lock(&watch);
+            (watch.failure.take(), watch.crawls)
+        };
+        if let Some(error) = failure {
             upload.source_failed.store(true, Ordering::Relaxed);
             return Err(source_fault(error));
+        }
+        if crawls {
+            return Err(crawled(upload.request, self.transport().registry.as_str(), limits.idle).into());
         }
         self.completed(upload, outcome?).await
     }
@@ -186,13 +194,17 @@ async fn payload(size: u64, mut outgoing: Outgoing) -> Option<Payload> {
 struct Watch {
     left: u64,
     last: Instant,
+    flow: Flow,
     waits_for_source: bool,
+    /// Whether the target takes too little ever to end.
+    crawls: bool,
     failure: Option<Error>,
 }
 
 impl Watch {
     fn new(size: u64) -> Self {
-        Self { left: size, last: Instant::now(), waits_for_source: false, failure: None }
+        let (last, flow) = (Instant::now(), Flow::default());
+        Self { left: size, last, flow, waits_for_source: false, crawls: false, failure: None }
     }
 
     /// When it will be given up, and the wait that will then have been too long. The source has a limit of its own.
@@ -206,10 +218,12 @@ impl Watch {
     }
 }
 
-/// Resolves when the target has taken nothing, or has not answered, for too long.
-async fn stalled(watch: &Mutex<Watch>, limits: Limits) -> Duration {
+/// Resolves when the target has taken nothing, or has not answered, for too long. Counts from when it is first asked: the
+/// request may have waited for its turn before.
+async fn stalled(watch: Arc<Mutex<Watch>>, limits: Limits) -> Duration {
+    lock(&watch).last = Instant::now();
     loop {
-        let (deadline, limit) = lock(watch).deadline(limits);
+        let (deadline, limit) = lock(&watch).deadline(limits);
         if deadline <= Instant::now() {
             return limit;
         }
@@ -221,6 +235,8 @@ async fn stalled(watch: &Mutex<Watch>, limits: Limits) -> Duration {
 struct Outgoing {
     source: BlobStream,
     watch: Arc<Mutex<Watch>>,
+    /// The time over which the pace of the target is measured.
+    window: Duration,
 }
 
 impl Stream for Outgoing {
@@ -229,12 +245,18 @@ impl Stream for Outgoing {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.source.poll_next_unpin(context);
         let mut watch = lock(&self.watch);
+        let by_target = if watch.waits_for_source { Duration::ZERO } else { watch.last.elapsed() };
         watch.waits_for_source = polled.is_pending();
         watch.last = Instant::now();
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Ready(Some(Ok(chunk))) => {
+                // The wait was for what was handed on before; a chunk more or less is nothing in a window.
+                if watch.flow.stalls(by_target, chunk.len(), self.window) {
+                    watch.crawls = true;
+                    return Poll::Ready(Some(Err(io::Error::other("the target takes too little"))));
+                }
                 watch.left = watch.left.saturating_sub(chunk.len() as u64);
                 Poll::Ready(Some(Ok(chunk)))
             }

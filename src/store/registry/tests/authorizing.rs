@@ -145,10 +145,12 @@ async fn a_basic_challenge_is_learnt() {
 async fn a_token_that_is_never_enough_ends_in_a_denial_that_names_the_scope() {
     let server = Server::start(|seen| match seen.target.as_str() {
         target if target.starts_with("/token") => reply(200, &[], r#"{"token":"t"}"#),
-        _ => reply(401, &[("www-authenticate", r#"Bearer realm="/token",error="invalid_token""#)], ""),
+        _ => reply(401, &[("www-authenticate", r#"Bearer realm="/token",error="invalid_token""#)], "see you"),
     });
     let error = look_up(&Fixture::new(&server, Some(basic())), "a").await.unwrap_err();
     assert_eq!((error.code, error.attempts), (Code::Denied, 1));
+    // Asked for with a GET: a HEAD has no words.
+    assert!(error.to_string().contains("\"see you\""), "{error}");
     assert!(error.to_string().contains("repository:a:pull"), "{error}");
     assert_eq!((server.count("HEAD", "/v2/"), server.count("GET", "/token")), (2, 2));
 }
@@ -221,6 +223,7 @@ async fn access_can_be_checked() {
     let fixture = Fixture::new(&server, Some(basic()));
     let checked = fixture.client.check(Some(&fixture.named("a")), true).await.unwrap();
     assert_eq!((checked.scheme, checked.granted, checked.anonymous), (Some("Bearer"), None, false));
+    assert_eq!((checked.read, checked.remark, server.count("GET", "/v2/a/tags/list?n=1")), (Some(true), None, 1));
     let token = server.log().into_iter().find(|seen| seen.is("GET", "/token")).unwrap();
     assert!(token.target.contains("scope=repository%3Aa%3Apull%2Cpush"), "{}", token.target);
     assert!(fixture.client.check(None, false).await.is_ok());
@@ -230,4 +233,29 @@ async fn access_can_be_checked() {
     let none = Server::start(|_| reply(404, &[], ""));
     let error = Fixture::new(&none, None).client.check(None, false).await.unwrap_err();
     assert!(error.hint.unwrap().contains("distribution API"));
+}
+
+#[tokio::test]
+async fn access_is_checked_by_a_real_read() {
+    // Everybody is let in at the door, and some repositories are closed, or cannot be listed.
+    let server = Server::start(|seen| match (seen.target.as_str(), seen.method.as_str()) {
+        ("/v2/", _) => reply(200, &[], "{}"),
+        (target, _) if target.starts_with("/v2/absent/") => reply(404, &[], ""),
+        (target, "HEAD") if target.starts_with("/v2/unlisted/") => reply(404, &[], ""),
+        (target, _) if target.starts_with("/v2/closed/") => reply(401, &[("www-authenticate", "Basic")], "no"),
+        _ => reply(403, &[], "not yours"),
+    });
+    let check = async |name: &str| {
+        let fixture = Fixture::new(&server, Some(basic()));
+        fixture.client.check(Some(&fixture.named(name)), true).await
+    };
+    let remark = |checked: crate::store::registry::Checked| (checked.read, checked.remark.unwrap());
+    let absent = remark(check("absent").await.unwrap());
+    assert!(absent.0 == Some(true) && absent.1.contains("does not exist"), "{absent:?}");
+    let unlisted = remark(check("unlisted").await.unwrap());
+    assert!(unlisted.0 == Some(true) && unlisted.1.contains("cannot be listed"), "{unlisted:?}");
+    assert_eq!(check("closed").await.unwrap_err().code, Code::Auth);
+    let denied = check("denied").await.unwrap_err();
+    assert!(denied.code == Code::Denied && denied.to_string().contains("not yours"), "{denied}");
+    assert!(server.log().iter().all(|seen| matches!(seen.method.as_str(), "GET" | "HEAD")));
 }

@@ -294,4 +294,7 @@ async fn an_unreachable_host_is_named() {
     let error = Fixture::of(&address, None, &Settings::default()).repository("a").resolve(&tag("1")).await.unwrap_err();
     assert_eq!((error.code, error.attempts), (Code::Connect, 5));
     assert!(error.to_string().contains(&format!("cannot connect to {address}")), "{error}");
+    assert!(error.hint.unwrap().contains("firewall"));
+    let hub = Fixture::of("docker.io", None, &Settings::default()).client;
+    assert_eq!(hub.transport.place(&hub.transport.url("/v2/")), "docker.io (registry-1.docker.io)");
 }

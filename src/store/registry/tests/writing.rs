@@ -226,6 +226,14 @@ async fn a_mount_asks_for_both_scopes_and_does_without() {
     push(&fixture, &blob(b"layer"), &[b"layer"]).await.unwrap();
 }
 
+/// An image that is one blob, twice.
+fn image_of(blob: &Descriptor) -> crate::image::Manifest {
+    let descriptor = format!(r#"{{"mediaType":"x/y","digest":"{}","size":{}}}"#, blob.digest, blob.size);
+    let text = format!(r#"{{"schemaVersion":2,"config":{descriptor},"layers":[{descriptor}]}}"#);
+    let media_type = crate::image::MediaType::new("application/vnd.oci.image.manifest.v1+json");
+    crate::image::Manifest::identify(text.into(), &media_type).unwrap()
+}
+
 async fn put_manifest(server: &Server) -> Result<(), Error> {
     let tag: Tag = "1.0".parse().unwrap();
     Fixture::new(server, None).repository("a").push_manifest(&index(), Some(&tag)).await
@@ -283,19 +291,47 @@ async fn an_immutable_tag_is_fine_where_it_already_fits() {
 }
 
 #[tokio::test]
-async fn a_missing_blob_makes_us_doubt_all_of_them() {
+async fn a_missing_blob_is_doubted_until_it_is_sent() {
+    let manifest = image_of(&blob(b"layer"));
     let server = Server::start(|seen| match seen.method.as_str() {
+        "HEAD" => reply(200, &[], ""),
         "PUT" if seen.target.contains("/manifests/") => {
             reply(400, &[], r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#)
         }
         _ => taking(seen),
     });
     let fixture = Fixture::new(&server, None);
-    let layer = blob(b"layer");
+    let (layer, other, repository) = (blob(b"layer"), blob(b"other"), fixture.repository("a"));
+    assert!(repository.has_blob(&layer).await.unwrap() && repository.has_blob(&other).await.unwrap());
+    let error = repository.push_manifest(&manifest, None).await.unwrap_err();
+    assert_eq!((error.code, error.missing_blobs), (Code::Refused, true));
+    // The registry's word counts no more, for the blobs of this manifest.
+    assert!(!repository.has_blob(&layer).await.unwrap() && repository.has_blob(&other).await.unwrap());
+    assert!(matches!(repository.mount_blob(&layer, &fixture.named("b")).await.unwrap(), Mount::Declined(None)));
     push(&fixture, &layer, &[b"layer"]).await.unwrap();
-    let repository = fixture.repository("a");
-    assert_eq!(repository.push_manifest(&index(), None).await.unwrap_err().code, Code::Refused);
-    assert!(!repository.has_blob(&layer).await.unwrap());
+    assert!(repository.has_blob(&layer).await.unwrap());
+    assert_eq!((server.count("HEAD", "/"), server.count("POST", "/")), (2, 1));
+}
+
+#[tokio::test]
+async fn a_registry_that_refuses_size_or_method_is_quoted() {
+    for status in [405, 413, 501] {
+        let server = Server::start(move |_| reply(status, &[], "quota exceeded"));
+        let error = put_manifest(&server).await.unwrap_err();
+        assert_eq!((error.code, error.status), (Code::Refused, Some(status)));
+        assert!(error.to_string().contains("quota exceeded") && error.hint.is_none(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_its_turn_is_no_stall_of_an_upload() {
+    let server = Server::start(taking);
+    let one_a_second = Some(std::num::NonZeroU32::MIN);
+    let settings = crate::store::registry::Settings { requests_per_second: one_a_second, ..Default::default() };
+    let fixture = Fixture::of(&server.host(), None, &settings);
+    // The turn comes after a second, and half a second without bytes is a stall here.
+    push(&fixture, &blob(b"layer"), &[b"layer"]).await.unwrap();
+    assert_eq!(server.log().len(), 2);
 }
 
 #[tokio::test]
