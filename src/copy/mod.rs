@@ -1,7 +1,8 @@
-//! One image, from a source to a target: blobs, then children, then the root. The tag is the caller's to write.
+//! One image, from a source to a target: blobs, then children, then the root under its tag.
 //!
 //! Owns the walk over an image's graph and the rule that every blob travels at most once in a run. Refuses to know why an
-//! image is copied, and never writes a tag: whoever does has looked at the target just before.
+//! image is copied. Its two steps are two functions, so that its caller can look at the target between them: the tag is
+//! written last, and only when it is asked for.
 
 mod error;
 mod transfers;

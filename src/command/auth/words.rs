@@ -9,6 +9,7 @@ use crate::auth::{Consulted, Credential, Origin, Verdict};
 use crate::image::{Code, Registry};
 use crate::report::Untrusted;
 use crate::store::Error;
+use crate::store::registry::Checked;
 
 fn clean(text: &impl Display) -> String {
     Untrusted::of(text).to_string()
@@ -76,16 +77,24 @@ pub(super) fn access(access: &Access<'_>, trace: &[Consulted]) -> String {
             let whose = if access.anonymous { "the public" } else { "this credential" };
             format!("{subject}FAILED, not granted to {whose}\n    help: {}\n", advice(access, trace))
         }
-        Some(Ok(checked)) => {
-            let sure = match (checked.granted, checked.scheme, access.anonymous) {
-                (Some(true), ..) => "granted",
-                (_, None, _) => "the registry asks for no credential",
-                (_, Some(_), true) => "let in without a credential; what that allows shows only when it is used",
-                (_, Some(_), false) => "the credential is accepted; what it allows shows only when it is used",
-            };
-            format!("{subject}{sure}\n")
-        }
+        Some(Ok(checked)) => format!("{subject}{}\n{}", allowed(access, checked), remark(checked)),
     }
+}
+
+/// What is known of an access that was not refused. Writing is never tried, so it is known only where a token tells.
+fn allowed(access: &Access<'_>, checked: &Checked) -> &'static str {
+    match (access.kind, checked.granted, checked.read) {
+        (_, Some(true), _) => "granted",
+        ("push", _, Some(true)) => "reading works; whether writing does shows only when it is used",
+        (_, _, Some(true)) => "works",
+        _ if checked.scheme.is_none() => "the registry asks for no credential",
+        _ if access.anonymous => "let in without a credential; what that allows shows only when it is used",
+        _ => "the credential is accepted; what it allows shows only when it is used",
+    }
+}
+
+fn remark(checked: &Checked) -> String {
+    checked.remark.as_ref().map(|remark| format!("    note: {}\n", clean(remark))).unwrap_or_default()
 }
 
 /// What to do about an access that is refused.
