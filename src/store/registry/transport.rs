@@ -182,10 +182,17 @@ impl Transport {
     }
 
     /// Learns what the registry wants, where a credential waits to be shown: with `GET /v2/` (distribution-spec, "Determining
-    /// Support"), once.
+    /// Support"), once. A password is then shown there first, where it is about nobody's rights: that it was taken there
+    /// tells a refused repository from a refused password.
     async fn introduce(&self, request: &str, scope: &Scope) -> Result<(), Fault> {
         let Some(turn) = self.authorizer.introduction(request, scope).await? else { return Ok(()) };
-        self.ask_for_challenge(request, scope).await.inspect_err(|fault| turn.failed(fault))
+        self.ask_for_challenge(request, scope).await.inspect_err(|fault| turn.failed(fault))?;
+        if self.authorizer.scheme(&scope.repository) == Some("Basic") {
+            // A refusal is remembered and met by whoever comes next; what else goes wrong here says nothing about them.
+            let call = Call::new(request, Method::GET, self.url("/v2/"), scope.clone());
+            let _ = Box::pin(self.exchange(call)).await;
+        }
+        Ok(())
     }
 
     async fn ask_for_challenge(&self, request: &str, scope: &Scope) -> Result<(), Fault> {
