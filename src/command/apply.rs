@@ -34,7 +34,7 @@ async fn fresh(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
     let voice = session.voice();
     let stores = session.stores(&loaded, &voice)?;
 
-    let planner = Planner { stores: &stores, reporter: voice.reporter(), sizes: args.work.sizes.into() };
+    let planner = Planner { stores: &stores, reporter: voice.reporter(), sizes: args.look.sizes.into() };
     let planned = planner.plan(&loaded.desired, &scope, &filter).await;
     voice.clear();
     let plan = match planned {
@@ -94,7 +94,7 @@ async fn carry_out(
     let applier = Applier {
         stores,
         reporter: voice.reporter(),
-        concurrency: args.work.concurrency.into(),
+        concurrency: args.concurrency.into(),
         fail_fast: args.fail_fast,
         look_first: args.plan.is_some(),
         stop: stop.clone(),

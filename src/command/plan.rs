@@ -25,7 +25,7 @@ pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refu
     let voice = session.voice();
     let stores = session.stores(&loaded, &voice)?;
 
-    let planner = Planner { stores: &stores, reporter: voice.reporter(), sizes: args.work.sizes.into() };
+    let planner = Planner { stores: &stores, reporter: voice.reporter(), sizes: args.look.sizes.into() };
     let planned = planner.plan(&loaded.desired, &scope, &filter).await;
     voice.clear();
     let plan = match planned {
