@@ -38,15 +38,16 @@ pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refu
     deliver(&args.output, session, true, |format, style| report::plan(format, &plan, &stamp, style))?;
     saved?;
     if let (Some(path), false) = (&args.out, session.is_quiet()) {
-        say_saved(path, &plan);
+        say_saved(path, &plan, session);
     }
     Ok(Exit::of_plan(&plan, args.detailed_exitcode))
 }
 
-/// The id is what `--expect-plan-id` takes, and what a reviewer approves.
-fn say_saved(path: &Path, plan: &Plan) {
+/// The id is what `--expect-plan-id` takes, and what a reviewer approves. A CI system knows what comes next.
+fn say_saved(path: &Path, plan: &Plan, session: &Session) {
     let path = Untrusted::of(&path.display()).to_string();
-    say(&format!("saved {path} (id {}); to do it: regsync apply {path}", plan.id().short()));
+    let next = if session.is_ci() { String::new() } else { format!(". Next: regsync apply {path}") };
+    say(&format!("Saved {path} (id {}){next}", plan.id().short()));
 }
 
 /// Reads both sides and decides.

@@ -65,6 +65,11 @@ impl Session {
         self.quiet
     }
 
+    /// Whether a CI system runs this, and nobody is there to type.
+    pub(super) fn is_ci(&self) -> bool {
+        self.environment.get("CI").is_some()
+    }
+
     /// How text for a file looks.
     pub(super) fn plain(&self) -> Style {
         Style { color: false, ..self.style }

@@ -32,12 +32,21 @@ fn a_saved_plan_is_applied_by_its_id() {
     let plan = regsync.run(["plan", "-c", QUICKSTART, "-o", "plan.json"]);
     let id = plan.assert_status(0).stderr.split("(id ").nth(1).unwrap().split(')').next().unwrap().to_owned();
     assert_eq!(id.len(), 12, "{}", plan.stderr);
+    let saved = format!("Saved plan.json (id {id})");
+    assert!(plan.stderr.ends_with(&format!("{saved}. Next: regsync apply plan.json\n")), "{}", plan.stderr);
     let other = regsync.run(["apply", "plan.json", "--expect-plan-id", "000000000000"]);
     other.assert_status(4);
     assert!(!regsync.path("examples/quickstart/mirror").exists());
     let applied = regsync.run(["apply", "plan.json", "--expect-plan-id", &id, "--concurrency", "1"]);
     applied.assert_status(0);
     insta::assert_snapshot!("quickstart apply of a saved plan", without_times(&applied.stdout));
+}
+
+#[test]
+fn a_ci_system_is_told_the_id_and_not_what_to_type() {
+    let plan = quickstart().env("CI", "true").run(["plan", "-c", QUICKSTART, "-o", "plan.json"]);
+    assert!(plan.assert_status(0).stderr.contains("Saved plan.json (id "), "{}", plan.stderr);
+    assert!(!plan.stderr.contains("Next:"), "{}", plan.stderr);
 }
 
 /// Set `REGSYNC_UPDATE=1` to write it anew.
