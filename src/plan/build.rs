@@ -1,5 +1,6 @@
 //! From what is wanted and what was seen to the ordered list of steps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cost::weigh;
@@ -18,7 +19,9 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
     };
     let mut warnings = Vec::new();
     let mut steps = Vec::new();
-    for (index, wanted) in desired.expand(listed) {
+    let expanded = desired.expand(listed);
+    warnings.extend(idle_globs(desired, &expanded, observed, filter));
+    for (index, wanted) in expanded {
         let mirror = &desired.mirrors[index];
         let mut own = mirror_steps(mirror, &wanted, observed, filter);
         own.sort_by(|a, b| a.target_reference().cmp(&b.target_reference()));
@@ -32,6 +35,27 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
     weigh(&mut steps, observed);
     warnings.sort();
     Plan { config: desired.files.clone(), scope: scope.clone(), warnings, steps }
+}
+
+/// A remark for each glob of `--only` that is about nothing: a part that is not there is most often misspelt. It is no
+/// error, since one set of globs may serve several configurations.
+fn idle_globs(
+    desired: &Desired,
+    expanded: &[(usize, Vec<Wanted>)],
+    observed: &Observed,
+    filter: &Filter,
+) -> Vec<Warning> {
+    let references: BTreeSet<&Reference> =
+        expanded.iter().flat_map(|(_, wanted)| wanted).flat_map(|wanted| &wanted.targets).collect();
+    let is_open = |(index, wanted): &&(usize, Vec<Wanted>)| {
+        let mirror = &desired.mirrors[*index];
+        let unread = mirror.needs_tag_list() && !matches!(observed.tags.get(&mirror.source), Some(Ok(_)));
+        wanted.is_empty() || unread
+    };
+    let open = expanded.iter().filter(is_open).flat_map(|(index, _)| &desired.mirrors[*index].targets).collect();
+    let idle = filter.idle(&references, &open).into_iter();
+    idle.map(|glob| Warning { place: None, message: format!("--only {glob} matches no target of the configuration") })
+        .collect()
 }
 
 fn mirror_steps(mirror: &Mirror, wanted: &[Wanted], observed: &Observed, filter: &Filter) -> Vec<Step> {

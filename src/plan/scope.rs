@@ -1,5 +1,7 @@
 //! Which part of the configuration a run is about: `--only` and `--exclude`.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,21 +50,30 @@ impl Filter {
     /// Whether some tag at the target `location` may be in the scope, as far as can be told before its tags are known.
     pub fn may_select(&self, location: &Location) -> bool {
         let text = location.to_string();
-        let may_hit = |glob: &TagGlob| {
-            let written = glob.as_str();
-            let tag = written.rfind('/').map_or(0, |slash| slash + 1);
-            match written[tag..].rfind(':') {
-                Some(colon) => TagGlob::new(&written[..tag + colon]).is_ok_and(|glob| glob.matches(&text)),
-                None => glob.matches(&text) || written.contains("**"),
-            }
-        };
         let excluded = self.exclude.iter().any(|glob| glob.matches(&text));
-        (self.only.is_empty() || self.only.iter().any(may_hit)) && !excluded
+        (self.only.is_empty() || self.only.iter().any(|glob| may_hit(glob, &text))) && !excluded
     }
 
-    /// Whether the scope is everything.
-    pub fn is_all(&self) -> bool {
-        self.only.is_empty() && self.exclude.is_empty()
+    /// The globs of `--only` that match none of the target `references`, and no tag that there could be at the locations
+    /// `open`, whose tags are not known.
+    pub(super) fn idle(&self, references: &BTreeSet<&Reference>, open: &BTreeSet<&Location>) -> Vec<&str> {
+        let locations: BTreeSet<&Location> = references.iter().map(|reference| &reference.location).collect();
+        let known = references.iter().map(ToString::to_string).chain(locations.iter().map(ToString::to_string));
+        let (known, open): (Vec<_>, Vec<_>) = (known.collect(), open.iter().map(ToString::to_string).collect());
+        let hits = |glob: &TagGlob| {
+            known.iter().any(|text| glob.matches(text)) || open.iter().any(|text: &String| may_hit(glob, text))
+        };
+        self.only.iter().filter(|glob| !hits(glob)).map(TagGlob::as_str).collect()
+    }
+}
+
+/// Whether `glob` may match some tag at the location that is written `text`.
+fn may_hit(glob: &TagGlob, text: &str) -> bool {
+    let written = glob.as_str();
+    let tag = written.rfind('/').map_or(0, |slash| slash + 1);
+    match written[tag..].rfind(':') {
+        Some(colon) => TagGlob::new(&written[..tag + colon]).is_ok_and(|glob| glob.matches(text)),
+        None => glob.matches(text) || written.contains("**"),
     }
 }
 

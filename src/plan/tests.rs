@@ -352,3 +352,26 @@ proptest! {
         prop_assert_eq!(second.summary().blocked, first.summary().blocked);
     }
 }
+
+#[test]
+fn a_glob_that_is_about_nothing_is_remarked_upon() {
+    let glob = vec![TagRule::Glob(TagGlob::new("1.*").unwrap())];
+    let desired = desired(vec![
+        mirror(3, "ghcr.io/up/app", &["ghcr.io/down/app"], exact(&["1.0"])),
+        mirror(7, "ghcr.io/up/listed", &["ghcr.io/down/listed"], glob.clone()),
+        mirror(9, "ghcr.io/up/unread", &["ghcr.io/down/unread"], glob),
+    ]);
+    let tags = BTreeMap::from([(location("ghcr.io/up/listed"), Ok(vec![tag("1.1")]))]);
+    let observed = Observed { tags, ..Observed::default() };
+    let remarks = |only: &str| {
+        let scope = Scope { only: vec![only.to_owned()], exclude: vec!["**/*:9".to_owned()], shard: None };
+        let warnings = plan(&desired, &observed, &scope, &scope.filter().unwrap()).warnings;
+        warnings.into_iter().map(|warning| warning.message).collect::<Vec<_>>()
+    };
+    for only in ["ghcr.io/down/app", "**/*:1.0", "ghcr.io/down/listed:1.1", "ghcr.io/down/unread:2", "**"] {
+        assert_eq!(remarks(only), Vec::<String>::new(), "{only}");
+    }
+    for only in ["ghcr.io/down/ap", "ghcr.io/down/app:2", "ghcr.io/down/listed:2", "ghcr.io/*", "app"] {
+        assert_eq!(remarks(only), [format!("--only {only} matches no target of the configuration")]);
+    }
+}

@@ -142,3 +142,23 @@ fn a_glob_in_the_scope_that_is_none_is_wrong_usage() {
     regsync.run(["plan", "--only", "a[b"]).assert_status(64);
     assert!(pair.source.requests().is_empty());
 }
+
+/// One set of globs may serve several configurations: it is said, and no error.
+#[test]
+fn a_part_that_is_not_there_is_a_warning() {
+    let pair = three_tags();
+    let regsync = pair.regsync(&[pair.mirror("app", &["3.9"])]);
+    let planned = regsync.run(["plan", "--only", "ghcr.io/acme/ap"]);
+    insta::assert_snapshot!(planned.assert_status(0).transcript(), @r"
+    exit: 0
+    --- stdout
+    warning: --only ghcr.io/acme/ap matches no target of the configuration
+
+    No changes. regsync.yaml selects no tag (only ghcr.io/acme/ap).
+    --- stderr
+    reading sources and targets
+    ");
+    let document = regsync.run(["plan", "--only", "ghcr.io/acme/ap", "--format", "json"]).assert_status(0).json();
+    assert_eq!(document["warnings"][0]["message"], "--only ghcr.io/acme/ap matches no target of the configuration");
+    assert!(document["warnings"][0]["location"].is_null());
+}
