@@ -37,10 +37,7 @@ async fn fresh(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
     let planner = Planner { stores: &stores, reporter: voice.reporter(), sizes: args.look.sizes.into() };
     let planned = planner.plan(&loaded.desired, &scope, &filter).await;
     voice.clear();
-    let plan = match planned {
-        Ok(plan) => plan,
-        Err(signal) => return Ok(signal),
-    };
+    let plan = planned?;
 
     if args.output.format == FormatArg::Text {
         let gap = if plan.has_changes() { "\n" } else { "" };
@@ -102,7 +99,9 @@ async fn carry_out(
     let guarded = signals::guard(&stop, voice.reporter().as_ref(), applier.apply(plan)).await;
     voice.clear();
     let Some(outcomes) = guarded.result else {
-        return Ok(guarded.signal.unwrap_or(Exit::Interrupted));
+        let message = "interrupted twice: what was under way was cut off, and there is no report";
+        let refusal = Refusal::new(guarded.signal.unwrap_or(Exit::Interrupted), message);
+        return Err(refusal.hint("no tag points at a partial image; run it again"));
     };
     // Where nothing was to be written, the plan above has said all there is to say.
     let prints = plan.has_changes() || args.plan.is_some() || args.output.format != FormatArg::Text;

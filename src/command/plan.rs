@@ -28,10 +28,7 @@ pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refu
     let planner = Planner { stores: &stores, reporter: voice.reporter(), sizes: args.look.sizes.into() };
     let planned = planner.plan(&loaded.desired, &scope, &filter).await;
     voice.clear();
-    let plan = match planned {
-        Ok(plan) => plan,
-        Err(signal) => return Ok(signal),
-    };
+    let plan = planned?;
 
     let stamp = stamp();
     let saved = args.out.as_ref().map_or(Ok(()), |path| write_file(path, &plan.to_json(&stamp)));
@@ -58,8 +55,8 @@ pub(super) struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// The plan, or the exit code of the signal that arrived first: half an observation is no plan.
-    pub(super) async fn plan(&self, desired: &Desired, scope: &Scope, filter: &Filter) -> Result<Plan, Exit> {
+    /// The plan. Refused where a signal arrives first: half an observation is no plan, and there is nothing to report.
+    pub(super) async fn plan(&self, desired: &Desired, scope: &Scope, filter: &Filter) -> Result<Plan, Refusal> {
         let observer = Observer { stores: self.stores, reporter: self.reporter.as_ref(), filter, sizes: self.sizes };
         let stop = CancellationToken::new();
         let observing = async {
@@ -71,7 +68,10 @@ impl Planner<'_> {
         let guarded = signals::guard(&stop, self.reporter.as_ref(), observing).await;
         match (guarded.result.flatten(), guarded.signal) {
             (Some(observed), None) => Ok(plan::plan(desired, &observed, scope, filter)),
-            (_, signal) => Err(signal.unwrap_or(Exit::Interrupted)),
+            (_, signal) => {
+                let message = "interrupted before both sides were read: nothing was planned, and nothing written";
+                Err(Refusal::new(signal.unwrap_or(Exit::Interrupted), message))
+            }
         }
     }
 }

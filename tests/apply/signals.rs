@@ -87,9 +87,13 @@ fn a_signal_while_planning_ends_at_once_and_writes_nothing() {
             gate.wait_for(1);
             let begin = Instant::now();
             run.signal(signal);
-            run.wait().assert_status(status);
+            let output = run.wait();
+            assert!(output.assert_status(status).stderr.contains("interrupted before"), "{}", output.transcript());
+            assert_eq!(output.stdout, "");
             assert!(begin.elapsed() < SOON, "it took {:?} to end", begin.elapsed());
-            assert!(!regsync.path("plan.json").exists(), "half an observation is no plan");
+            for file in ["plan.json", "result.json"] {
+                assert!(!regsync.path(file).exists(), "{file}: half an observation is no plan");
+            }
             pair.source.clear_faults();
             gate.open();
         }
@@ -109,7 +113,8 @@ fn a_second_signal_does_not_wait() {
     std::thread::sleep(Duration::from_millis(300));
     let begin = Instant::now();
     run.signal("INT");
-    run.wait().assert_status(130);
+    let output = run.wait();
+    assert!(output.assert_status(130).stderr.contains("interrupted twice"), "{}", output.transcript());
     assert!(begin.elapsed() < Duration::from_secs(2), "it took {:?} to end", begin.elapsed());
     pair.target.assert_closed();
     assert!(pair.target.store.tags("app").is_empty());
