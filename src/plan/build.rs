@@ -115,23 +115,24 @@ fn moved_pin(wanted: &Wanted, observed: &Observed) -> Vec<Arc<str>> {
 
 /// What is said of a mirror whose tag list failed, or of which nothing matched.
 fn unselected(mirror: &Mirror, observed: &Observed, filter: &Filter, warnings: &mut Vec<Warning>) -> Option<Step> {
-    if !mirror.targets.iter().any(|target| filter.may_select(target)) {
+    let targets: Vec<String> =
+        mirror.targets.iter().filter(|target| filter.may_select(target)).map(ToString::to_string).collect();
+    if targets.is_empty() {
         return None;
     }
+    let targets = targets.join(", ");
     let reason = match observed.tags.get(&mirror.source) {
         Some(Ok(tags)) => {
-            let failure = nothing_matches(mirror, tags);
+            let failure = nothing_matches(mirror, tags, &targets);
             if mirror.on_empty == OnEmpty::Warn {
                 warnings.push(Warning { place: Some(mirror.place.clone()), message: failure.message });
                 return None;
             }
             Reason::NothingSelected(failure)
         }
-        Some(Err(failure)) if failure.code == Code::NoCredentials => {
-            Reason::NoCredentials(failure.clone().on(Side::Source))
-        }
-        Some(Err(failure)) => Reason::ListFailed(failure.clone().on(Side::Source)),
-        None => Reason::ListFailed(Failure::new(Code::Internal, "the tags were not listed").on(Side::Source)),
+        Some(Err(failure)) if failure.code == Code::NoCredentials => Reason::NoCredentials(unlisted(failure, &targets)),
+        Some(Err(failure)) => Reason::ListFailed(unlisted(failure, &targets)),
+        None => Reason::ListFailed(unlisted(&Failure::new(Code::Internal, "the tags were not listed"), &targets)),
     };
     Some(Step {
         reason,
@@ -146,13 +147,19 @@ fn unselected(mirror: &Mirror, observed: &Observed, filter: &Filter, warnings: &
     })
 }
 
-fn nothing_matches(mirror: &Mirror, tags: &[Tag]) -> Failure {
+/// A failed list, with where its tags would have gone: the step of a whole mirror has no target to say it.
+fn unlisted(failure: &Failure, targets: &str) -> Failure {
+    let message = format!("{}; nothing is mirrored to {targets}", failure.message);
+    Failure { message, ..failure.clone().on(Side::Source) }
+}
+
+fn nothing_matches(mirror: &Mirror, tags: &[Tag], targets: &str) -> Failure {
     let found = match tags {
         [] => "it has no tags".to_owned(),
         [one] => format!("its only tag is {one}"),
         [.., last] => format!("none of its {} tags fits, {last} for example", tags.len()),
     };
-    let message = format!("nothing to mirror from {}: {found}", mirror.source);
+    let message = format!("nothing to mirror from {} to {targets}: {found}", mirror.source);
     let hint = "check `tags`; `on-empty: warn` makes this a warning";
     let failure = Failure::new(Code::NothingSelected, message).on(Side::Source);
     Failure { hint: Some(hint.to_owned()), ..failure }

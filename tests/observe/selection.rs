@@ -36,7 +36,7 @@ fn a_glob_that_matches_nothing_is_an_error_or_a_warning_as_asked() {
     regsync.yaml: 0 tags, 1 mirror
 
     regsync.yaml:3
-      ! E_NOTHING_SELECTED source: nothing to mirror from [SOURCE]/app: none of its 3 tags fits, 4.0 for example
+      ! E_NOTHING_SELECTED source: nothing to mirror from [SOURCE]/app to [TARGET]/app: none of its 3 tags fits, 4.0 for example
         help: check `tags`; `on-empty: warn` makes this a warning
 
     Plan: 0 to copy, 0 to update, 0 up to date, 0 blocked, 1 error. Nothing to transfer.
@@ -71,6 +71,8 @@ fn a_list_that_failed_is_never_an_empty_one() {
         let document = planned.assert_status(1).json();
         assert_eq!(document["steps"][0]["reason"], "list-failed", "{name}: {document:#}");
         assert_eq!(document["complete"], false, "{name}");
+        let message = document["steps"][0]["message"].as_str().unwrap();
+        assert!(message.ends_with(&format!("nothing is mirrored to {}/app", pair.target.host())), "{message}");
         regsync.run(["apply"]).assert_status(1);
         pair.assert_read_only();
     }
