@@ -3,6 +3,7 @@
 //! Owns words and layout. Refuses to know terminals: the same plan is the same text everywhere, colours apart. Whatever
 //! comes from a registry, a configuration or a plan file is shown through [`Untrusted`].
 
+mod crowds;
 mod plan;
 mod result;
 mod sheet;
@@ -33,6 +34,13 @@ fn failure_cell(failure: &Failure) -> Cell {
 /// What to do about a failure, below its row.
 fn help(sheet: &mut Sheet, column: usize, hint: &str) {
     sheet.under(column, ("help", STRONG), &clean(&hint));
+}
+
+/// How many more rows this one speaks for.
+fn same(sheet: &mut Sheet, more: Option<String>) {
+    if let Some(more) = more {
+        sheet.under(1, ("same", STRONG), &more);
+    }
 }
 
 /// The files a plan was made from: `regsync.yaml`, or `a.yaml, b.yaml`.

@@ -6,15 +6,17 @@ use std::collections::BTreeSet;
 
 use super::super::quantity::{count, size};
 use super::super::style::{CAUTION, FAINT, NAME, STRONG, Style, look};
+use super::crowds::Crowds;
 use super::sheet::{Cell, Sheet};
-use super::{clean, failure_cell, faint, files, help, remark, tag_name};
+use super::{clean, failure_cell, faint, files, help, remark, same, tag_name};
 use crate::image::{Digest, Location};
 use crate::plan::{Action, Plan, Reason, Risk, Step, Summary};
 
 /// Renders `plan`. Ends in a line break.
 pub fn plan(plan: &Plan, style: Style) -> String {
     let mut sheet = Sheet::new(style);
-    let listed = |step: &Step| style.verbose || is_notable(step);
+    let crowds = if style.verbose { Crowds::default() } else { crowds(plan) };
+    let listed = |step: &Step| style.verbose || (is_notable(step) && !crowds.hides(step));
     let (shown, quiet): (Vec<_>, Vec<_>) =
         groups(plan).into_iter().partition(|group| group.steps.iter().any(|s| listed(s)));
     if !shown.is_empty() {
@@ -22,7 +24,7 @@ pub fn plan(plan: &Plan, style: Style) -> String {
     }
     for group in &shown {
         sheet.gap();
-        show_group(&mut sheet, group, style);
+        show_group(&mut sheet, group, &crowds, style);
     }
     if !shown.is_empty() {
         show_quiet(&mut sheet, &quiet);
@@ -37,6 +39,11 @@ pub fn plan(plan: &Plan, style: Style) -> String {
 /// Whether a step is worth a row even in a short listing.
 fn is_notable(step: &Step) -> bool {
     step.action() != Action::Skip || !step.warnings.is_empty()
+}
+
+/// The failures that many steps share.
+fn crowds(plan: &Plan) -> Crowds {
+    Crowds::of(plan.steps.iter().filter_map(|step| Some((step, "", step.reason.failure()?))))
 }
 
 /// The steps of one mirror that lead from one location to another.
@@ -85,7 +92,7 @@ fn scope(plan: &Plan) -> String {
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }
 
-fn show_group(sheet: &mut Sheet, group: &Group<'_>, style: Style) {
+fn show_group(sheet: &mut Sheet, group: &Group<'_>, crowds: &Crowds, style: Style) {
     let place = Cell::left(clean(&group.first.place)).look(FAINT);
     sheet.head(match group.route {
         Some((source, target)) => {
@@ -94,9 +101,11 @@ fn show_group(sheet: &mut Sheet, group: &Group<'_>, style: Style) {
         }
         None => vec![Cell::free(clean(&group.first.place)).look(FAINT)],
     });
-    let mut steps = group.steps.iter().filter(|step| style.verbose || is_notable(step)).peekable();
+    let shown = group.steps.iter().filter(|step| style.verbose || (is_notable(step) && !crowds.hides(step)));
+    let mut steps = shown.peekable();
     while let Some(step) = steps.next() {
         show_step(sheet, step, style);
+        same(sheet, crowds.more(step));
         // Tags of one mirror tend to fail alike: the same advice is given once, after the last of them.
         let next = steps.peek().and_then(|next| hint(next));
         if let Some(hint) = hint(step).filter(|hint| next != Some(hint)) {
@@ -213,8 +222,10 @@ fn show_details(sheet: &mut Sheet, step: &Step) {
 
 /// The groups with nothing to say, as one line.
 fn show_quiet(sheet: &mut Sheet, quiet: &[Group<'_>]) {
-    let targets: BTreeSet<&Location> = quiet.iter().filter_map(|group| Some(group.route?.1)).collect();
-    let steps = quiet.iter().flat_map(|group| &group.steps).copied();
+    let in_place = quiet.iter().filter(|group| group.steps.iter().any(|step| !is_notable(step)));
+    let targets: BTreeSet<&Location> = in_place.filter_map(|group| Some(group.route?.1)).collect();
+    // Those that another row speaks for are in none of these numbers.
+    let steps = quiet.iter().flat_map(|group| &group.steps).copied().filter(|step| !is_notable(step));
     if let (Some(words), false) = (quiet_words(steps), targets.is_empty()) {
         sheet.gap();
         sheet.text(faint(sheet, &format!("{}: {words}", count(targets.len(), "other repository"))));

@@ -7,36 +7,25 @@ use anstyle::Style as Look;
 use super::super::quantity::{count, size, time};
 use super::super::style::{BAD, CAUTION, FAINT, GOOD, STRONG, Style, look};
 use super::super::{Applied, Tally, failure_of, tally};
+use super::crowds::Crowds;
 use super::sheet::{Cell, Sheet};
-use super::{clean, failure_cell, files, help, one_registry, short_name};
+use super::{clean, failure_cell, files, help, one_registry, same, short_name};
 use crate::event::{Ending, Moved, Outcome};
-use crate::image::Failure;
 use crate::plan::{Action, Step};
-
-/// So many steps that were not begun for one reason are listed; more are counted.
-const LISTED_NOT_RUN: usize = 5;
 
 /// Renders `applied`. Ends in a line break.
 pub fn result(applied: &Applied<'_>, style: Style) -> String {
     let mut sheet = Sheet::new(style);
     let one_registry = one_registry(applied.plan);
-    let crowds = if style.verbose { Vec::new() } else { crowds(applied) };
-    let in_crowd = |outcome: &Outcome| crowds.iter().any(|(failure, _)| is_not_run_for(outcome, failure));
-    let mut rows = applied.steps().filter(|(step, outcome)| is_notable(step, style) && !in_crowd(outcome)).peekable();
+    let crowds = if style.verbose { Crowds::default() } else { crowds(applied) };
+    let mut rows = applied.steps().filter(|(step, _)| is_notable(step, style) && !crowds.hides(step)).peekable();
     while let Some((step, outcome)) = rows.next() {
         let name = step.target.as_ref().map(|target| short_name(&target.reference, one_registry, style));
         let name = name.unwrap_or_else(|| clean(&step.place));
         show_step(&mut sheet, name, step, outcome);
+        same(&mut sheet, crowds.more(step));
         let next = rows.peek().and_then(|(step, outcome)| hint(step, outcome));
         if let Some(hint) = hint(step, outcome).filter(|hint| next != Some(hint)) {
-            help(&mut sheet, 1, hint);
-        }
-    }
-    for (failure, number) in &crowds {
-        let mut cells = vec![Cell::left(count(*number, "more tag"))];
-        cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure)));
-        sheet.row(' ', CAUTION, cells);
-        if let Some(hint) = &failure.hint {
             help(&mut sheet, 1, hint);
         }
     }
@@ -50,22 +39,10 @@ fn is_notable(step: &Step, style: Style) -> bool {
     style.verbose || step.action() != Action::Skip
 }
 
-/// The reasons for which many steps were not begun, with how many.
-fn crowds<'a>(applied: &Applied<'a>) -> Vec<(&'a Failure, usize)> {
-    let mut crowds: Vec<(&Failure, usize)> = Vec::new();
-    for outcome in applied.outcomes {
-        let Ending::NotRun(failure) = &outcome.ending else { continue };
-        match crowds.iter_mut().find(|(known, _)| *known == failure) {
-            Some((_, number)) => *number += 1,
-            None => crowds.push((failure, 1)),
-        }
-    }
-    crowds.retain(|(_, number)| *number > LISTED_NOT_RUN);
-    crowds
-}
-
-fn is_not_run_for(outcome: &Outcome, failure: &Failure) -> bool {
-    matches!(&outcome.ending, Ending::NotRun(own) if own == failure)
+/// The failures that many steps share.
+fn crowds(applied: &Applied<'_>) -> Crowds {
+    let rows = applied.steps().filter_map(|(step, outcome)| Some((step, outcome, failure_of(step, outcome)?)));
+    Crowds::of(rows.map(|(step, outcome, failure)| (step, outcome.ending.as_str(), failure)))
 }
 
 fn hint<'a>(step: &'a Step, outcome: &'a Outcome) -> Option<&'a str> {

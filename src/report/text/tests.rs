@@ -6,13 +6,13 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::super::tests::{
-    ALPINE, GRAFANA, NGINX, WEB, digest, failure, mixed, outcomes, place, plan, refused, warned,
+    ALPINE, GRAFANA, NGINX, REDIS, WEB, digest, failure, mixed, outcomes, place, plan, refused, warned,
 };
 use super::super::untrusted::tests::{HOSTILE, assert_harmless};
 use super::super::{Applied, Style, text};
 use crate::config::{ConfigFile, Place};
 use crate::event::{Ending, Outcome};
-use crate::image::{Code, Failure, Platform};
+use crate::image::{Code, Failure, Platform, Side};
 use crate::plan::{Plan, Reason, Scope, Step, Warning};
 
 const SHORT: Style = Style { color: false, verbose: false };
@@ -244,6 +244,35 @@ fn poisoned(bad: &str) -> Plan {
     }
 }
 
+/// A registry that is down, and a mirror of which many tags are gone: the first is one thing to know, the second many.
+#[test]
+fn what_many_tags_share_is_said_once() {
+    let down = |name: &str, tag: &str| {
+        let message = format!("could not look up docker.io/library/{name}:{tag}: no connection to docker.io: refused");
+        failure(Code::Connect, &message, "is the host right?").on(Side::Source)
+    };
+    let nginx = |tag: usize| {
+        NGINX.step(&format!("1.{tag}"), Reason::SourceUnreadable(down("nginx", &format!("1.{tag}"))), ("", ""))
+    };
+    let redis = |tag: usize| {
+        REDIS.step(&format!("8.{tag}"), Reason::SourceUnreadable(down("redis", &format!("8.{tag}"))), ("", ""))
+    };
+    let gone = |tag: usize| {
+        let missing = Failure::new(Code::NotFound, format!("ghcr.io/acme/grafana:{tag} does not exist at the source"));
+        GRAFANA.step(&tag.to_string(), Reason::SourceMissing(missing), ("", ""))
+    };
+    let mut steps: Vec<Step> = (0..250).map(nginx).chain((0..250).map(redis)).collect();
+    steps.extend(REDIS.in_sync(3));
+    steps.extend((0..6).map(gone));
+    let many = plan(steps);
+    let done = outcomes(&many, |_, _| None);
+    assert_snapshot!(format!("{}\n{}", show(&many), show_result(&many, &done)));
+    let verbose = text::plan(&many, VERBOSE);
+    assert_eq!(verbose.lines().filter(|line| line.contains("E_CONNECT")).count(), 500, "{verbose}");
+    let few = plan((0..5).map(nginx).collect());
+    assert_eq!(show(&few).matches("E_CONNECT").count(), 5, "{}", show(&few));
+}
+
 fn assert_text_is_harmless(plan: &Plan, ends: &[Outcome]) {
     for verbose in [false, true] {
         let style = Style { verbose, color: false };
@@ -275,7 +304,7 @@ proptest! {
         let step = |(index, kind): (usize, usize)| match kind {
             0 => NGINX.copy(&format!("t{index}"), "9f1a2b3c4d5e", (1, 1, 0)),
             1 => NGINX.moved(&format!("t{index}"), ("aa", "bb"), (1, 1, 0)),
-            2 => NGINX.step(&format!("t{index}"), Reason::SourceMissing(refused("x")), ("", "")),
+            2 => NGINX.step(&format!("t{index}"), Reason::SourceMissing(failure(Code::NotFound, "x", "")), ("", "")),
             _ => NGINX.step(&format!("t{index}"), Reason::InSync, ("aa", "aa")),
         };
         let some = plan(kinds.iter().copied().enumerate().map(step).collect());
