@@ -18,6 +18,7 @@ mod tests;
 
 pub use build::plan;
 pub use observed::{Contents, Observed, Sighting};
+pub(crate) use read::document_of;
 pub use read::{Bases, document};
 pub use scope::{Filter, Scope};
 pub use step::{Action, Bytes, Plan, Reason, Risk, SourceState, Step, Summary, TargetState, Warning};

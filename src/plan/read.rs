@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::file::{
     ConfigDocument, Document, FORMAT_VERSION, FileError, KIND, PlaceDocument, StepDocument, WarningDocument,
@@ -22,17 +23,21 @@ pub struct Bases {
     pub allowed: Vec<PathBuf>,
 }
 
-#[derive(Deserialize)]
-struct Head {
-    format_version: String,
-    kind: String,
+/// Reads the plan document in `text`: its kind and version first, then its shape.
+pub fn document(text: &str) -> Result<Document, FileError> {
+    document_of(KIND, text)
 }
 
-/// Reads the document in `text`: its kind and version first, then its shape.
-pub fn document(text: &str) -> Result<Document, FileError> {
+/// Reads the document of `kind` in `text`. All kinds share their versions.
+pub(crate) fn document_of<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T, FileError> {
+    #[derive(Deserialize)]
+    struct Head {
+        format_version: String,
+        kind: String,
+    }
     let syntax = |error: serde_json::Error| FileError::Syntax(error.to_string());
     let head: Head = serde_json::from_str(text).map_err(syntax)?;
-    if head.kind != KIND {
+    if head.kind != kind {
         return Err(FileError::Kind(head.kind));
     }
     let major = |version: &str| version.split('.').next().map(str::to_owned);

@@ -2,32 +2,16 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::super::Applied;
 use super::{Ended, KIND, MovedDocument, ResultDocument, StepResult};
 use crate::event::{Ending, Moved, Outcome};
 use crate::image::{Code, Failure};
-use crate::plan::file::{self, Document, FORMAT_VERSION, FileError, StepDocument};
-use crate::plan::{Bases, Plan, Summary};
+use crate::plan::file::{self, Document, FileError, StepDocument};
+use crate::plan::{Bases, Plan, Summary, document_of};
 
 /// Reads the result document in `text`: its kind and version first, then its shape.
 pub fn read(text: &str) -> Result<ResultDocument, FileError> {
-    #[derive(Deserialize)]
-    struct Head {
-        format_version: String,
-        kind: String,
-    }
-    let syntax = |error: serde_json::Error| FileError::Syntax(error.to_string());
-    let head: Head = serde_json::from_str(text).map_err(syntax)?;
-    if head.kind != KIND {
-        return Err(FileError::Kind(head.kind));
-    }
-    let major = |version: &str| version.split('.').next().map(str::to_owned);
-    if major(&head.format_version) != major(FORMAT_VERSION) {
-        return Err(FileError::Version { found: head.format_version });
-    }
-    serde_json::from_str(text).map_err(syntax)
+    document_of(KIND, text)
 }
 
 /// A result that was read: what [`Applied`] borrows from.
