@@ -1,4 +1,7 @@
 //! Failures as data: what went wrong with one image, in a form that plans, results and reports can carry.
+//!
+//! Some codes are of mirroring rather than of OCI (`E_TAG_WOULD_MOVE`, `E_STALE`, …). They stand here all the same: plans
+//! and stores both say what failed, in one list that scripts branch on, and `image` is the only room that both may use.
 
 use std::fmt;
 
