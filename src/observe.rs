@@ -65,7 +65,7 @@ impl Observer<'_> {
         let (sources, targets) = self.questions(desired, &observed);
         total += sources.len() + targets.len();
         self.reporter.event(Event::Observing { total });
-        let (sources, targets) = futures_util::join!(self.read_sources(sources), self.read_targets(targets));
+        let (sources, targets) = tokio::join!(self.read_sources(sources), self.read_targets(targets));
         for (image, (sighting, moved)) in sources {
             if let Some(now) = moved {
                 observed.moved_pins.insert(image.clone(), now);

@@ -11,7 +11,6 @@
 //! The first source that has a credential wins, and within a source the longest key. A source that is broken ends the search
 //! with an error: what it would have said is not known, and the next one, or nobody at all, may be somebody else.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::docker::{Answer, Helper};
@@ -28,7 +27,8 @@ pub struct Keychain(Source);
 
 #[derive(Debug)]
 enum Source {
-    Given(BTreeMap<Registry, Credential>),
+    #[cfg(test)]
+    Given(std::collections::BTreeMap<Registry, Credential>),
     Machine(Box<Machine>),
 }
 
@@ -62,8 +62,9 @@ impl Keychain {
         })))
     }
 
-    /// These credentials and no others; anonymous elsewhere.
-    pub fn fixed(credentials: BTreeMap<Registry, Credential>) -> Self {
+    /// These credentials and no others; anonymous elsewhere. For tests of those who ask.
+    #[cfg(test)]
+    pub(crate) fn fixed(credentials: std::collections::BTreeMap<Registry, Credential>) -> Self {
         Self(Source::Given(credentials))
     }
 
@@ -83,6 +84,7 @@ impl Keychain {
 
     async fn search(&self, repository: &Repository, consulted: &mut Vec<Consulted>) -> Result<Found, Error> {
         let found = match &self.0 {
+            #[cfg(test)]
             Source::Given(credentials) => credentials
                 .get(repository.registry())
                 .map(|credential| used(consulted, Found { credential: credential.clone(), origin: Origin::Given })),

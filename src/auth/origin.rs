@@ -19,7 +19,8 @@ pub struct Found {
 pub enum Origin {
     /// `auth: anonymous` of the configuration.
     Configuration,
-    /// Given by the program itself.
+    /// Given by a test.
+    #[cfg(test)]
     Given,
     /// An environment variable.
     Variable(Arc<str>),
@@ -44,6 +45,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configuration => f.write_str("`auth: anonymous` of the configuration"),
+            #[cfg(test)]
             Self::Given => f.write_str("given"),
             Self::Variable(name) => f.write_str(name),
             Self::Document(place) => f.write_str(place),
