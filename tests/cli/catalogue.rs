@@ -1,4 +1,4 @@
-//! B55, B56, B58 and what else is wrong before any network use: told, with what to do, and nothing left behind.
+//! What is wrong before any network use: told, with what to do, and nothing left behind.
 
 use std::fs;
 #[cfg(unix)]
@@ -16,7 +16,7 @@ pub(super) fn variable(kind: &str, host: &FakeRegistry) -> String {
 
 #[cfg(unix)]
 #[test]
-fn b58_configurations_that_are_no_files_of_ours() {
+fn configurations_that_are_no_files_of_ours() {
     let host = FakeRegistry::start();
     let place = |name: &str| {
         let regsync = Regsync::new().host(&host.host(), "HOST").file("elsewhere/regsync.yaml", one_mirror(&host));
@@ -67,7 +67,7 @@ fn b58_configurations_that_are_no_files_of_ours() {
 /// Not for root, whom nothing is forbidden.
 #[cfg(unix)]
 #[test]
-fn b58_a_configuration_that_may_not_be_read() {
+fn a_configuration_that_may_not_be_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let regsync = Regsync::new().config("version: 1\n");
     fs::set_permissions(regsync.path("regsync.yaml"), fs::Permissions::from_mode(0o000)).unwrap();
@@ -143,7 +143,7 @@ const BROKEN: [&str; 12] = [
 ];
 
 #[test]
-fn b55_b56_broken_credentials_are_named_and_never_shown() {
+fn broken_credentials_are_named_and_never_shown() {
     let host = FakeRegistry::start();
     for (verb, snapshot) in
         [(&["auth", "check"][..], "broken credentials, auth check"), (&["plan", "-q"], "broken credentials, plan")]
@@ -159,7 +159,7 @@ fn b55_b56_broken_credentials_are_named_and_never_shown() {
 
 /// Set by a CI system whose secret is not there.
 #[test]
-fn b56_an_empty_variable_is_no_credential() {
+fn an_empty_variable_is_no_credential() {
     let host = FakeRegistry::start();
     crate::support::images::zoo::single("x").push_to(&host, "app", "1");
     let regsync = Regsync::new().config(&one_mirror(&host)).env(&variable("AUTH", &host), "").env("REGSYNC_AUTH", "");

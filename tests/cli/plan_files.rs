@@ -1,4 +1,4 @@
-//! B53, B54: a plan file is a claim. What is not, byte for byte, what was planned is refused before the network is used.
+//! A plan file is a claim. What is not, byte for byte, what was planned is refused before the network is used.
 
 use std::fs;
 
@@ -59,7 +59,7 @@ const CHANGES: &[(&str, Change)] = &[
 ];
 
 #[test]
-fn b53_plans_that_were_changed_are_refused() {
+fn plans_that_were_changed_are_refused() {
     let host = FakeRegistry::start();
     zoo::index("one").push_to(&host, "app", "1");
     zoo::index("two").push_to(&host, "app", "2");
@@ -80,7 +80,7 @@ fn b53_plans_that_were_changed_are_refused() {
 }
 
 #[test]
-fn b53_files_that_are_no_plans_are_refused() {
+fn files_that_are_no_plans_are_refused() {
     let host = FakeRegistry::start();
     zoo::index("one").push_to(&host, "app", "1");
     zoo::index("two").push_to(&host, "app", "2");
@@ -108,7 +108,7 @@ fn b53_files_that_are_no_plans_are_refused() {
 }
 
 #[test]
-fn b54_plans_of_another_configuration_are_stale() {
+fn plans_of_another_configuration_are_stale() {
     let host = FakeRegistry::start();
     zoo::index("one").push_to(&host, "app", "1");
     zoo::index("two").push_to(&host, "app", "2");

@@ -28,7 +28,7 @@ fn one_run_gives_several_reports() {
     assert!(regsync.read("a.txt").contains("Apply incomplete: 1 of 2 done, 1 failed"), "{}", regsync.read("a.txt"));
 }
 
-/// F86: what happened to the images is how the run ends; that a report is missing is said.
+/// What happened to the images is how the run ends; that a report is missing is said.
 #[test]
 fn a_report_that_cannot_be_written_changes_nothing_else() {
     let (host, regsync) = half();

@@ -1,4 +1,4 @@
-//! B57: command lines that are none, or contradict themselves.
+//! Command lines that are none, or contradict themselves.
 
 use super::{Case, refusals};
 use crate::support::harness::Regsync;
@@ -41,7 +41,7 @@ const CASES: &[Case<'static>] = &[
 ];
 
 #[test]
-fn b57_mistakes_in_usage_are_64_and_cost_nothing() {
+fn mistakes_in_usage_are_64_and_cost_nothing() {
     let host = FakeRegistry::start();
     let place = |_: &str| Regsync::new().config(&super::one_mirror(&host)).host(&host.host(), "HOST");
     let text = refusals(CASES, place);
