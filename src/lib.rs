@@ -27,12 +27,13 @@
 //! | [`auth`] | credentials and where they come from | image |
 //! | [`store`] | where images live: registries and OCI layouts | image, auth, event |
 //! | [`copy`] | one image graph from a source to a target | image, store, event |
-//! | [`observe`] | Desired → Observed | config, plan, store, event |
-//! | [`apply`] | Plan → Outcomes | plan, store, copy, event |
-//! | [`report`] | plans, events, outcomes → text and JSON | plan, event |
-//! | [`cli`], [`command`] | arguments; the process: environment, files, streams, signals | all |
+//! | [`observe`] | Desired → Observed | image, config, plan, store, event |
+//! | [`apply`] | Plan → Outcomes | image, plan, store, copy, event |
+//! | [`report`] | plans, events, outcomes → text and JSON | image, plan, event |
+//! | [`cli`] | the types of the command line, no behaviour | image, config, plan, report |
+//! | [`command`] | the process: environment, files, streams, signals, clock | all |
 //!
-//! A test (`tests/architecture.rs`) keeps these arrows.
+//! A test (`tests/architecture.rs`) keeps these arrows, and this table.
 //!
 //! # Glossary
 //!

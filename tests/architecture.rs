@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Each room and the rooms that its code may name, lowest first. A room may always name itself.
 ///
 /// `command` alone may use everything. A file or directory of `src` that is not in this table
-/// fails the test: a new room is a decision, made here and in `docs/design.md`.
+/// fails the test: a new room is a decision, made here and in the table of `src/lib.rs`.
 const ROOMS: &[(&str, &[&str])] = &[
     ("image", &[]),
     ("config", &["image"]),
@@ -60,6 +60,24 @@ fn every_room_keeps_the_dependency_rule() {
         }
     }
     assert!(report.is_empty(), "the house rules are broken:\n{report}");
+}
+
+/// `//! | [`plan`] | the decision, … (pure) | image, config |` in `src/lib.rs`, for each room.
+#[test]
+fn the_table_of_the_library_is_this_one() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("it is there");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("//! | [`")).filter_map(|row| row.split_once("`] |"));
+    let written: Vec<(&str, Vec<&str>)> = rows
+        .map(|(room, rest)| {
+            let cell = rest.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+            (room, cell.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
+        })
+        .collect();
+    let rooms = ROOMS.iter().filter(|(room, _)| !matches!(*room, "lib" | "main"));
+    let expected: Vec<(&str, Vec<&str>)> = rooms
+        .map(|(room, allowed)| (*room, if *allowed == EVERYTHING { vec!["all"] } else { allowed.to_vec() }))
+        .collect();
+    assert_eq!(written, expected);
 }
 
 fn rust_files(directory: &Path) -> Vec<PathBuf> {
