@@ -16,8 +16,8 @@ use crate::store::{Error, Graph, ImageSource, Stores};
 
 /// References read at once at each host, so that a slow one holds up no other; the hosts' own limits hold beside it.
 const READS_AT_ONCE: usize = 32;
-/// Images looked into at once.
-const LOOKS_AT_ONCE: usize = 8;
+/// Targets of one image asked at once.
+const TARGETS_AT_ONCE: usize = 8;
 /// Blobs of one image asked for at once.
 const BLOBS_AT_ONCE: usize = 8;
 
@@ -53,6 +53,8 @@ pub struct Observer<'a> {
     pub filter: &'a Filter,
     /// Whether sizes are asked for.
     pub sizes: Sizes,
+    /// Images looked into at once.
+    pub concurrency: usize,
 }
 
 impl Observer<'_> {
@@ -171,7 +173,7 @@ impl Observer<'_> {
             self.reporter.event(Event::Observed);
             (location, digest, contents, held)
         };
-        let mut looks = stream::iter(looks).map(look).buffer_unordered(LOOKS_AT_ONCE);
+        let mut looks = stream::iter(looks).map(look).buffer_unordered(self.concurrency.max(1));
         while let Some((location, digest, contents, held)) = looks.next().await {
             for (target, held) in held {
                 observed.held.insert((digest.clone(), target), held);
@@ -198,7 +200,7 @@ impl Observer<'_> {
             let held = self.held_at(contents, &location).await.map_err(|error| failure(error, Side::Target));
             (location, held)
         };
-        stream::iter(targets).map(ask).buffer_unordered(LOOKS_AT_ONCE).collect().await
+        stream::iter(targets).map(ask).buffer_unordered(TARGETS_AT_ONCE).collect().await
     }
 
     async fn held_at(&self, contents: &Contents, location: &Location) -> Result<BTreeSet<Digest>, Error> {

@@ -1,4 +1,4 @@
-//! The flags that several verbs share: which configuration, which part of it, how much is looked at, and what comes out.
+//! The flags that several verbs share: which configuration, which part of it, how much at once, and what comes out.
 
 use std::path::{Path, PathBuf};
 
@@ -69,9 +69,12 @@ impl ScopeArgs {
     }
 }
 
-/// How much is looked at.
+/// How much work at once.
 #[derive(Clone, Debug, Default, Args)]
-pub struct LookArgs {
+pub struct WorkArgs {
+    /// Images worked on at once
+    #[arg(long, env = "REGSYNC_CONCURRENCY", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
     /// Ask for sizes and platforms, which costs manifest reads
     #[arg(long, env = "REGSYNC_SIZES", value_name = "WHEN", default_value = "auto")]
     pub sizes: SizesArg,

@@ -12,7 +12,7 @@ mod verbs;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub use flags::{ConfigArgs, FormatArg, LookArgs, OutputArgs, ScopeArgs, SizesArg};
+pub use flags::{ConfigArgs, FormatArg, OutputArgs, ScopeArgs, SizesArg, WorkArgs};
 pub use variables::{Mistake, command, parse};
 pub use verbs::{
     ApplyArgs, AuthCheckArgs, AuthCommand, CompletionsArgs, ManArgs, PlanArgs, SchemaArgs, SchemaOf, ShowArgs,

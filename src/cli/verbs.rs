@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
-use super::flags::{ConfigArgs, LookArgs, OutputArgs, ScopeArgs};
+use super::flags::{ConfigArgs, OutputArgs, ScopeArgs, WorkArgs};
 use super::help;
 
 /// `regsync validate`.
@@ -25,9 +25,9 @@ pub struct PlanArgs {
     /// Which part of it.
     #[command(flatten)]
     pub scope: ScopeArgs,
-    /// How much is looked at.
+    /// How much work at once.
     #[command(flatten)]
-    pub look: LookArgs,
+    pub work: WorkArgs,
     /// Exit with 2 where changes are pending
     #[arg(long, env = "REGSYNC_DETAILED_EXITCODE", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub detailed_exitcode: bool,
@@ -55,14 +55,9 @@ pub struct ApplyArgs {
     /// Which part of it.
     #[command(flatten)]
     pub scope: ScopeArgs,
-    /// Images copied at once
-    ///
-    /// Requests have limits of their own, for each registry: `concurrency` in the configuration.
-    #[arg(long, env = "REGSYNC_CONCURRENCY", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: u16,
-    /// How much is looked at.
+    /// How much work at once.
     #[command(flatten)]
-    pub look: LookArgs,
+    pub work: WorkArgs,
     /// Refuse a plan with another id than this, the one that was reviewed
     ///
     /// The whole id, or the twelve digits that are shown.

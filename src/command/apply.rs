@@ -34,7 +34,7 @@ async fn fresh(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
     let voice = session.voice();
     let stores = session.stores(&loaded, &voice)?;
 
-    let planner = Planner { stores: &stores, reporter: voice.reporter(), sizes: args.look.sizes.into() };
+    let planner = Planner { stores: &stores, reporter: voice.reporter(), work: &args.work };
     let planned = planner.plan(&loaded.desired, &scope, &filter).await;
     voice.clear();
     let plan = planned?;
@@ -91,7 +91,7 @@ async fn carry_out(
     let applier = Applier {
         stores,
         reporter: voice.reporter(),
-        concurrency: args.concurrency.into(),
+        concurrency: args.work.concurrency.into(),
         fail_fast: args.fail_fast,
         look_first: args.plan.is_some(),
         stop: stop.clone(),

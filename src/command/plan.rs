@@ -10,10 +10,10 @@ use super::load::load;
 use super::output::{Refusal, deliver, say};
 use super::session::{Session, stamp};
 use super::{Exit, signals};
-use crate::cli::{PlanArgs, ScopeArgs};
+use crate::cli::{PlanArgs, ScopeArgs, WorkArgs};
 use crate::config::Desired;
 use crate::event::Reporter;
-use crate::observe::{Observer, Sizes};
+use crate::observe::Observer;
 use crate::plan::{self, Filter, Plan, Scope};
 use crate::report::{self, Untrusted};
 use crate::store::Stores;
@@ -25,7 +25,7 @@ pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refu
     let voice = session.voice();
     let stores = session.stores(&loaded, &voice)?;
 
-    let planner = Planner { stores: &stores, reporter: voice.reporter(), sizes: args.look.sizes.into() };
+    let planner = Planner { stores: &stores, reporter: voice.reporter(), work: &args.work };
     let planned = planner.plan(&loaded.desired, &scope, &filter).await;
     voice.clear();
     let plan = planned?;
@@ -51,13 +51,19 @@ fn say_saved(path: &Path, plan: &Plan, session: &Session) {
 pub(super) struct Planner<'a> {
     pub(super) stores: &'a Stores,
     pub(super) reporter: Arc<dyn Reporter>,
-    pub(super) sizes: Sizes,
+    pub(super) work: &'a WorkArgs,
 }
 
 impl Planner<'_> {
     /// The plan. Refused where a signal arrives first: half an observation is no plan, and there is nothing to report.
     pub(super) async fn plan(&self, desired: &Desired, scope: &Scope, filter: &Filter) -> Result<Plan, Refusal> {
-        let observer = Observer { stores: self.stores, reporter: self.reporter.as_ref(), filter, sizes: self.sizes };
+        let observer = Observer {
+            stores: self.stores,
+            reporter: self.reporter.as_ref(),
+            filter,
+            sizes: self.work.sizes.into(),
+            concurrency: self.work.concurrency.into(),
+        };
         let stop = CancellationToken::new();
         let observing = async {
             tokio::select! {

@@ -10,7 +10,6 @@ const CASES: &[Case<'static>] = &[
     Case { name: "unknown verb of auth", args: &["auth", "login"] },
     Case { name: "unknown flag", args: &["plan", "--yes"] },
     Case { name: "flag of another verb", args: &["plan", "--fail-fast"] },
-    Case { name: "copies at once of a plan", args: &["plan", "--concurrency", "4"] },
     Case { name: "stray argument", args: &["plan", "plan.json"] },
     Case { name: "unknown format", args: &["plan", "--format", "xml"] },
     Case { name: "empty configuration", args: &["plan", "-c", ""] },

@@ -54,9 +54,8 @@ fn a_content_delivery_network_behind_a_token_server_gets_no_token() {
     regsync.run(["apply"]).assert_status(0);
     cdn.assert_no_authorization();
     pair.target.assert_no_authorization();
-    let basic = |request: &RecordedRequest| {
-        request.header("authorization").is_some_and(|value| value.starts_with("Basic "))
-    };
+    let basic =
+        |request: &RecordedRequest| request.header("authorization").is_some_and(|value| value.starts_with("Basic "));
     assert!(!pair.source.requests().iter().any(basic), "the password belongs to the realm, not to the registry");
     assert!(tokens.requests().iter().all(basic));
 }
