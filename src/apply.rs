@@ -4,7 +4,8 @@
 //! that goes wrong stops no other. Refuses to know the configuration: it copies by the planned digests and never looks at
 //! a step's reason.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
@@ -55,20 +56,17 @@ impl Applier<'_> {
     pub async fn apply(&self, plan: &Plan) -> Vec<Outcome> {
         self.reporter.event(Event::Applying(plan));
         let copier = Copier::new(Arc::clone(&self.reporter));
-        let failed = CancellationToken::new();
-        let run = |(index, step)| {
-            let (copier, failed) = (&copier, &failed);
-            async move {
-                let outcome = self.step(copier, step, failed).await;
-                if self.fail_fast && matches!(outcome.ending, Ending::Failed(_)) {
-                    failed.cancel();
-                }
-                self.reporter.event(Event::Finished(step, &outcome));
-                (index, outcome)
+        let run = &Run { copier, failed: CancellationToken::new(), stopped: OnceLock::new() };
+        let take = |(index, step)| async move {
+            let outcome = self.step(run, step).await;
+            if self.fail_fast && matches!(outcome.ending, Ending::Failed(_)) {
+                run.failed.cancel();
             }
+            self.reporter.event(Event::Finished(step, &outcome));
+            (index, outcome)
         };
         let mut outcomes: Vec<(usize, Outcome)> = stream::iter(plan.steps.iter().enumerate())
-            .map(run)
+            .map(take)
             .buffer_unordered(self.concurrency.max(1))
             .collect()
             .await;
@@ -76,7 +74,7 @@ impl Applier<'_> {
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
-    async fn step(&self, copier: &Copier, step: &Step, failed: &CancellationToken) -> Outcome {
+    async fn step(&self, run: &Run, step: &Step) -> Outcome {
         let rest = |ending| Outcome { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts: 0 };
         match step.action() {
             Action::Skip => return rest(Ending::Skipped),
@@ -87,7 +85,7 @@ impl Applier<'_> {
         if self.stop.is_cancelled() {
             return rest(Ending::NotRun(Failure::new(Code::Interrupted, "the run was stopped before this step began")));
         }
-        if failed.is_cancelled() {
+        if run.failed.is_cancelled() {
             return rest(Ending::NotRun(Failure::new(
                 Code::Interrupted,
                 "an earlier step failed, and --fail-fast is set",
@@ -99,7 +97,7 @@ impl Applier<'_> {
         self.reporter.event(Event::Started(step));
         let begin = Instant::now();
         let mut moved = Moved::default();
-        let copy = std::panic::AssertUnwindSafe(self.carry_out(copier, &job, &mut moved)).catch_unwind();
+        let copy = std::panic::AssertUnwindSafe(self.carry_out(run, &job, &mut moved)).catch_unwind();
         let ending = copy.await.unwrap_or_else(|_| {
             Ending::Failed(Failure::new(Code::Internal, format!("a fault in regsync while copying {}", job.target)))
         });
@@ -109,43 +107,83 @@ impl Applier<'_> {
 
     /// Brings everything but the tag, then the tag. After a signal the first has [`GRACE`] to end, and leaves the tag
     /// untouched when it is cut; the second has a little longer, since a cut there leaves open what the tag names.
-    async fn carry_out(&self, copier: &Copier, job: &Job<'_>, moved: &mut Moved) -> Ending {
-        let prepared = tokio::select! {
-            prepared = self.prepare(copier, job, moved) => prepared,
-            () = self.out_of_time(GRACE) => {
-                let message = format!("stopped while {} was being copied; its tag was not touched", job.target);
-                return Ending::NotRun(Failure::new(Code::Interrupted, message));
-            }
-        };
-        let (passage, mut copied) = match prepared {
+    async fn carry_out(&self, run: &Run, job: &Job<'_>, moved: &mut Moved) -> Ending {
+        let mut ready = match self.before_the_tag(run, job, self.prepare(run, job, moved)).await {
             Ok(Prepared::Ready(ready)) => *ready,
             Ok(Prepared::Settled(ending)) => return ending,
-            Err(failure) => return Ending::Failed(failure),
+            Err(ending) => return ending,
         };
-        let written = tokio::select! {
-            written = copier.tag(&passage, &mut copied, job.tag) => written,
-            () = self.out_of_time(GRACE + TAG_GRACE) => {
-                let message = format!("stopped while the tag of {} was being written: it is the old one or the new", job.target);
-                let failure = Failure::new(Code::Interrupted, message).on(Side::Target);
-                return Ending::Failed(Failure { hint: Some("run again; both are complete".to_owned()), ..failure });
+        let mut written = self.put_tag(run, job, &mut ready).await;
+        if matches!(&written, Err(TagFault::Copy(error)) if error.error.missing_blobs) {
+            let repaired = self.before_the_tag(run, job, self.repair(run, job, &mut ready)).await;
+            *moved = ready.1.moved;
+            match repaired {
+                Ok(None) => written = self.put_tag(run, job, &mut ready).await,
+                Ok(Some(ending)) | Err(ending) => return ending,
             }
-        };
+        }
+        *moved = ready.1.moved;
         match written {
-            Ok(()) => {
-                *moved = copied.moved;
-                if job.before.is_none() { Ending::Copied } else { Ending::Updated }
-            }
-            Err(error) => Ending::Failed(error.into()),
+            Ok(()) if job.before.is_none() => Ending::Copied,
+            Ok(()) => Ending::Updated,
+            Err(TagFault::Copy(error)) => Ending::Failed(error.into()),
+            Err(TagFault::Cut(failure)) => Ending::Failed(failure),
         }
     }
 
-    async fn out_of_time(&self, grace: Duration) {
+    /// Does `work`, during which the tag is not touched, as long as a signal allows.
+    async fn before_the_tag<T>(
+        &self,
+        run: &Run,
+        job: &Job<'_>,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Ending> {
+        tokio::select! {
+            done = work => done.map_err(Ending::Failed),
+            () = self.out_of_time(run, GRACE) => {
+                let message = format!("stopped while {} was being copied; its tag was not touched", job.target);
+                Err(Ending::NotRun(Failure::new(Code::Interrupted, message)))
+            }
+        }
+    }
+
+    async fn put_tag(
+        &self,
+        run: &Run,
+        job: &Job<'_>,
+        (passage, copied): &mut (Passage, Copied),
+    ) -> Result<(), TagFault> {
+        tokio::select! {
+            written = run.copier.tag(passage, copied, job.tag) => written.map_err(TagFault::Copy),
+            () = self.out_of_time(run, GRACE + TAG_GRACE) => {
+                let target = job.target;
+                let message = format!("stopped while the tag of {target} was being written: it is the old one or the new");
+                let failure = Failure::new(Code::Interrupted, message).on(Side::Target);
+                Err(TagFault::Cut(Failure { hint: Some("run again; both are complete".to_owned()), ..failure }))
+            }
+        }
+    }
+
+    /// Ends so long after the signal, whenever it is asked.
+    async fn out_of_time(&self, run: &Run, grace: Duration) {
         self.stop.cancelled().await;
-        tokio::time::sleep(grace).await;
+        let stopped = *run.stopped.get_or_init(Instant::now);
+        tokio::time::sleep_until(stopped + grace).await;
+    }
+
+    /// Sends again what the target was wrong about, and looks at the target again: that may have taken long.
+    async fn repair(
+        &self,
+        run: &Run,
+        job: &Job<'_>,
+        (passage, copied): &mut (Passage, Copied),
+    ) -> Result<Option<Ending>, Failure> {
+        run.copier.repair(passage, copied).await?;
+        job.settled(passage).await
     }
 
     /// Everything up to the tag: the copy, and the last look at the target.
-    async fn prepare(&self, copier: &Copier, job: &Job<'_>, moved: &mut Moved) -> Result<Prepared, Failure> {
+    async fn prepare(&self, run: &Run, job: &Job<'_>, moved: &mut Moved) -> Result<Prepared, Failure> {
         let on = |side: Side| move |error: crate::store::Error| Failure::from(error).on(side);
         let passage = Passage {
             source: self.stores.source(&job.source.location).map_err(on(Side::Source))?,
@@ -156,7 +194,7 @@ impl Applier<'_> {
         {
             return Ok(Prepared::Settled(ending));
         }
-        let copied = copier.image(&passage, job.digest, job.media_type).await?;
+        let copied = run.copier.image(&passage, job.digest, job.media_type).await?;
         *moved = copied.moved;
         if copied.root.digest() != job.digest {
             return Err(Failure::new(Code::Digest, format!("{} is not what was planned", copied.root.digest())));
@@ -166,6 +204,21 @@ impl Applier<'_> {
             None => Prepared::Ready(Box::new((passage, copied))),
         })
     }
+}
+
+/// What the steps of one run share.
+struct Run {
+    copier: Copier,
+    /// Cancelled by the first failure under `--fail-fast`.
+    failed: CancellationToken,
+    /// When the signal was noticed.
+    stopped: OnceLock<Instant>,
+}
+
+/// Why a tag was not written, as far as is known.
+enum TagFault {
+    Copy(crate::copy::Error),
+    Cut(Failure),
 }
 
 /// A step just before its tag is written.

@@ -16,7 +16,7 @@ use error::OnSide;
 use transfers::Transfers;
 
 use crate::event::{Moved, Reporter};
-use crate::image::{Digest, Manifest, MediaType, Side, Tag, View};
+use crate::image::{Digest, ImageManifest, Manifest, MediaType, Side, Tag, View};
 use crate::store::{Graph, ImageSource, ImageTarget};
 
 /// Blobs of one image under way at once; the hosts' own limits hold beside it.
@@ -70,27 +70,38 @@ impl Copier {
     }
 
     /// Writes the root manifest of an image under its tag. Where the target says that what it refers to is missing after
-    /// all, that is sent once more, without asking for it.
+    /// all ([`store::Error::missing_blobs`](crate::store::Error)), it can be sent again with [`Self::repair`].
     pub async fn tag(&self, passage: &Passage, copied: &mut Copied, tag: &Tag) -> Result<(), Error> {
-        let outcome = self.manifest(passage, &copied.root, Some(tag)).await;
-        let is_index = matches!(copied.root.view(), View::Index(_));
-        let sent = match outcome {
-            Err(error) if error.error.missing_blobs && is_index => {
-                let children = self.children(passage, &copied.graph).await?;
-                copied.moved += children;
-                self.manifest(passage, &copied.root, Some(tag)).await?
-            }
-            outcome => outcome?,
+        passage.target.push_manifest(&copied.root, Some(tag)).await.on(Side::Target)?;
+        copied.moved.sent += copied.root.bytes().len() as u64;
+        Ok(())
+    }
+
+    /// Sends again what the root of an image refers to, without asking whether it is there: the target was wrong about it.
+    pub async fn repair(&self, passage: &Passage, copied: &mut Copied) -> Result<(), Error> {
+        let sent = match copied.root.view() {
+            View::Image(image) => self.again(passage, image).await?,
+            _ => self.children(passage, &copied.graph).await?,
         };
         copied.moved += sent;
         Ok(())
+    }
+
+    async fn again(&self, passage: &Passage, image: &ImageManifest) -> Result<Moved, Error> {
+        let mut moved = Moved::default();
+        let again = image.blobs().map(|blob| self.transfers.again(passage, blob));
+        let mut again = stream::iter(again).buffer_unordered(BLOBS_AT_ONCE);
+        while let Some(blob) = again.try_next().await? {
+            moved += blob;
+        }
+        Ok(moved)
     }
 
     /// Writes everything below the root, deepest first.
     async fn children(&self, passage: &Passage, graph: &Graph) -> Result<Moved, Error> {
         let mut moved = Moved::default();
         for level in graph.levels_below_root() {
-            let pushes = level.iter().map(|manifest| self.manifest(passage, manifest, None));
+            let pushes = level.iter().map(|manifest| self.manifest(passage, manifest));
             let mut pushes = stream::iter(pushes).buffer_unordered(MANIFESTS_AT_ONCE);
             while let Some(sent) = pushes.try_next().await? {
                 moved += sent;
@@ -99,17 +110,14 @@ impl Copier {
         Ok(moved)
     }
 
-    /// Writes one manifest; the second time after its blobs, where the target had said that they were there, and they are not.
-    async fn manifest(&self, passage: &Passage, manifest: &Manifest, tag: Option<&Tag>) -> Result<Moved, Error> {
+    /// Writes one manifest by its digest; the second time after its blobs, where the target had said that they were there,
+    /// and they are not.
+    async fn manifest(&self, passage: &Passage, manifest: &Manifest) -> Result<Moved, Error> {
         let mut moved = Moved { sent: manifest.bytes().len() as u64, ..Moved::default() };
-        match (passage.target.push_manifest(manifest, tag).await, manifest.view()) {
+        match (passage.target.push_manifest(manifest, None).await, manifest.view()) {
             (Err(error), View::Image(image)) if error.missing_blobs => {
-                let again = image.blobs().map(|blob| self.transfers.again(passage, blob));
-                let mut again = stream::iter(again).buffer_unordered(BLOBS_AT_ONCE);
-                while let Some(blob) = again.try_next().await? {
-                    moved += blob;
-                }
-                passage.target.push_manifest(manifest, tag).await.on(Side::Target)?;
+                moved += self.again(passage, image).await?;
+                passage.target.push_manifest(manifest, None).await.on(Side::Target)?;
             }
             (outcome, _) => outcome.on(Side::Target)?,
         }

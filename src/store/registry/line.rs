@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::authorization::lock;
-use super::retry::Fault;
+use super::retry::{Again, Fault, Whose};
 use crate::store::Error;
 
 /// A queue in front of `T`.
@@ -36,14 +36,19 @@ impl<T> Line<T> {
         match &failed.fault {
             Some(fault) if failed.count != before => {
                 let error = Error { request: request.to_owned(), ..fault.error.clone() };
-                Err(Fault { error, again: fault.again })
+                let whose = if fault.whose == Whose::Realm { Whose::Realm } else { Whose::Another };
+                Err(Fault { error, again: fault.again, whose })
             }
             _ => Ok(guard),
         }
     }
 
-    /// Hands a failure to all who wait now. To be called before the turn ends.
+    /// Hands a failure to all who wait now, where it may be theirs too: one that stands is about what was asked for, and
+    /// the next in line asks for something else. To be called before the turn ends.
     pub(super) fn fail(&self, fault: &Fault) {
+        if fault.again == Again::Never {
+            return;
+        }
         let mut failed = lock(&self.failed);
         failed.count += 1;
         failed.fault = Some(fault.clone());
@@ -71,5 +76,16 @@ mod tests {
         let shared = waiting.unwrap_err();
         assert_eq!((shared.error.code, shared.error.request.as_str()), (Code::Timeout, "second"));
         assert!(line.enter("third").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_stands_is_nobody_elses() {
+        let line = Line::new(());
+        let turn = line.enter("first").await.unwrap();
+        let (waiting, ()) = tokio::join!(line.enter("second"), async {
+            line.fail(&Fault::last(Error::new(Code::Denied, "first", "not this repository")));
+            drop(turn);
+        });
+        assert!(waiting.is_ok());
     }
 }

@@ -86,12 +86,12 @@ impl Outage {
     }
 
     /// Whether one more attempt may be made: not at a host that is down, and not when retries are a flood of their own.
-    /// Waits that the registry itself `asked_for` are free.
-    pub(super) fn allows_retry(&self, asked_for: bool) -> bool {
+    /// What is `free` counts for nothing: waits that the registry itself asked for, failures of others.
+    pub(super) fn allows_retry(&self, free: bool) -> bool {
         let mut record = lock(&self.0);
         let down = record.silent >= SILENT_REQUESTS;
         let spent = record.retries >= LEAST_BUDGET.max(record.requests / REQUESTS_PER_RETRY);
-        if asked_for {
+        if free {
             return !down;
         }
         if down || spent {

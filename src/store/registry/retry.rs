@@ -23,6 +23,19 @@ pub(super) struct Fault {
     pub(super) error: Error,
     /// Whether there may be one.
     pub(super) again: Again,
+    /// Whose failure it is.
+    pub(super) whose: Whose,
+}
+
+/// Whose failure an attempt ended in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Its own, at the registry or where that led.
+    Own,
+    /// That of another request, which it waited for.
+    Another,
+    /// That of a token realm: it says nothing of the registry.
+    Realm,
 }
 
 /// Whether and when an attempt may be repeated.
@@ -41,19 +54,19 @@ pub(super) enum Again {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let again = if is_transient(&error) { Again::Backoff } else { Again::Never };
-        Self { error, again }
+        Self { error, again, whose: Whose::Own }
     }
 }
 
 impl Fault {
     /// A failure that stands, whatever its class.
     pub(super) fn last(error: Error) -> Self {
-        Self { error, again: Again::Never }
+        Self { error, again: Again::Never, whose: Whose::Own }
     }
 
     /// A failure that may be an accident, such as wrong bytes once.
     pub(super) fn once(error: Error) -> Self {
-        Self { error, again: Again::Once }
+        Self { error, again: Again::Once, whose: Whose::Own }
     }
 
     /// A refusal, with the wait that its headers ask for.

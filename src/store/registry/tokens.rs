@@ -13,7 +13,7 @@ use super::clients::Clients;
 use super::line::Line;
 use super::login::Logins;
 use super::redact::Redactor;
-use super::retry::{Again, Fault};
+use super::retry::{Again, Fault, Whose};
 use super::scope::{Access, Scope};
 use super::token::{self, Realm, Token, Wish};
 use crate::auth::Credential;
@@ -120,14 +120,14 @@ impl Tokens {
             redactor: &self.redactor,
         };
         if need.holder.is_anonymous() {
-            return token::ask(&self.clients, &wish, self.limit).await;
+            return token::ask(&self.clients, &wish, self.limit).await.map_err(of_realm);
         }
         let login = self.logins.of(need.holder.number, realm.url.as_str());
         let turn = login.enter(need.request).await?;
-        let asked = token::ask(&self.clients, &wish, self.limit).await;
+        let asked = token::ask(&self.clients, &wish, self.limit).await.map_err(of_realm);
         match &asked {
             Ok(_) => login.taken(),
-            Err(fault) if is_refusal(credential, fault.error.status) => login.refused(&fault.error),
+            Err(fault) if is_refusal(credential, &fault.error) => login.refused(&fault.error),
             Err(fault) => login.failed(fault),
         }
         drop(turn);
@@ -160,7 +160,17 @@ impl Tokens {
     }
 }
 
-/// Whether a realm has refused the credential itself: 401, and for identity tokens 400 (RFC 6749 §5.2, `invalid_grant`).
-fn is_refusal(credential: &Credential, status: Option<u16>) -> bool {
-    status == Some(401) || (status == Some(400) && matches!(credential, Credential::Identity(_)))
+fn of_realm(fault: Fault) -> Fault {
+    Fault { whose: Whose::Realm, ..fault }
+}
+
+/// Whether a realm has refused the credential itself and not a scope: 401, and for identity tokens `invalid_grant`
+/// (RFC 6749 §5.2), which comes with a 400.
+fn is_refusal(credential: &Credential, error: &Error) -> bool {
+    let invalid_grant = || error.message.to_ascii_lowercase().contains("invalid_grant");
+    match error.status {
+        Some(401) => true,
+        Some(400) => matches!(credential, Credential::Identity(_)) && invalid_grant(),
+        _ => false,
+    }
 }

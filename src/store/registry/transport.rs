@@ -20,7 +20,7 @@ use super::error::{disconnected, timed_out};
 use super::origin::{origin, same_origin, sanitized};
 use super::outage::{Outage, Verdict};
 use super::pace::Pace;
-use super::retry::{Again, Fault};
+use super::retry::{Again, Fault, Whose};
 use super::scope::Scope;
 use super::settings::{Limits, Network, Settings};
 use super::warning;
@@ -28,6 +28,8 @@ use crate::event::{Event, Reporter};
 use crate::image::{Code, Failure, Registry};
 use crate::store::Error;
 
+/// Where a registry says what it wants to see, whoever asks (distribution-spec, "Determining Support").
+const ENTRY: &str = "/v2/";
 /// How many large manifests are read at once.
 const LARGE_BODIES: usize = 4;
 /// A manifest of more bytes than these is large; almost none is.
@@ -95,11 +97,9 @@ impl Transport {
         attempt: impl Fn(u32) -> BoxFuture<'a, Result<T, Fault>> + Send + Sync,
     ) -> Result<T, Error> {
         let started = Instant::now();
-        let once = match self.outage.verdict(request) {
-            Verdict::Try => false,
-            Verdict::TryOnce => true,
-            Verdict::Refuse(error) => return Err(error),
-        };
+        if let Verdict::Refuse(error) = self.outage.verdict(request) {
+            return Err(error);
+        }
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -107,12 +107,15 @@ impl Transport {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
-            let asked_for = matches!(fault.again, Again::After(_));
-            let wait = fault.wait(attempts, fastrand::f64()).filter(|_| !once && self.outage.allows_retry(asked_for));
-            let concerns_host = fault.concerns_host();
+            let (concerns_host, whose) = (fault.concerns_host(), fault.whose);
+            // What the registry asked for, and what another request has paid for, is no flood of ours.
+            let free = matches!(fault.again, Again::After(_)) || concerns_host || whose != Whose::Own;
+            let wait = fault.wait(attempts, fastrand::f64()).filter(|_| self.outage.allows_retry(free));
             let error = self.without_secrets(Error { attempts, elapsed: started.elapsed(), ..fault.error });
             let Some(wait) = wait else {
-                self.outage.failed(&error, started);
+                if whose != Whose::Realm {
+                    self.outage.failed(&error, started);
+                }
                 return Err(error);
             };
             if concerns_host {
@@ -170,8 +173,12 @@ impl Transport {
             }
             let challenges = challenge::parse(reply.response.headers().get_all(WWW_AUTHENTICATE));
             if !self.authorizer.challenged(&mut call, &grant, &challenges).await? {
+                // Only where nobody's rights are asked about does a refusal speak of the credential itself.
+                let is_proof = call.url.path() == ENTRY;
                 let error = self.unauthorized(&mut call, &grant, reply).await;
-                turn.refused(&error);
+                if is_proof {
+                    turn.refused(&error);
+                }
                 return Err(Fault::last(error));
             }
             if call.body.is_spent() {
@@ -189,14 +196,16 @@ impl Transport {
         self.ask_for_challenge(request, scope).await.inspect_err(|fault| turn.failed(fault))?;
         if self.authorizer.scheme(&scope.repository) == Some("Basic") {
             // A refusal is remembered and met by whoever comes next; what else goes wrong here says nothing about them.
-            let call = Call::new(request, Method::GET, self.url("/v2/"), scope.clone());
+            let mut call = Call::new(request, Method::GET, self.url(ENTRY), scope.clone());
+            // Without a permit: whoever has one may be waiting for this to end.
+            call.holds_permit = true;
             let _ = Box::pin(self.exchange(call)).await;
         }
         Ok(())
     }
 
     async fn ask_for_challenge(&self, request: &str, scope: &Scope) -> Result<(), Fault> {
-        let mut call = Call::new(request, Method::GET, self.url("/v2/"), scope.clone());
+        let mut call = Call::new(request, Method::GET, self.url(ENTRY), scope.clone());
         let reply = self.follow(&mut call, None).await?;
         let status = reply.response.status().as_u16();
         if status >= 500 || status == 429 {
@@ -215,7 +224,7 @@ impl Transport {
         }
         if !self.clients.boundary.is_home(&reply.url) {
             let message = format!("a redirect led to {}, which answered 404: that proves nothing", origin(&reply.url));
-            return Err(Error::new(Code::Unavailable, call.request, message).into());
+            return Err(Fault::last(Error::new(Code::NotFound, call.request, message)));
         }
         if grant.withholds() {
             let source = &grant.holder.source;

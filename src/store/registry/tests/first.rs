@@ -1,5 +1,7 @@
 //! What is learnt by the first requests, and what is done for all who wait for them.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -7,9 +9,11 @@ use futures_util::future::join_all;
 
 use super::server::{Reply, Seen, Server, reply};
 use super::{Fixture, basic, tag};
-use crate::auth::{Credential, Secret};
-use crate::image::Code;
+use crate::auth::{Credential, Keychain, Secret};
+use crate::event::Silent;
+use crate::image::{Code, Repository};
 use crate::store::ImageSource;
+use crate::store::registry::{Network, RegistryClient, Settings};
 
 const ROBOT: &str = "Basic cm9ib3Q6aHVudGVyMg==";
 
@@ -206,4 +210,57 @@ async fn a_host_that_is_down_is_not_asked_for_each_tag() {
     assert!(fixture.ear.heard("retry").len() <= 32);
     let error = repository.resolve(&tag("more")).await.unwrap_err();
     assert!(error.to_string().contains("not asked again"), "{error}");
+}
+
+/// Whoever asks what the registry wants must not wait for a permit that is held by somebody who waits for the answer.
+#[tokio::test]
+async fn mixed_credentials_and_one_permit_do_not_wait_for_each_other() {
+    for _ in 0..10 {
+        let server = Server::start(|seen| {
+            std::thread::sleep(Duration::from_millis(20));
+            match (seen.authorization(), seen.target.starts_with("/v2/public/")) {
+                (Some(ROBOT), _) | (None, true) => reply(404, &[], ""),
+                _ => reply(401, &[("www-authenticate", "Basic")], ""),
+            }
+        });
+        let registry: crate::image::Registry = server.host().parse().unwrap();
+        // One namespace of the host has a credential, all else there has none.
+        let list = format!("[{{registry: \"{registry}/closed\", username: robot, password: hunter2}}]");
+        let keychain = Keychain::new([("REGSYNC_AUTH", list)].into_iter().collect(), Vec::new());
+        let network = Network::new("regsync-test", Arc::new(keychain), Arc::new(Silent));
+        let settings = Settings { concurrency: NonZeroUsize::MIN, ..Settings::default() };
+        let client = RegistryClient::new(registry.clone(), &settings, &network).unwrap();
+        let look = async |name: &str| {
+            let repository = client.repository(Repository::new(registry.clone(), name).unwrap());
+            repository.resolve(&tag("1")).await.map_err(|error| error.code)
+        };
+        let all = async { tokio::join!(look("closed/a"), look("public/b"), look("public/c"), look("closed/d")) };
+        let found = tokio::time::timeout(Duration::from_secs(20), all).await.expect("nobody waits for ever");
+        assert_eq!(found, (Ok(None), Ok(None), Ok(None), Ok(None)));
+    }
+}
+
+#[tokio::test]
+async fn a_realm_that_denies_one_repository_denies_no_other() {
+    let server = Server::start(|seen| {
+        if seen.target.starts_with("/token") {
+            std::thread::sleep(Duration::from_millis(20));
+            return match seen.target.contains("r0%3A") {
+                true => reply(403, &[], "not yours"),
+                false => reply(200, &[], r#"{"token":"t"}"#),
+            };
+        }
+        match seen.authorization() {
+            Some("Bearer t") => reply(404, &[], ""),
+            _ => reply(401, &[("www-authenticate", r#"Bearer realm="/token""#)], ""),
+        }
+    });
+    let fixture = Fixture::new(&server, Some(basic()));
+    let repositories: Vec<_> = (0..12).map(|number| fixture.repository(&format!("r{number}"))).collect();
+    let version = tag("1");
+    let found = join_all(repositories.iter().map(|repository| repository.resolve(&version))).await;
+    assert_eq!(found[0].as_ref().map_err(|error| error.code), Err(Code::Denied));
+    for (number, found) in found.iter().enumerate().skip(1) {
+        assert_eq!(found, &Ok(None), "r{number}");
+    }
 }
