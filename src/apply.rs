@@ -110,8 +110,7 @@ impl Applier<'_> {
     async fn carry_out(&self, run: &Run, job: &Job<'_>, moved: &mut Moved) -> Ending {
         let mut ready = match self.before_the_tag(run, job, self.prepare(run, job, moved)).await {
             Ok(Prepared::Ready(ready)) => *ready,
-            Ok(Prepared::Settled(ending)) => return ending,
-            Err(ending) => return ending,
+            Ok(Prepared::Settled(ending)) | Err(ending) => return ending,
         };
         let mut written = self.put_tag(run, job, &mut ready).await;
         if matches!(&written, Err(TagFault::Copy(error)) if error.error.missing_blobs) {

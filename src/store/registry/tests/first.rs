@@ -102,7 +102,7 @@ async fn waiting_for_a_token_holds_no_permit() {
         _ if seen.authorization().is_some() => reply(404, &[], ""),
         _ => reply(401, &[("www-authenticate", r#"Bearer realm="/token""#)], ""),
     });
-    let one = crate::store::registry::Settings { concurrency: std::num::NonZeroUsize::MIN, ..Default::default() };
+    let one = Settings { concurrency: NonZeroUsize::MIN, ..Default::default() };
     let fixture = Fixture::of(&server.host(), None, &one);
     assert_eq!(fixture.repository("quick").resolve(&tag("1")).await.unwrap(), None);
     let (slow, quick, version) = (fixture.repository("slow"), fixture.repository("quick"), tag("1"));
@@ -197,7 +197,7 @@ async fn a_host_that_is_down_is_not_asked_for_each_tag() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let fixture = Fixture::of(&address, None, &crate::store::registry::Settings::default());
+    let fixture = Fixture::of(&address, None, &Settings::default());
     let repository = fixture.repository("a");
     let tags: Vec<_> = (0..500).map(|number| tag(&number.to_string())).collect();
     let started = Instant::now();
