@@ -47,8 +47,8 @@ pub(super) enum Again {
     Once,
     /// After a wait of ours.
     Backoff,
-    /// After the wait that the registry asked for.
-    After(Duration),
+    /// After the wait that the registry asked for, in seconds; at most [`PATIENCE`].
+    After(u16),
 }
 
 impl From<Error> for Fault {
@@ -77,7 +77,10 @@ impl Fault {
                 let hint = format!("the registry asks to come back in {} s; run again then", wait.as_secs());
                 Self::last(Error { code: Code::RateLimited, ..fault.error }.hint(hint))
             }
-            (Again::Backoff, Some(wait)) => Self { again: Again::After(wait), ..fault },
+            (Again::Backoff, Some(wait)) => {
+                let seconds = u16::try_from(wait.as_secs()).unwrap_or(u16::MAX);
+                Self { again: Again::After(seconds), ..fault }
+            }
             _ => fault,
         }
     }
@@ -94,7 +97,7 @@ impl Fault {
             Again::Never => None,
             Again::Once if attempts > 1 => None,
             Again::Once | Again::Backoff => Some(backoff(attempts, jitter)),
-            Again::After(wait) => Some(wait),
+            Again::After(seconds) => Some(Duration::from_secs(seconds.into())),
         }
     }
 }
@@ -188,13 +191,13 @@ mod tests {
 
     #[test]
     fn retry_after_in_seconds_or_as_a_date() {
-        assert_eq!(after("2", None).again, Again::After(Duration::from_secs(2)));
-        assert_eq!(after("0", None).again, Again::After(Duration::ZERO));
-        assert_eq!(after("120", None).again, Again::After(Duration::from_secs(120)));
-        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", None).again, Again::After(Duration::from_secs(37)));
-        assert_eq!(after("Sun, 06 Nov 1994 08:48:00 GMT", None).again, Again::After(Duration::ZERO));
+        assert_eq!(after("2", None).again, Again::After(2));
+        assert_eq!(after("0", None).again, Again::After(0));
+        assert_eq!(after("120", None).again, Again::After(120));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", None).again, Again::After(37));
+        assert_eq!(after("Sun, 06 Nov 1994 08:48:00 GMT", None).again, Again::After(0));
         let other_clock = Some("Sun, 06 Nov 1994 08:49:30 GMT");
-        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", other_clock).again, Again::After(Duration::from_secs(7)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", other_clock).again, Again::After(7));
     }
 
     #[test]

@@ -245,10 +245,8 @@ async fn a_realm_that_denies_one_repository_denies_no_other() {
     let server = Server::start(|seen| {
         if seen.target.starts_with("/token") {
             std::thread::sleep(Duration::from_millis(20));
-            return match seen.target.contains("r0%3A") {
-                true => reply(403, &[], "not yours"),
-                false => reply(200, &[], r#"{"token":"t"}"#),
-            };
+            let denied = seen.target.contains("r0%3A");
+            return if denied { reply(403, &[], "not yours") } else { reply(200, &[], r#"{"token":"t"}"#) };
         }
         match seen.authorization() {
             Some("Bearer t") => reply(404, &[], ""),
