@@ -59,7 +59,8 @@ impl Applier<'_> {
         let run = &Run { copier, failed: CancellationToken::new(), stopped: OnceLock::new() };
         let take = |(index, step)| async move {
             let outcome = self.step(run, step).await;
-            if self.fail_fast && matches!(outcome.ending, Ending::Failed(_)) {
+            // What was in error when it was planned is no news: it stops the sound steps no more than without the flag.
+            if self.fail_fast && step.action().writes() && matches!(outcome.ending, Ending::Failed(_)) {
                 run.failed.cancel();
             }
             self.reporter.event(Event::Finished(step, &outcome));

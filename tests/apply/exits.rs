@@ -95,7 +95,7 @@ fn fail_fast_begins_nothing_new_after_the_first_failure() {
 fn a_step_that_was_in_error_from_the_start_does_not_trip_fail_fast_before_the_others() {
     let pair = pair(&["2", "3"]);
     let regsync = pair.regsync(&[pair.mirror("app", &["1", "2", "3"])]);
-    let applied = regsync.run(["apply", "--concurrency", "1", "--format", "json"]);
+    let applied = regsync.run(["apply", "--fail-fast", "--concurrency", "1", "--format", "json"]);
     let expected = ["app:1 failed source-missing E_NOT_FOUND", "app:2 copied new", "app:3 copied new"];
     assert_eq!(steps(&applied.assert_status(3).json()), expected);
 }
