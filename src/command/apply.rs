@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::files::check_writable;
-use super::load::{load, load_for_plan};
+use super::load::load_for_plan;
 use super::output::{Refusal, deliver, print, say_error};
-use super::plan::{Planner, scope};
+use super::plan::{Inputs, Planned, scope};
 use super::session::{Session, stamp};
 use super::voice::Voice;
 use super::{Exit, signals};
@@ -29,15 +29,8 @@ pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Ref
 }
 
 async fn fresh(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
-    let (scope, filter) = scope(&args.scope)?;
-    let loaded = load(&args.config, session)?;
-    let voice = session.voice();
-    let stores = session.stores(&loaded, &voice)?;
-
-    let planner = Planner { stores: &stores, reporter: voice.reporter(), work: &args.work };
-    let planned = planner.plan(&loaded.desired, &scope, &filter).await;
-    voice.clear();
-    let plan = planned?;
+    let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work };
+    let Planned { plan, stores, voice } = inputs.plan(session).await?;
 
     if args.output.format == FormatArg::Text {
         let gap = if plan.has_changes() { "\n" } else { "" };

@@ -1,7 +1,6 @@
 //! `regsync plan`: read both sides, decide, show. Nothing is written to a target.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,26 +8,19 @@ use super::files::{check_writable, write_file};
 use super::load::load;
 use super::output::{Refusal, deliver, say};
 use super::session::{Session, stamp};
+use super::voice::Voice;
 use super::{Exit, signals};
-use crate::cli::{PlanArgs, ScopeArgs, WorkArgs};
+use crate::cli::{ConfigArgs, PlanArgs, ScopeArgs, WorkArgs};
 use crate::config::Desired;
-use crate::event::Reporter;
 use crate::observe::Observer;
-use crate::plan::{self, Filter, Plan, Scope};
+use crate::plan::{self, Filter, Observed, Plan, Scope};
 use crate::report::{self, Untrusted};
 use crate::store::Stores;
 
 pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refusal> {
     check_writable(args.out.iter().map(PathBuf::as_path).chain(args.output.reports().map(|(_, file)| file)))?;
-    let (scope, filter) = scope(&args.scope)?;
-    let loaded = load(&args.config, session)?;
-    let voice = session.voice();
-    let stores = session.stores(&loaded, &voice)?;
-
-    let planner = Planner { stores: &stores, reporter: voice.reporter(), work: &args.work };
-    let planned = planner.plan(&loaded.desired, &scope, &filter).await;
-    voice.clear();
-    let plan = planned?;
+    let Planned { plan, .. } =
+        Inputs { config: &args.config, scope: &args.scope, work: &args.work }.plan(session).await?;
 
     let stamp = stamp();
     let saved = args.out.as_ref().map_or(Ok(()), |path| write_file(path, &plan.to_json(&stamp)));
@@ -47,37 +39,58 @@ fn say_saved(path: &Path, plan: &Plan, session: &Session) {
     say(&format!("Saved {path} (id {}){next}", plan.id().short()));
 }
 
-/// Reads both sides and decides.
-pub(super) struct Planner<'a> {
-    pub(super) stores: &'a Stores,
-    pub(super) reporter: Arc<dyn Reporter>,
+/// What a plan is made from.
+pub(super) struct Inputs<'a> {
+    pub(super) config: &'a ConfigArgs,
+    pub(super) scope: &'a ScopeArgs,
     pub(super) work: &'a WorkArgs,
 }
 
-impl Planner<'_> {
-    /// The plan. Refused where a signal arrives first: half an observation is no plan, and there is nothing to report.
-    pub(super) async fn plan(&self, desired: &Desired, scope: &Scope, filter: &Filter) -> Result<Plan, Refusal> {
+/// A plan, and what it was made with: the stores know by now what they will be asked again.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) stores: Stores,
+    pub(super) voice: Voice,
+}
+
+impl Inputs<'_> {
+    /// Reads the configuration and both sides, and decides. Refused where a signal arrives first: half an observation is
+    /// no plan, and there is nothing to report.
+    pub(super) async fn plan(&self, session: &Session) -> Result<Planned, Refusal> {
+        let (scope, filter) = scope(self.scope)?;
+        let loaded = load(self.config, session)?;
+        let voice = session.voice();
+        let stores = session.stores(&loaded, &voice)?;
+        let reporter = voice.reporter();
         let observer = Observer {
-            stores: self.stores,
-            reporter: self.reporter.as_ref(),
-            filter,
+            stores: &stores,
+            reporter: reporter.as_ref(),
+            filter: &filter,
             sizes: self.work.sizes.into(),
             concurrency: self.work.concurrency.into(),
         };
-        let stop = CancellationToken::new();
-        let observing = async {
-            tokio::select! {
-                observed = observer.observe(desired) => Some(observed),
-                () = stop.cancelled() => None,
-            }
-        };
-        let guarded = signals::guard(&stop, self.reporter.as_ref(), observing).await;
-        match (guarded.result.flatten(), guarded.signal) {
-            (Some(observed), None) => Ok(plan::plan(desired, &observed, scope, filter)),
-            (_, signal) => {
-                let message = "interrupted before both sides were read: nothing was planned, and nothing written";
-                Err(Refusal::new(signal.unwrap_or(Exit::Interrupted), message))
-            }
+        let observed = observe(&observer, &loaded.desired).await;
+        voice.clear();
+        let plan = plan::plan(&loaded.desired, &observed?, &scope, &filter);
+        Ok(Planned { plan, stores, voice })
+    }
+}
+
+/// Observes until a signal arrives.
+async fn observe(observer: &Observer<'_>, desired: &Desired) -> Result<Observed, Refusal> {
+    let stop = CancellationToken::new();
+    let observing = async {
+        tokio::select! {
+            observed = observer.observe(desired) => Some(observed),
+            () = stop.cancelled() => None,
+        }
+    };
+    let guarded = signals::guard(&stop, observer.reporter, observing).await;
+    match (guarded.result.flatten(), guarded.signal) {
+        (Some(observed), None) => Ok(observed),
+        (_, signal) => {
+            let message = "interrupted before both sides were read: nothing was planned, and nothing written";
+            Err(Refusal::new(signal.unwrap_or(Exit::Interrupted), message))
         }
     }
 }
