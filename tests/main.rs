@@ -7,6 +7,7 @@
 mod apply;
 mod cli;
 mod copy;
+mod faults;
 mod observe;
 mod real_registry;
 mod self_check;

@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::support::harness::Regsync;
 use crate::support::images::{Content, Image, write_layout, zoo};
 use crate::support::real_registry::{digest_by_skopeo, digest_of_layout_by_skopeo};
-use crate::support::registry::FakeRegistry;
 use crate::support::stage::{Mirror, Pair, yaml};
 
 fn copy(regsync: &Regsync, source: &str, target: &str) {
@@ -17,24 +16,6 @@ fn copy(regsync: &Regsync, source: &str, target: &str) {
     output.assert_status(0);
     let again = regsync.run(["plan", "-c", "copy.yaml", "--detailed-exitcode"]);
     again.assert_status(0);
-}
-
-/// Every part of the image is at the registry, with the right bytes and types.
-#[track_caller]
-fn assert_at_registry(registry: &FakeRegistry, repository: &str, tag: &str, image: &Image) {
-    assert_eq!(registry.tag_digest(repository, tag).as_deref(), Some(image.digest()), "{tag}");
-    for manifest in image.children.iter().chain([&image.root]) {
-        let Some(found) = registry.store.manifest(repository, &manifest.digest) else {
-            // A child of unknown type may stand beside the manifests.
-            assert!(registry.has_blob(repository, &manifest.digest), "{tag}: {} is missing", manifest.digest);
-            continue;
-        };
-        assert_eq!(found.bytes, manifest.bytes, "{tag}: other bytes");
-        assert_eq!(found.media_type, manifest.media_type, "{tag}: another media type");
-    }
-    for blob in &image.blobs {
-        assert!(registry.has_blob(repository, &blob.digest), "{tag}: the blob {} is missing", blob.digest);
-    }
 }
 
 /// Every part of the image is in the layout, and its index names it.
@@ -63,7 +44,7 @@ fn from_registry_to_registry() {
     let regsync = pair.regsync(&[]);
     copy(&regsync, &pair.source.reference("zoo"), &pair.target.reference("copy"));
     for (name, image) in zoo::all("species") {
-        assert_at_registry(&pair.target, "copy", name, &image);
+        image.assert_at(&pair.target, "copy", name);
     }
     pair.target.assert_closed();
     pair.source.assert_read_only();
@@ -83,7 +64,7 @@ fn from_registry_to_layout_to_layout_to_registry() {
     for (name, image) in zoo::all("species") {
         assert_in_layout(&regsync.path("one"), name, &image);
         assert_in_layout(&regsync.path("two"), name, &image);
-        assert_at_registry(&pair.target, "copy", name, &image);
+        image.assert_at(&pair.target, "copy", name);
     }
     pair.target.assert_closed();
 }
@@ -97,7 +78,7 @@ fn from_a_layout_that_another_tool_wrote() {
     write_layout(&regsync.path("theirs"), &images);
     copy(&regsync, "oci:theirs", &pair.target.reference("copy"));
     for (name, image) in &all {
-        assert_at_registry(&pair.target, "copy", name, image);
+        image.assert_at(&pair.target, "copy", name);
     }
     pair.target.assert_closed();
 }
@@ -111,8 +92,8 @@ fn a_signature_that_is_a_tag_is_selected_and_copied_as_one() {
     signature.push_to(&pair.source, "app", &image.signature_tag());
     let regsync = pair.regsync(&[pair.mirror("app", &["1", "sha256-*.sig"])]);
     regsync.run(["apply"]).assert_status(0);
-    assert_at_registry(&pair.target, "app", "1", &image);
-    assert_at_registry(&pair.target, "app", &image.signature_tag(), &signature);
+    image.assert_at(&pair.target, "app", "1");
+    signature.assert_at(&pair.target, "app", &image.signature_tag());
 }
 
 #[test]
@@ -145,7 +126,7 @@ fn foreign_layers_stay_where_they_are() {
     let image = zoo::with_foreign_layer("foreign", &url);
     image.push_to(&pair.source, "app", "1");
     pair.regsync(&[pair.mirror("app", &["1"])]).run(["apply"]).assert_status(0);
-    assert_at_registry(&pair.target, "app", "1", &image);
+    image.assert_at(&pair.target, "app", "1");
     assert!(foreign.requests().is_empty(), "a foreign layer was fetched: {}", foreign.request_log(&[]));
     pair.target.assert_closed();
 }

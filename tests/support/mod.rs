@@ -14,6 +14,14 @@
 //! target.assert_closed();
 //! ```
 //!
+//! and a test of a fault:
+//!
+//! ```ignore
+//! let ward = Ward::of(Species::Index);
+//! ward.source.fault(Match::new("GET", &ward.layer_path()).first(1), Fault::Reset);
+//! ward.ends_well();
+//! ```
+//!
 //! Independent of the crate's own types on purpose: the stage must not share a mistake with the actor.
 
 #![allow(
@@ -37,3 +45,4 @@ pub mod stage;
 pub mod tls;
 pub mod token;
 pub mod tools;
+pub mod ward;

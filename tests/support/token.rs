@@ -101,6 +101,8 @@ struct Grant {
 struct Issued {
     requests: Vec<TokenRequest>,
     tokens: BTreeMap<String, Grant>,
+    /// Those that ended or were revoked included.
+    all: Vec<String>,
 }
 
 /// The memory of a token server. Shared between the realm and the registry that trusts it.
@@ -150,6 +152,11 @@ impl Issuer {
     /// All requests for tokens so far.
     pub fn token_requests(&self) -> Vec<TokenRequest> {
         self.issued.lock().unwrap().requests.clone()
+    }
+
+    /// Every token that was ever issued.
+    pub fn all_tokens(&self) -> Vec<String> {
+        self.issued.lock().unwrap().all.clone()
     }
 
     /// All tokens end now.
@@ -232,7 +239,10 @@ impl Issuer {
         }
         let token = format!("{PREFIX}token-{:016x}", fastrand::u64(..));
         let grant = Grant { actions, ends: Instant::now() + self.options.lifetime };
-        self.issued.lock().unwrap().tokens.insert(token.clone(), grant);
+        let mut issued = self.issued.lock().unwrap();
+        issued.all.push(token.clone());
+        issued.tokens.insert(token.clone(), grant);
+        drop(issued);
         Answer::status(200).json(&Value::Object(self.token_body(&token)))
     }
 

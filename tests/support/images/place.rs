@@ -21,6 +21,27 @@ impl Image {
         registry.put_manifest(repository, tag, &self.root.media_type, self.root.bytes.clone());
     }
 
+    /// Panics unless every part of it is at the registry, with the right bytes and types, and the tag names it.
+    #[track_caller]
+    pub fn assert_at(&self, registry: &FakeRegistry, repository: &str, tag: &str) {
+        let name = format!("{repository}:{tag}");
+        assert_eq!(registry.tag_digest(repository, tag).as_deref(), Some(self.digest()), "{name}");
+        for manifest in self.children.iter().chain([&self.root]) {
+            let Some(found) = registry.store.manifest(repository, &manifest.digest) else {
+                // A child of unknown type may stand beside the manifests.
+                let as_blob = registry.has_blob(repository, &manifest.digest);
+                assert!(as_blob, "{name}: {} is missing", manifest.digest);
+                continue;
+            };
+            assert_eq!(found.bytes, manifest.bytes, "{name}: other bytes");
+            assert_eq!(found.media_type, manifest.media_type, "{name}: another media type");
+        }
+        for blob in &self.blobs {
+            let found = registry.store.blob(repository, &blob.digest);
+            assert_eq!(found.as_deref(), Some(&blob.bytes[..]), "{name}: the blob {}", blob.digest);
+        }
+    }
+
     /// Pushes it over plain HTTP to a registry that lets anybody in. Panics when anything is refused.
     pub fn push_to_url(&self, base_url: &str, repository: &str, tag: &str) {
         self.push_as(base_url, repository, tag, None);

@@ -25,6 +25,12 @@ pub(super) fn references(manifest: &Value) -> Vec<Reference> {
     children.chain(blobs.map(|descriptor| reference(descriptor, false))).collect()
 }
 
+/// The digests of all that a manifest in JSON refers to, foreign layers included; none where it is no JSON.
+pub fn digests_in(manifest: &[u8]) -> Vec<String> {
+    let parsed = serde_json::from_slice(manifest).ok();
+    parsed.as_ref().map(references).unwrap_or_default().into_iter().map(|reference| reference.digest).collect()
+}
+
 fn reference(descriptor: &Value, is_child: bool) -> Reference {
     let media_type = descriptor["mediaType"].as_str().unwrap_or_default();
     Reference {

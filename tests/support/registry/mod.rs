@@ -20,6 +20,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 pub use access::Auth;
 pub use blobs::blob_answer;
+pub use closure::digests_in;
 pub use store::{Store, StoredManifest};
 
 use super::server::{Answer, Bound, Call, Handler, Match, Server};

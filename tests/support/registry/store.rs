@@ -110,6 +110,11 @@ impl Store {
         self.lock().repositories.get(repository).is_some_and(|found| found.blobs.contains_key(digest))
     }
 
+    /// The bytes of a blob.
+    pub fn blob(&self, repository: &str, digest: &str) -> Option<Bytes> {
+        self.lock().repositories.get(repository)?.blobs.get(digest).cloned()
+    }
+
     /// A blob of any repository, as a content delivery network sees it.
     pub fn blob_anywhere(&self, digest: &str) -> Option<Bytes> {
         self.lock().repositories.values().find_map(|repository| repository.blobs.get(digest).cloned())

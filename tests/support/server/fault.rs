@@ -147,6 +147,7 @@ enum Effect {
 struct Rule {
     matching: Match,
     seen: usize,
+    struck: usize,
     effect: Effect,
 }
 
@@ -167,13 +168,26 @@ impl Script {
         self.0.lock().unwrap().clear();
     }
 
+    /// Counts from the beginning again.
+    pub(super) fn rewind(&self) {
+        self.0.lock().unwrap().iter_mut().for_each(|rule| (rule.seen, rule.struck) = (0, 0));
+    }
+
+    /// How often each rule has struck, in the order they were set.
+    pub(super) fn strikes(&self) -> Vec<usize> {
+        self.0.lock().unwrap().iter().map(|rule| rule.struck).collect()
+    }
+
     /// Counts this request for each fitting rule, runs the hooks that are due and returns the faults that are.
     pub(super) fn due(&self, method: &str, target: &str) -> Vec<Fault> {
         let (mut faults, mut hooks) = (Vec::new(), Vec::new());
         for rule in self.0.lock().unwrap().iter_mut().filter(|rule| rule.matching.fits(method, target)) {
             rule.seen += 1;
+            if !rule.matching.nth.holds(rule.seen) {
+                continue;
+            }
+            rule.struck += 1;
             match &rule.effect {
-                _ if !rule.matching.nth.holds(rule.seen) => {}
                 Effect::Fault(fault) => faults.push(fault.clone()),
                 Effect::Hook(hook) => hooks.push(Arc::clone(hook)),
             }
@@ -186,6 +200,6 @@ impl Script {
     }
 
     fn add(&self, matching: Match, effect: Effect) {
-        self.0.lock().unwrap().push(Rule { matching, seen: 0, effect });
+        self.0.lock().unwrap().push(Rule { matching, seen: 0, struck: 0, effect });
     }
 }

@@ -1,9 +1,11 @@
-//! The record of requests, and its text for snapshots. Bodies are counted, never kept.
+//! The record of requests, and its text for snapshots. Of bodies only the beginning is kept.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
 
 use super::Call;
 use super::call::header;
@@ -22,9 +24,16 @@ pub struct RecordedRequest {
     pub headers: Vec<(String, String)>,
     /// Bytes of the body that arrived.
     pub body_length: usize,
+    /// The first of them: enough for a form or a manifest.
+    pub body_start: Bytes,
     /// `None` where the connection ended without an answer.
     pub status: Option<u16>,
+    /// When it was answered, on the scale of `sequence`: before all requests with a larger one.
+    pub answered: Option<usize>,
 }
+
+/// The most of a body that is kept, in bytes.
+const KEPT: usize = 4096;
 
 impl RecordedRequest {
     /// The first value of a header.
@@ -63,17 +72,21 @@ impl Log {
             query: call.query.clone(),
             headers: call.headers.clone(),
             body_length: 0,
+            body_start: Bytes::new(),
             status: None,
+            answered: None,
         });
         sequence
     }
 
-    pub(super) fn received(&self, sequence: usize, length: usize) {
-        self.change(sequence, |request| request.body_length = length);
+    pub(super) fn received(&self, sequence: usize, body: &[u8]) {
+        let start = Bytes::copy_from_slice(&body[..body.len().min(KEPT)]);
+        self.change(sequence, |request| (request.body_length, request.body_start) = (body.len(), start));
     }
 
     pub(super) fn answered(&self, sequence: usize, status: u16) {
-        self.change(sequence, |request| request.status = Some(status));
+        let now = SEQUENCE.fetch_add(1, Ordering::SeqCst);
+        self.change(sequence, |request| (request.status, request.answered) = (Some(status), Some(now)));
     }
 
     pub(super) fn requests(&self) -> Vec<RecordedRequest> {

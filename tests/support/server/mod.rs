@@ -128,6 +128,16 @@ impl Server {
         self.script().clear();
     }
 
+    /// Counts the requests of each fault and hook from the beginning again.
+    pub fn rewind_faults(&self) {
+        self.script().rewind();
+    }
+
+    /// How often each fault and hook has struck since it was set or rewound, in the order they were set.
+    pub fn strikes(&self) -> Vec<usize> {
+        self.script().strikes()
+    }
+
     /// All requests since the start or the last [`Self::clear_log`], by arrival.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.log().requests()

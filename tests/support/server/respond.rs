@@ -58,7 +58,7 @@ async fn answer(exchange: Arc<Exchange>, breaker: Arc<Breaker>, request: Request
         _ => None,
     });
     (call.body, call.complete) = read(body, limit).await;
-    exchange.log.received(entry, call.body.len());
+    exchange.log.received(entry, &call.body);
     wait(&faults).await;
     let mut answer = early_answer(&faults, &call).unwrap_or_else(|| exchange.handler.answer(&call));
     let lost = faults.iter().any(|fault| matches!(fault, Fault::DoneButReset));

@@ -1,0 +1,3 @@
+//! Faults of servers and of what lies between: one image of six is struck, and how it ends is written down here.
+
+mod connections;
