@@ -164,7 +164,7 @@ impl Answer {
         let said = Said::read(&body, &self.redactor);
         let mut error = refused(&self.request, &self.who, self.status(), &said);
         error.hint = error.hint.or_else(|| self.advice.for_status(self.status()));
-        (Fault::answered(error, self.headers()), said)
+        (Fault::answered(error, self.headers(), &said), said)
     }
 
     /// An answer that the specification does not allow.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! manifests · blobs · upload · tags      what is asked, what an answer means
-//!   └─ transport                         turn, retry loop, redirects        (pace, outage, retry, answer, call)
+//!   └─ transport                         turn, retry loop, redirects        (pace, outage, retry, wish, answer, call)
 //!        ├─ authorization                challenge, credential, tokens      (challenge, scheme, scope, login, token)
 //!        └─ clients                      TLS, proxies, whose client         (tls, proxy, origin, guard)
 //! ```
@@ -47,6 +47,7 @@ mod tokens;
 mod transport;
 mod upload;
 mod warning;
+mod wish;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,11 +1,13 @@
 //! What is tried again, and when. Pure.
 //!
-//! Owns the one table of transient failures, the backoff and the reading of `Retry-After`. Refuses to sleep.
+//! Owns the one table of transient failures, the backoff, and how long is waited at most. Refuses to sleep.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 
+use super::error::Said;
+use super::wish;
 use crate::image::Code;
 use crate::store::Error;
 
@@ -47,8 +49,11 @@ pub(super) enum Again {
     Once,
     /// After a wait of ours.
     Backoff,
-    /// After the wait that the registry asked for, in seconds; at most [`PATIENCE`].
-    After(u16),
+    /// After the wait that the registry asked for, in milliseconds; at most [`PATIENCE`].
+    After(u32),
+    /// After a wait of ours, and not before what the registry named in its words, in milliseconds: there it speaks of the
+    /// next single request, often very near, and many wait for that.
+    NotBefore(u32),
 }
 
 impl From<Error> for Fault {
@@ -69,20 +74,23 @@ impl Fault {
         Self { error, again: Again::Once, whose: Whose::Own }
     }
 
-    /// A refusal, with the wait that its headers ask for.
-    pub(super) fn answered(error: Error, headers: &HeaderMap) -> Self {
+    /// A refusal, with the wait that it asks for in its headers or its words.
+    pub(super) fn answered(error: Error, headers: &HeaderMap, said: &Said) -> Self {
         let fault = Self::from(error);
-        match (fault.again, retry_after(headers)) {
-            (Again::Backoff, Some(wait)) if wait > PATIENCE => {
-                let hint = format!("the registry asks to come back in {} s; run again then", wait.as_secs());
-                Self::last(Error { code: Code::RateLimited, ..fault.error }.hint(hint))
-            }
-            (Again::Backoff, Some(wait)) => {
-                let seconds = u16::try_from(wait.as_secs()).unwrap_or(u16::MAX);
-                Self { again: Again::After(seconds), ..fault }
-            }
-            _ => fault,
+        if fault.again != Again::Backoff {
+            return fault;
         }
+        let in_words = || said.words.as_deref().and_then(wish::in_words);
+        let (wait, again): (_, fn(u32) -> Again) = match (wish::in_header(headers), in_words()) {
+            (Some(wait), _) => (wait, Again::After),
+            (None, Some(wait)) => (wait, Again::NotBefore),
+            (None, None) => return fault,
+        };
+        if wait > PATIENCE {
+            let hint = format!("the registry asks to come back in {} s; run again then", wait.as_secs());
+            return Self::last(Error { code: Code::RateLimited, ..fault.error }.hint(hint));
+        }
+        Self { again: again(milliseconds(wait)), ..fault }
     }
 
     /// Whether everything that talks to the host should wait, not this request alone.
@@ -97,7 +105,8 @@ impl Fault {
             Again::Never => None,
             Again::Once if attempts > 1 => None,
             Again::Once | Again::Backoff => Some(backoff(attempts, jitter)),
-            Again::After(seconds) => Some(Duration::from_secs(seconds.into())),
+            Again::After(wait) => Some(Duration::from_millis(wait.into())),
+            Again::NotBefore(wait) => Some(backoff(attempts, jitter).max(Duration::from_millis(wait.into()))),
         }
     }
 }
@@ -115,34 +124,23 @@ fn is_transient_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
 }
 
+/// Rounded up: to come a little late is no harm.
+fn milliseconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+}
+
 /// Full jitter below a ceiling that doubles.
 fn backoff(attempts: u32, jitter: f64) -> Duration {
     let doubled = FIRST_CEILING.saturating_mul(1 << attempts.saturating_sub(1).min(16));
     doubled.min(LAST_CEILING).mul_f64(jitter.clamp(0.0, 1.0))
 }
 
-/// The wait of a `Retry-After`, in seconds or until a date (RFC 9110 §10.2.3). A date is compared with the answer's own
-/// `Date`, so that no clock of ours matters. What cannot be read is no wish.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    let until = http_date(text)?;
-    let from = http_date(headers.get(DATE)?.to_str().ok()?)?;
-    Some(until.duration_since(from).unwrap_or_default())
-}
-
-/// `IMF-fixdate` of RFC 9110 §5.6.7.
-fn http_date(text: &str) -> Option<SystemTime> {
-    jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp().into())
-}
-
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use reqwest::header::{DATE, HeaderValue, RETRY_AFTER};
 
     use super::*;
+    use crate::store::registry::redact::Redactor;
 
     fn answered(status: u16, code: Code) -> Error {
         Error { status: Some(status), ..Error::new(code, "read", "no") }
@@ -186,26 +184,44 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         headers.insert(DATE, date.unwrap_or("Sun, 06 Nov 1994 08:49:00 GMT").parse().unwrap());
-        Fault::answered(answered(429, Code::RateLimited), &headers)
+        Fault::answered(answered(429, Code::RateLimited), &headers, &Said::default())
+    }
+
+    fn said(words: &str) -> Fault {
+        let body = format!(r#"{{"errors":[{{"code":"TOOMANYREQUESTS","message":"{words}"}}]}}"#);
+        let said = Said::read(body.as_bytes(), &Redactor::default());
+        Fault::answered(answered(429, Code::RateLimited), &HeaderMap::new(), &said)
     }
 
     #[test]
-    fn retry_after_in_seconds_or_as_a_date() {
-        assert_eq!(after("2", None).again, Again::After(2));
-        assert_eq!(after("0", None).again, Again::After(0));
-        assert_eq!(after("120", None).again, Again::After(120));
-        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", None).again, Again::After(37));
-        assert_eq!(after("Sun, 06 Nov 1994 08:48:00 GMT", None).again, Again::After(0));
-        let other_clock = Some("Sun, 06 Nov 1994 08:49:30 GMT");
-        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", other_clock).again, Again::After(7));
+    fn a_wait_that_was_asked_for_is_kept() {
+        assert_eq!(after("2", None).again, Again::After(2_000));
+        assert_eq!(after("0", None).wait(1, 1.0), Some(Duration::ZERO));
+        assert_eq!(after("120", None).wait(4, 0.0), Some(PATIENCE));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", None).again, Again::After(37_000));
+    }
+
+    #[test]
+    fn words_are_a_lower_bound_to_a_wait_of_ours() {
+        let fault = said("retry-after: 10.5ms, allowed: 2000/minute");
+        assert_eq!(fault.again, Again::NotBefore(11));
+        assert_eq!(fault.wait(1, 0.0), Some(Duration::from_millis(11)));
+        assert_eq!(fault.wait(3, 0.5), Some(Duration::from_secs(1)));
+        assert_eq!(said("retry-after: 1m30s").wait(1, 1.0), Some(Duration::from_secs(90)));
+        assert_eq!(said("slow down").again, Again::Backoff);
+        let refused = Said::read(b"retry-after: 1s", &Redactor::default());
+        let refused = Fault::answered(answered(403, Code::Denied), &HeaderMap::new(), &refused);
+        assert_eq!(refused.again, Again::Never);
     }
 
     #[test]
     fn a_wait_beyond_patience_is_an_error_at_once() {
-        for value in ["121", "9999", "99999999999999999999999", "Mon, 06 Nov 2034 08:49:37 GMT"] {
-            let fault = after(value, None);
-            assert_eq!((fault.again, fault.error.code), (Again::Never, Code::RateLimited), "{value}");
-            assert!(fault.error.hint.is_some_and(|hint| hint.contains("run again")), "{value}");
+        let dates = ["121", "9999", "99999999999999999999999", "Mon, 06 Nov 2034 08:49:37 GMT"];
+        let in_words = ["retry-after: 2m1s", "retry-after: 99999999999999999999h"];
+        let faults = dates.map(|value| after(value, None)).into_iter().chain(in_words.map(said));
+        for fault in faults {
+            assert_eq!((fault.again, fault.error.code), (Again::Never, Code::RateLimited), "{}", fault.error);
+            assert!(fault.error.hint.is_some_and(|hint| hint.contains("run again")));
         }
     }
 
@@ -216,11 +232,8 @@ mod tests {
         }
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
-        let refused = Fault::answered(answered(403, Code::Denied), &headers);
+        let refused = Fault::answered(answered(403, Code::Denied), &headers, &Said::default());
         assert_eq!(refused.again, Again::Never);
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
-        let undated = Fault::answered(answered(429, Code::RateLimited), &headers);
-        assert_eq!(undated.again, Again::Backoff);
     }
 
     #[test]

@@ -181,7 +181,7 @@ async fn read(wish: &Wish<'_>, who: &str, mut response: reqwest::Response) -> Re
             error = error.hint(format!("the credential from {} was not accepted", wish.source));
         }
     }
-    Err(Fault::answered(error, &headers))
+    Err(Fault::answered(error, &headers, &said))
 }
 
 #[derive(Deserialize)]

@@ -228,6 +228,33 @@ async fn a_limit_pauses_the_whole_host() {
     assert_eq!((error.code, endless.log().len()), (Code::RateLimited, 1));
 }
 
+/// <https://github.com/dependabot/cli/issues/380>
+#[tokio::test]
+async fn ghcr_says_in_its_words_when_to_come_back() {
+    let limited = |wait: &str| {
+        let body =
+            format!(r#"{{"errors":[{{"code":"TOOMANYREQUESTS","message":"retry-after: {wait}, allowed: 5/m"}}]}}"#);
+        let count = AtomicUsize::new(0);
+        Server::start(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+            0 => reply(429, &[], ""),
+            1 => reply(429, &[], body.clone()),
+            _ => reply(404, &[], ""),
+        })
+    };
+    // A HEAD has no words, so this reads.
+    let soon = limited("1.2s");
+    let fixture = Fixture::new(&soon, None);
+    let read = fixture.repository("a").manifest(index().digest(), index().media_type()).await;
+    assert!(read.unwrap().is_none());
+    let retries = fixture.ear.heard("retry");
+    assert!(retries.len() == 2 && retries[1].contains("after 1 s: E_RATE_LIMITED"), "{retries:?}");
+    let late = limited("3h0m0s");
+    let error = Fixture::new(&late, None).repository("a").manifest(index().digest(), index().media_type()).await;
+    let error = error.unwrap_err();
+    assert_eq!((error.code, error.attempts, late.log().len()), (Code::RateLimited, 2, 2));
+    assert!(error.hint.unwrap().contains("10800 s"));
+}
+
 /// Pages of two, linked as registries do it.
 fn pages(seen: &Seen) -> Reply {
     let next = r#"</v2/a/tags/list?last=b&n=2>; rel="next""#;
