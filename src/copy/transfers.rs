@@ -9,7 +9,7 @@ use super::Passage;
 use super::error::{Error, OnSide};
 use crate::event::{Event, Moved, Reporter};
 use crate::image::{Descriptor, Digest, Location, Registry, Repository, Side};
-use crate::store::{Mount, UploadSession};
+use crate::store::{Mount, Progress, UploadSession};
 
 /// A repository of a registry that is known to hold a blob: set once the first one has it.
 type Home = Arc<OnceCell<Repository>>;
@@ -103,10 +103,10 @@ impl Transfers {
     }
 
     async fn push(&self, passage: &Passage, blob: &Descriptor, session: Option<UploadSession>) -> Result<Moved, Error> {
-        let open = || -> crate::store::Answer<'_, _> {
+        let open = |from: Progress| -> crate::store::Answer<'_, _> {
             let reporter = Arc::clone(&self.reporter);
             Box::pin(async move {
-                let stream = passage.source.blob(blob).await?;
+                let stream = passage.source.blob(from).await?;
                 Ok(stream.watched(move |bytes| reporter.event(Event::Sent { bytes })))
             })
         };

@@ -7,40 +7,29 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::BoxStream;
 
-use super::Error;
-use crate::image::{Code, Descriptor, Hasher};
+use super::{Error, Progress};
+use crate::image::Code;
 
 /// A stream of a blob's bytes that ends well only if size and digest are those of its descriptor.
 ///
 /// The last chunk is held back until everything has been hashed: a receiver that counts bytes never gets to the full size
 /// of a wrong blob, so an upload of it cannot complete. No more than one chunk is held.
 pub struct BlobStream {
-    descriptor: Descriptor,
+    /// What was handed on; the chunk that is held is not in it.
+    progress: Progress,
     inner: BoxStream<'static, Result<Bytes, Error>>,
     held: Option<Bytes>,
-    seen: u64,
-    hasher: Option<Hasher>,
+    /// Proven, or failed: there is nothing more to say.
+    done: bool,
     request: String,
     watch: Option<Box<dyn Fn(u64) + Send>>,
 }
 
 impl BlobStream {
-    /// Checks `inner` against `descriptor`. `request` says what is being read, for messages.
-    pub fn new(
-        descriptor: &Descriptor,
-        request: impl Into<String>,
-        inner: BoxStream<'static, Result<Bytes, Error>>,
-    ) -> Self {
-        let hasher = Some(Hasher::new(descriptor.digest.algorithm()));
-        Self {
-            descriptor: descriptor.clone(),
-            inner,
-            held: None,
-            seen: 0,
-            hasher,
-            request: request.into(),
-            watch: None,
-        }
+    /// Goes on from `from` with `inner`, the rest of the blob, and checks the whole. `request` says what is being read, for
+    /// messages.
+    pub fn new(from: Progress, request: impl Into<String>, inner: BoxStream<'static, Result<Bytes, Error>>) -> Self {
+        Self { progress: from, inner, held: None, done: false, request: request.into(), watch: None }
     }
 
     /// Calls `watch` with the number of bytes of each chunk that is handed on.
@@ -49,39 +38,38 @@ impl BlobStream {
         Self { watch: Some(Box::new(watch)), ..self }
     }
 
-    /// The size it will have, in bytes.
+    /// The size of the whole blob, in bytes.
     pub fn size(&self) -> u64 {
-        self.descriptor.size
+        self.progress.descriptor().size
     }
 
-    fn take(&mut self, chunk: &Bytes) -> Result<(), Error> {
-        self.seen = self.seen.saturating_add(chunk.len() as u64);
-        if self.seen > self.descriptor.size {
-            return Err(self.wrong(Code::Size, format!("more than the {} bytes stated came", self.descriptor.size)));
-        }
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(chunk);
-        }
-        Ok(())
+    /// How far it has come: exactly what was handed on.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
-    fn prove(&mut self) -> Result<(), Error> {
-        let Some(hasher) = self.hasher.take() else { return Ok(()) };
-        if self.seen != self.descriptor.size {
-            let message = format!("{} bytes came, not the {} stated", self.seen, self.descriptor.size);
-            return Err(self.wrong(Code::Size, message));
+    /// Keeps a chunk, and hands on the one before it.
+    fn take(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Error> {
+        let known = self.held.as_ref().map_or(0, Bytes::len) as u64;
+        let seen = self.progress.offset().saturating_add(known).saturating_add(chunk.len() as u64);
+        if seen > self.size() {
+            let message = format!("more than the {} bytes stated came", self.size());
+            return Err(Error::new(Code::Size, &self.request, message));
         }
-        let found = hasher.finish();
-        if found == self.descriptor.digest {
-            return Ok(());
+        let proven = self.held.replace(chunk);
+        if let Some(proven) = &proven {
+            self.progress.add(proven);
         }
-        let hint =
-            "what is served there is not what was pushed: push the image anew, or look for a proxy that alters it";
-        Err(self.wrong(Code::Digest, format!("the content has the digest {found}")).hint(hint))
+        Ok(proven)
     }
 
-    fn wrong(&self, code: Code, message: String) -> Error {
-        Error::new(code, &self.request, message)
+    /// The last chunk, if with it the blob is what it should be.
+    fn end(&mut self) -> Result<Option<Bytes>, Error> {
+        let mut whole = self.progress.clone();
+        whole.add(self.held.as_deref().unwrap_or_default());
+        whole.prove(&self.request)?;
+        self.progress = whole;
+        Ok(self.held.take())
     }
 
     fn hand_on(&self, chunk: Bytes) -> Poll<Option<Result<Bytes, Error>>> {
@@ -91,11 +79,11 @@ impl BlobStream {
         Poll::Ready(Some(Ok(chunk)))
     }
 
-    fn fail(&mut self, error: Error) -> Poll<Option<Result<Bytes, Error>>> {
+    /// Receivers may ask once more after the end; not every stream can be asked after its own.
+    fn close(&mut self) {
+        self.done = true;
         self.held = None;
-        self.hasher = None;
         self.inner = Box::pin(futures_util::stream::empty());
-        Poll::Ready(Some(Err(error)))
     }
 }
 
@@ -103,31 +91,27 @@ impl Stream for BlobStream {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            match ready!(self.inner.as_mut().poll_next(context)) {
-                Some(Ok(chunk)) if chunk.is_empty() => {}
-                Some(Ok(chunk)) => {
-                    if let Err(error) = self.take(&chunk) {
-                        return self.fail(error);
-                    }
-                    if let Some(proven) = self.held.replace(chunk) {
-                        return self.hand_on(proven);
-                    }
-                }
-                Some(Err(error)) => return self.fail(error),
+        while !self.done {
+            let outcome = match ready!(self.inner.as_mut().poll_next(context)) {
+                Some(Ok(chunk)) if chunk.is_empty() => continue,
+                Some(Ok(chunk)) => self.take(chunk),
+                Some(Err(error)) => Err(error),
                 None => {
-                    // Receivers may ask once more after the last chunk; not every stream can be asked after its end.
-                    self.inner = Box::pin(futures_util::stream::empty());
-                    return match self.prove() {
-                        Ok(()) => match self.held.take() {
-                            Some(last) => self.hand_on(last),
-                            None => Poll::Ready(None),
-                        },
-                        Err(error) => self.fail(error),
-                    };
+                    let last = self.end();
+                    self.close();
+                    last
+                }
+            };
+            match outcome {
+                Ok(Some(chunk)) => return self.hand_on(chunk),
+                Ok(None) => {}
+                Err(error) => {
+                    self.close();
+                    return Poll::Ready(Some(Err(error)));
                 }
             }
         }
+        Poll::Ready(None)
     }
 }
 
@@ -136,7 +120,7 @@ mod tests {
     use futures_util::StreamExt;
 
     use super::*;
-    use crate::image::{Digest, MediaType};
+    use crate::image::{Descriptor, Digest, MediaType};
 
     fn descriptor(content: &[u8]) -> Descriptor {
         Descriptor::new(MediaType::new("x/y"), Digest::sha256(content), content.len() as u64)
@@ -149,7 +133,7 @@ mod tests {
             chunks.iter().copied().collect::<std::collections::VecDeque<_>>(),
             |mut rest| async move { rest.pop_front().map(|chunk| (Ok(Bytes::from_static(chunk)), rest)) },
         );
-        let mut stream = BlobStream::new(descriptor, "read a blob", inner.boxed());
+        let mut stream = BlobStream::new(Progress::start(descriptor), "read a blob", inner.boxed());
         let mut received = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let code = runtime.block_on(async {
@@ -181,7 +165,7 @@ mod tests {
             ended = true;
             Poll::Ready(None)
         });
-        let mut stream = BlobStream::new(&descriptor(b""), "read a blob", inner.boxed());
+        let mut stream = BlobStream::new(Progress::start(&descriptor(b"")), "read a blob", inner.boxed());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert!(runtime.block_on(stream.next()).is_none() && runtime.block_on(stream.next()).is_none());
     }
@@ -194,5 +178,35 @@ mod tests {
         assert_eq!(receive(&wanted, &[b"hel"]), (vec![], Some(Code::Size)));
         assert_eq!(receive(&wanted, &[b"hello", b"!"]), (vec![], Some(Code::Size)));
         assert_eq!(receive(&descriptor(b""), &[b"x"]), (vec![], Some(Code::Size)));
+    }
+
+    #[test]
+    fn reading_goes_on_where_it_was_left() {
+        let content: &'static [u8] = b"hello, world";
+        let wanted = descriptor(content);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let pieces = |rest: &'static [u8]| {
+                let pieces: Vec<_> = rest.chunks(5).map(|piece| Ok(Bytes::from_static(piece))).collect();
+                futures_util::stream::iter(pieces).boxed()
+            };
+            let mut first = BlobStream::new(Progress::start(&wanted), "read a blob", pieces(content));
+            assert_eq!(first.next().await, Some(Ok(Bytes::from_static(b"hello"))));
+            // The chunk that is held back was not handed on.
+            let left = first.progress();
+            assert_eq!((left.offset(), left.descriptor()), (5, &wanted));
+            for (rest, outcome) in
+                [(&b", world"[..], None), (b", World", Some(Code::Digest)), (b", worl", Some(Code::Size))]
+            {
+                let mut second = BlobStream::new(left.clone(), "read a blob", pieces(rest));
+                let mut failed = None;
+                while let Some(chunk) = second.next().await {
+                    failed = failed.or(chunk.err().map(|error| error.code));
+                }
+                assert_eq!(failed, outcome);
+                let handed_on = if outcome.is_none() { 12 } else { 10 };
+                assert_eq!(second.progress().offset(), handed_on);
+            }
+        });
     }
 }

@@ -41,6 +41,12 @@ impl Error {
         }
     }
 
+    /// Whether the bytes of a blob were wrong, or parts of it that do not fit together. That may be an accident of one
+    /// transfer: the blob is read once more, as a whole.
+    pub(super) fn is_about_content(&self) -> bool {
+        matches!(self.code, Code::Digest | Code::Size | Code::Protocol)
+    }
+
     /// The same error with advice.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {

@@ -7,6 +7,7 @@ mod blob;
 mod error;
 mod graph;
 mod layout;
+mod progress;
 pub mod registry;
 mod stores;
 
@@ -16,6 +17,7 @@ pub use blob::BlobStream;
 pub use error::{Error, PushError};
 pub use graph::{Graph, MANIFEST_BYTES_LIMIT, MANIFEST_COUNT_LIMIT, NESTING_LIMIT};
 pub use layout::Layout;
+pub use progress::Progress;
 pub use stores::Stores;
 
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Repository, Tag, TagOrDigest};
@@ -23,8 +25,8 @@ use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Repository
 /// The future of a store operation.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
-/// Opens a blob for reading; called once for each attempt to write it.
-pub type OpenBlob<'a> = dyn Fn() -> Answer<'a, BlobStream> + Send + Sync + 'a;
+/// Opens a blob for reading from a point on; called for each attempt to write it, from its start.
+pub type OpenBlob<'a> = dyn Fn(Progress) -> Answer<'a, BlobStream> + Send + Sync + 'a;
 
 /// A place to read the images of one location from.
 pub trait ImageSource: Send + Sync {
@@ -39,8 +41,9 @@ pub trait ImageSource: Send + Sync {
     /// a descriptor says of it, used where the store itself says nothing.
     fn manifest<'a>(&'a self, digest: &'a Digest, media_type: &'a MediaType) -> Answer<'a, Option<Manifest>>;
 
-    /// The content of a blob, as a stream that fails unless its size and digest are those of `descriptor`.
-    fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, BlobStream>;
+    /// The content of a blob from a point on, as a stream that fails unless size and digest of the whole are those of its
+    /// descriptor. Where the reading breaks off, the stream itself goes on; what it fails with was tried often enough.
+    fn blob(&self, from: Progress) -> Answer<'_, BlobStream>;
 
     /// All tags, sorted, without repetitions. A list that could not be read to its end is an error, never a short list.
     fn tags(&self) -> Answer<'_, Vec<Tag>>;

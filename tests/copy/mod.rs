@@ -3,5 +3,6 @@
 mod boundary;
 mod layouts;
 mod once;
+mod resume;
 mod secrets;
 mod species;

@@ -18,6 +18,7 @@ mod lock;
 mod members;
 mod push;
 
+use std::io::{Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use tokio_util::io::ReaderStream;
 
 use self::directory::Directory;
 use self::files::Fault;
-use super::{Answer, BlobStream, Error, ImageSource};
+use super::{Answer, BlobStream, Error, ImageSource, Progress};
 use crate::image::{Code, Descriptor, Digest, LayoutPath, Location, Manifest, MediaType, Role, Tag, TagOrDigest};
 
 /// How much of a blob is read or written at a time, in bytes.
@@ -77,13 +78,16 @@ impl Layout {
         format!("{what} {} of {}", descriptor.digest, self.location)
     }
 
-    async fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
-        let request = format!("read the {}", self.part("blob", descriptor));
-        let wanted = descriptor.clone();
+    async fn open_blob(&self, from: Progress) -> Result<BlobStream, Error> {
+        let request = format!("read the {}", self.part("blob", from.descriptor()));
+        let (wanted, offset) = (from.descriptor().clone(), from.offset());
         let opened = self.run(request.clone(), move |directory| {
             let Some(dir) = directory.read()? else { return Err(missing()) };
             match directory::blob(&dir, &wanted.digest)? {
-                Some((file, size)) if size == wanted.size => Ok(file),
+                Some((mut file, size)) if size == wanted.size => {
+                    file.seek(SeekFrom::Start(offset)).map_err(|error| Fault::io(wanted.digest.hex(), &error))?;
+                    Ok(file)
+                }
                 Some((_, size)) => Err(content::wrong_size(size, &wanted)),
                 None => Err(missing()),
             }
@@ -92,7 +96,7 @@ impl Layout {
         let during = request.clone();
         let chunks = ReaderStream::with_capacity(file, CHUNK)
             .map_err(move |error| Error::new(Code::Io, &during, error.to_string()));
-        Ok(BlobStream::new(descriptor, request, chunks.boxed()))
+        Ok(BlobStream::new(from, request, chunks.boxed()))
     }
 }
 
@@ -131,8 +135,8 @@ impl ImageSource for Layout {
         self.run(request, work).boxed()
     }
 
-    fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, BlobStream> {
-        self.open_blob(descriptor).boxed()
+    fn blob(&self, from: Progress) -> Answer<'_, BlobStream> {
+        self.open_blob(from).boxed()
     }
 
     fn tags(&self) -> Answer<'_, Vec<Tag>> {

@@ -10,10 +10,7 @@ use super::directory::{self, Directory};
 use super::files::{Dir, Draft, Fault};
 use super::{CHUNK, Layout, closure};
 use crate::image::{Code, Descriptor, Manifest, Repository, Tag};
-use crate::store::{Answer, BlobStream, Error, ImageTarget, Mount, OpenBlob, PushError, UploadSession};
-
-/// How often a source that breaks half-way is read.
-const ATTEMPTS: u32 = 3;
+use crate::store::{Answer, BlobStream, Error, ImageTarget, Mount, OpenBlob, Progress, PushError, UploadSession};
 
 impl Layout {
     /// Writes what `stream` yields to a draft and puts that in its place. On any failure, and where this future is
@@ -69,13 +66,15 @@ impl ImageTarget for Layout {
         _: Option<UploadSession>,
     ) -> BoxFuture<'a, Result<(), PushError>> {
         let push = async move {
-            let mut attempts = 1;
-            loop {
-                let stream = open().await.map_err(PushError::Source)?;
-                match self.receive(descriptor, stream).await {
-                    Err(PushError::Source(error)) if attempts < ATTEMPTS && broke_off(&error) => attempts += 1,
-                    outcome => return outcome,
-                }
+            let write = async || {
+                let stream = open(Progress::start(descriptor)).await.map_err(PushError::Source)?;
+                self.receive(descriptor, stream).await
+            };
+            match write().await {
+                // Not a second kind of retry: what breaks off, the source itself goes on with. Wrong bytes are noticed here,
+                // at their end, and may have been an accident of one transfer.
+                Err(PushError::Source(error)) if error.is_about_content() && error.attempts == 1 => write().await,
+                outcome => outcome,
             }
         };
         push.boxed()
@@ -102,12 +101,6 @@ impl ImageTarget for Layout {
         };
         async move { self.run(request, work).await }.boxed()
     }
-}
-
-/// Whether a source that gave its first bytes failed in a way that a second reading may not. How long to wait before it is
-/// known where the source is opened.
-fn broke_off(error: &Error) -> bool {
-    matches!(error.code, Code::Connect | Code::Timeout | Code::Digest | Code::Size)
 }
 
 fn put_manifest(dir: &Arc<Dir>, manifest: &Manifest) -> Result<(), Fault> {

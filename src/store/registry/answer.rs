@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
 use reqwest::header::{AsHeaderName, HeaderMap};
 use reqwest::{Response, Url};
 use tokio::sync::OwnedSemaphorePermit;
@@ -123,23 +121,16 @@ impl Answer {
         Ok(Some(body.freeze()))
     }
 
-    /// The body as it comes; fails where it comes too slowly ever to end.
-    pub(super) fn stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
-        let step = |state: Option<(Self, Flow)>| async move {
-            let (mut answer, mut flow) = state?;
-            let asked = Instant::now();
-            let chunk = answer.chunk(answer.limits.idle).await;
-            let bytes = chunk.as_ref().map_or(0, |chunk| chunk.as_ref().map_or(0, Bytes::len));
-            match chunk {
-                Ok(Some(_)) if flow.stalls(asked.elapsed(), bytes, answer.limits.idle) => {
-                    Some((Err(crawled(&answer.request, &answer.who, answer.limits.idle)), None))
-                }
-                Ok(Some(chunk)) => Some((Ok(chunk), Some((answer, flow)))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
+    /// The next bytes of a transfer; fails where they come too slowly ever to end.
+    pub(super) async fn flowing(&mut self, flow: &mut Flow) -> Result<Option<Bytes>, Error> {
+        let (asked, idle) = (Instant::now(), self.limits.idle);
+        let chunk = self.chunk(idle).await?;
+        match chunk {
+            Some(chunk) if flow.stalls(asked.elapsed(), chunk.len(), idle) => {
+                Err(crawled(&self.request, &self.who, idle))
             }
-        };
-        stream::unfold(Some((self, Flow::default())), step).boxed()
+            chunk => Ok(chunk),
+        }
     }
 
     /// The refusal that this answer is, in the registry's own words.

@@ -1,4 +1,4 @@
-//! Blobs: read, asked for and mounted.
+//! Blobs: asked for and mounted.
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, HeaderValue};
@@ -8,33 +8,9 @@ use super::repository::RegistryRepository;
 use super::retry::{Fault, is_transient};
 use super::scope::{Access, Scope};
 use crate::image::{Code, Descriptor, Digest, Repository};
-use crate::store::{BlobStream, Error, Mount, UploadSession};
+use crate::store::{Error, Mount, UploadSession};
 
 impl RegistryRepository {
-    /// [`crate::store::ImageSource::blob`]. Tried again until its first bytes flow; what breaks later is for the writer, who
-    /// opens it anew.
-    pub(super) async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
-        let request = format!("read the blob {} of {}", descriptor.digest, self.repository());
-        let request = request.as_str();
-        self.transport().retrying(request, |_| Box::pin(self.get_blob(request, descriptor))).await
-    }
-
-    async fn get_blob(&self, request: &str, descriptor: &Descriptor) -> Result<BlobStream, Fault> {
-        let scope = Scope::new(self.repository(), Access::Pull);
-        let call = Call::new(request, Method::GET, self.blob_url(&descriptor.digest), scope);
-        let answer = self.transport().exchange(call).await?;
-        if answer.status() != 200 {
-            return Err(answer.refusal().await);
-        }
-        match answer.content_length() {
-            Some(length) if length != descriptor.size => {
-                let message = format!("{} announces {length} bytes, not the {} stated", answer.who, descriptor.size);
-                Err(Fault::once(Error::new(Code::Size, request, message)))
-            }
-            _ => Ok(BlobStream::new(descriptor, request, answer.stream())),
-        }
-    }
-
     /// [`crate::store::ImageTarget::has_blob`].
     pub(super) async fn find_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
         if let Some(here) = self.knows_blob(&descriptor.digest) {
@@ -104,7 +80,7 @@ impl RegistryRepository {
         }
     }
 
-    fn blob_url(&self, digest: &Digest) -> reqwest::Url {
+    pub(super) fn blob_url(&self, digest: &Digest) -> reqwest::Url {
         self.transport().url(&format!("/v2/{}/blobs/{digest}", self.repository().name()))
     }
 

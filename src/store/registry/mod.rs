@@ -4,8 +4,8 @@
 //! repositories are stores of images. A request goes this way:
 //!
 //! ```text
-//! manifests · blobs · upload · tags      what is asked, what an answer means
-//!   └─ transport                         turn, retry loop, redirects        (pace, outage, retry, wish, answer, call)
+//! manifests · blobs · download · upload · tags      what is asked, what an answer means
+//!   └─ transport                         turn, retry loop, redirects        (pace, outage, retry, tries, wish, answer, call)
 //!        ├─ authorization                challenge, credential, tokens      (challenge, scheme, scope, login, token)
 //!        └─ clients                      TLS, proxies, whose client         (tls, proxy, origin, guard)
 //! ```
@@ -20,6 +20,7 @@ mod call;
 mod challenge;
 mod check;
 mod clients;
+mod download;
 mod error;
 mod flow;
 mod guard;
@@ -31,6 +32,7 @@ mod origin;
 mod outage;
 mod pace;
 mod proxy;
+mod range;
 mod reach;
 mod redact;
 mod repository;
@@ -45,6 +47,7 @@ mod tls;
 mod token;
 mod tokens;
 mod transport;
+mod tries;
 mod upload;
 mod warning;
 mod wish;

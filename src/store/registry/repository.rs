@@ -7,9 +7,10 @@ use super::RegistryClient;
 use super::authorization::lock;
 use super::transport::Transport;
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Reference, Repository, Tag, TagOrDigest, View};
-use crate::store::{Answer, BlobStream, ImageSource, ImageTarget, Mount, OpenBlob, PushError, UploadSession};
+use crate::store::{Answer, BlobStream, ImageSource, ImageTarget, Mount, OpenBlob, Progress, PushError, UploadSession};
 
 /// A repository behind the distribution API. Cheap to make: what is known of the registry is kept in its client.
+#[derive(Clone)]
 pub struct RegistryRepository {
     client: Arc<RegistryClient>,
     repository: Repository,
@@ -104,8 +105,8 @@ impl ImageSource for RegistryRepository {
         Box::pin(self.read_manifest(digest, media_type))
     }
 
-    fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, BlobStream> {
-        Box::pin(self.read_blob(descriptor))
+    fn blob(&self, from: Progress) -> Answer<'_, BlobStream> {
+        Box::pin(self.read_blob(from))
     }
 
     fn tags(&self) -> Answer<'_, Vec<Tag>> {

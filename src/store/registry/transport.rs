@@ -23,6 +23,7 @@ use super::pace::Pace;
 use super::retry::{Again, Fault, Whose};
 use super::scope::Scope;
 use super::settings::{Limits, Network, Settings};
+use super::tries::Tries;
 use super::warning;
 use crate::event::{Event, Reporter};
 use crate::image::{Code, Failure, Registry};
@@ -96,35 +97,39 @@ impl Transport {
         request: &str,
         attempt: impl Fn(u32) -> BoxFuture<'a, Result<T, Fault>> + Send + Sync,
     ) -> Result<T, Error> {
-        let started = Instant::now();
         if let Verdict::Refuse(error) = self.outage.verdict(request) {
             return Err(error);
         }
-        let mut attempts = 0;
+        let mut tries = Tries::default();
         loop {
-            attempts += 1;
-            let fault = match attempt(attempts).await {
+            match attempt(tries.next()).await {
                 Ok(answer) => return Ok(answer),
-                Err(fault) => fault,
-            };
-            let (concerns_host, whose) = (fault.concerns_host(), fault.whose);
-            // What the registry asked for, and what another request has paid for, is no flood of ours.
-            let free = matches!(fault.again, Again::After(_)) || concerns_host || whose != Whose::Own;
-            let wait = fault.wait(attempts, fastrand::f64()).filter(|_| self.outage.allows_retry(free));
-            let error = self.without_secrets(Error { attempts, elapsed: started.elapsed(), ..fault.error });
-            let Some(wait) = wait else {
-                if whose != Whose::Realm {
-                    self.outage.failed(&error, started);
-                }
-                return Err(error);
-            };
-            if concerns_host {
-                self.pace.pause(wait);
+                Err(fault) => self.before_another(request, &tries, fault).await?,
             }
-            let failure = Failure::from(error);
-            self.reporter.event(Event::Retrying { what: request, wait, failure: &failure });
-            tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Waits until what failed may be tried again; the error where it may not.
+    pub(super) async fn before_another(&self, request: &str, tries: &Tries, fault: Fault) -> Result<(), Error> {
+        let (concerns_host, whose) = (fault.concerns_host(), fault.whose);
+        // What the registry asked for, what another request has paid for, and what gets on, is no flood of ours.
+        let free =
+            matches!(fault.again, Again::After(_)) || concerns_host || whose != Whose::Own || tries.follows_progress();
+        let wait = fault.wait(tries.number(), fastrand::f64()).filter(|_| self.outage.allows_retry(free));
+        let error = self.without_secrets(tries.counted_in(fault.error));
+        let Some(wait) = wait else {
+            if whose != Whose::Realm {
+                self.outage.failed(&error, tries.started());
+            }
+            return Err(error);
+        };
+        if concerns_host {
+            self.pace.pause(wait);
+        }
+        let failure = Failure::from(error);
+        self.reporter.event(Event::Retrying { what: request, wait, failure: &failure });
+        tokio::time::sleep(wait).await;
+        Ok(())
     }
 
     /// Whatever a server has said, and in whichever header: nothing of it leaves here with a secret in it.

@@ -27,7 +27,7 @@ use super::retry::Fault;
 use super::scope::{Access, Scope};
 use super::settings::Limits;
 use crate::image::{Code, Descriptor};
-use crate::store::{BlobStream, Error, OpenBlob, PushError, UploadSession};
+use crate::store::{BlobStream, Error, OpenBlob, Progress, PushError, UploadSession};
 
 /// One blob on its way.
 struct Upload<'a, 'b> {
@@ -83,7 +83,8 @@ impl RegistryRepository {
             return Ok(());
         }
         // Both are a round trip; neither needs the other.
-        let (session, source) = tokio::join!(self.open_session(upload), (upload.open)());
+        let start = Progress::start(upload.descriptor);
+        let (session, source) = tokio::join!(self.open_session(upload), (upload.open)(start));
         let url = session?;
         let source = source.map_err(|error| {
             upload.source_failed.store(true, Ordering::Relaxed);
@@ -174,9 +175,9 @@ impl RegistryRepository {
     }
 }
 
-/// Wrong bytes may be an accident of one transfer; a broken connection surely is.
+/// Wrong bytes may be an accident of one transfer. What broke was gone on with by the source itself, as often as may be.
 fn source_fault(error: Error) -> Fault {
-    if matches!(error.code, Code::Digest | Code::Size) { Fault::once(error) } else { error.into() }
+    if error.is_about_content() { Fault::once(error) } else { Fault::last(error) }
 }
 
 /// The body of the PUT. Nothing is sent of a blob without bytes, so that is proven before; `None` when it is not empty.

@@ -10,7 +10,10 @@ impl Site {
         let blobs = contents.repositories.get_mut(repository).map(|found| &mut found.blobs);
         let found = blobs.as_ref().and_then(|blobs| blobs.get(digest).cloned());
         match (call.method.as_str(), found, blobs) {
-            ("GET" | "HEAD", Some(bytes), _) => blob_answer(call, bytes).header("Docker-Content-Digest", digest),
+            ("GET" | "HEAD", Some(bytes), _) => {
+                let answer = if self.options.ranges { blob_answer(call, bytes) } else { whole(bytes) };
+                answer.header("Docker-Content-Digest", digest)
+            }
             ("DELETE", Some(_), Some(blobs)) => {
                 blobs.remove(digest);
                 Answer::status(202)
@@ -23,20 +26,22 @@ impl Site {
 
 /// The bytes, or the part of them that a `Range` header asks for.
 pub fn blob_answer(call: &Call, bytes: Bytes) -> Answer {
-    let whole = Answer::status(200).header("Accept-Ranges", "bytes").header("Content-Type", "application/octet-stream");
-    let Some(range) = call.header("range").filter(|_| call.method == "GET") else {
-        return whole.body(bytes);
-    };
     let total = bytes.len();
+    let whole = whole(bytes).header("Accept-Ranges", "bytes");
+    let Some(range) = call.header("range").filter(|_| call.method == "GET") else { return whole };
     match parse_range(range, total) {
-        None => whole.body(bytes),
+        None => whole,
         Some((start, _)) if start >= total => Answer::error(416, "RANGE_INVALID", "range not satisfiable")
             .header("Content-Range", format!("bytes */{total}")),
-        Some((start, end)) => whole
-            .with_status(206)
-            .header("Content-Range", format!("bytes {start}-{}/{total}", end - 1))
-            .body(bytes.slice(start..end)),
+        Some((start, end)) => {
+            let part = whole.body.slice(start..end);
+            whole.with_status(206).header("Content-Range", format!("bytes {start}-{}/{total}", end - 1)).body(part)
+        }
     }
+}
+
+fn whole(bytes: Bytes) -> Answer {
+    Answer::status(200).header("Content-Type", "application/octet-stream").body(bytes)
 }
 
 /// Start and excluded end of a single range; anything else is ignored, as HTTP allows.

@@ -28,6 +28,7 @@ use access::Gatekeeper;
 
 /// How a registry behaves.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of its own")]
 pub struct Options {
     pub auth: Auth,
     pub tls: Option<Arc<ServerConfig>>,
@@ -41,6 +42,8 @@ pub struct Options {
     pub checks_references: bool,
     /// `OCI-Chunk-Min-Length`, enforced.
     pub chunk_min_length: Option<usize>,
+    /// `Range` is honoured at blobs; otherwise all of it is sent.
+    pub ranges: bool,
 }
 
 impl Default for Options {
@@ -53,6 +56,7 @@ impl Default for Options {
             mounts: true,
             checks_references: true,
             chunk_min_length: None,
+            ranges: true,
         }
     }
 }

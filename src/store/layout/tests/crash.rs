@@ -21,11 +21,11 @@ async fn a_failing_source_leaves_nothing() {
         assert!(!target.has_blob(&blob).await.unwrap());
         assert_no_drafts(&place);
     }
-    let closed = || futures_util::future::ready(Err(Error::new(Code::Denied, "read it", "no"))).boxed();
+    let closed = |_| futures_util::future::ready(Err(Error::new(Code::Denied, "read it", "no"))).boxed();
     let error = target.push_blob(&blob, &closed, None).await.unwrap_err();
     assert!(matches!(error, PushError::Source(error) if error.code == Code::Denied));
     let other = described(Algorithm::Sha256, b"longer content");
-    let mistaken = || futures_util::future::ready(Ok(stream(&other, b"longer content"))).boxed();
+    let mistaken = |_| futures_util::future::ready(Ok(stream(&other, b"longer content"))).boxed();
     assert!(matches!(target.push_blob(&blob, &mistaken, None).await, Err(PushError::Source(_))));
 }
 
@@ -34,9 +34,10 @@ async fn a_write_that_is_given_up_leaves_nothing() {
     let place = Place::new();
     let target = place.target();
     let blob = described(Algorithm::Sha256, b"content");
-    let open = || {
+    let open = |_| {
         let first = futures_util::stream::iter([Ok(Bytes::from_static(b"con")), Ok(Bytes::from_static(b"t"))]);
-        let stream = BlobStream::new(&blob, "read", first.chain(futures_util::stream::pending()).boxed());
+        let stream =
+            BlobStream::new(Progress::start(&blob), "read", first.chain(futures_util::stream::pending()).boxed());
         futures_util::future::ready(Ok(stream)).boxed()
     };
     let given_up = tokio::time::timeout(Duration::from_millis(200), target.push_blob(&blob, &open, None)).await;

@@ -84,11 +84,11 @@ fn described(algorithm: Algorithm, content: &[u8]) -> Descriptor {
 /// A stream that says it is `descriptor`'s and yields `content` in a few pieces.
 fn stream(descriptor: &Descriptor, content: &[u8]) -> BlobStream {
     let pieces: Vec<_> = content.chunks(content.len() / 4 + 1).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    BlobStream::new(descriptor, "read a test's blob", futures_util::stream::iter(pieces).boxed())
+    BlobStream::new(Progress::start(descriptor), "read a test's blob", futures_util::stream::iter(pieces).boxed())
 }
 
 async fn push(layout: &Layout, descriptor: &Descriptor, content: &[u8]) -> Result<(), PushError> {
-    let open = || futures_util::future::ready(Ok(stream(descriptor, content))).boxed();
+    let open = |_| futures_util::future::ready(Ok(stream(descriptor, content))).boxed();
     layout.push_blob(descriptor, &open, None).await
 }
 
@@ -99,7 +99,7 @@ async fn push_content(layout: &Layout, content: &[u8]) -> Descriptor {
 }
 
 async fn read(layout: &Layout, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
-    let mut stream = layout.blob(descriptor).await?;
+    let mut stream = layout.blob(Progress::start(descriptor)).await?;
     let mut content = Vec::new();
     while let Some(chunk) = stream.next().await {
         content.extend_from_slice(&chunk?);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{Fixture, blob, collect, index, tag};
+use super::{Fixture, collect, index, start, tag};
 use crate::image::Code;
 use crate::store::{Error, ImageSource};
 
@@ -45,7 +45,7 @@ fn head(status: &str) -> String {
 async fn a_refusal_is_told_without_its_words() {
     let started = Instant::now();
     let error: Error = dripped(&head("403 Forbidden"), async |fixture| {
-        fixture.repository("a").blob(&blob(b"layer")).await.err().unwrap()
+        fixture.repository("a").blob(start(b"layer")).await.err().unwrap()
     })
     .await;
     assert_eq!((error.code, error.status), (Code::Denied, Some(403)));
@@ -72,7 +72,7 @@ async fn a_list_of_tags_has_an_end() {
 async fn a_blob_gets_on_or_ends() {
     let content = [b' '; 500];
     let error = dripped(&head("200 OK"), async |fixture| {
-        collect(fixture.repository("a").blob(&blob(&content)).await.unwrap()).await.unwrap_err()
+        collect(fixture.repository("a").blob(start(&content)).await.unwrap()).await.unwrap_err()
     })
     .await;
     assert_eq!(error.code, Code::Timeout);

@@ -21,7 +21,7 @@ use super::{Limits, Network, RegistryClient, RegistryRepository, Settings};
 use crate::auth::{Credential, Keychain, Secret};
 use crate::event::{Event, Reporter};
 use crate::image::{Descriptor, Digest, Manifest, MediaType, Repository, TagOrDigest};
-use crate::store::{BlobStream, Error};
+use crate::store::{BlobStream, Error, Progress};
 
 /// Remembers what was announced.
 #[derive(Default)]
@@ -112,10 +112,15 @@ fn blob(content: &[u8]) -> Descriptor {
     Descriptor::new(MediaType::new("application/octet-stream"), Digest::sha256(content), content.len() as u64)
 }
 
+/// A blob with this content, to be read from its first byte on.
+fn start(content: &[u8]) -> Progress {
+    Progress::start(&blob(content))
+}
+
 /// A source that gives `chunks`, whatever `descriptor` says.
 fn source(descriptor: &Descriptor, chunks: &[&'static [u8]]) -> BlobStream {
     let chunks: Vec<Result<Bytes, Error>> = chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk))).collect();
-    BlobStream::new(descriptor, "read the source", futures_util::stream::iter(chunks).boxed())
+    BlobStream::new(Progress::start(descriptor), "read the source", futures_util::stream::iter(chunks).boxed())
 }
 
 async fn collect(mut stream: BlobStream) -> Result<Vec<u8>, Error> {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::server::{Reply, Seen, Server, reply};
-use super::{Fixture, blob, collect, index, tag};
+use super::{Fixture, blob, collect, index, start, tag};
 use crate::image::{Code, Descriptor, MANIFEST_ACCEPT, MediaType, TagOrDigest};
-use crate::store::ImageSource;
 use crate::store::registry::Settings;
+use crate::store::{ImageSource, Progress};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const OTHER: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
@@ -130,11 +130,11 @@ async fn redirects_lose_the_authorization_and_are_not_authorised_anew() {
         _ => reply(307, &[("location", &format!("http://{there}/data?sig=1"))], ""),
     });
     let fixture = Fixture::new(&server, Some(super::basic()));
-    let stream = fixture.repository("a").blob(&blob(content)).await.unwrap();
+    let stream = fixture.repository("a").blob(start(content)).await.unwrap();
     assert_eq!(collect(stream).await.unwrap(), content);
     let log = cdn.log();
     assert_eq!((log.len(), log[0].target.as_str(), log[0].authorization()), (1, "/data?sig=1", None));
-    let refused = fixture.repository("b").blob(&blob(content)).await.err().unwrap();
+    let refused = fixture.repository("b").blob(start(content)).await.err().unwrap();
     assert_eq!(refused.code, Code::Boundary);
     assert!(!refused.to_string().contains("sig"), "{refused}");
     assert_eq!((guarded.log().len(), guarded.log()[0].authorization()), (1, None));
@@ -149,20 +149,20 @@ async fn a_404_from_another_origin_is_no_absence() {
     let error = fixture.repository("a").resolve(&tag("1")).await.unwrap_err();
     assert_eq!((error.code, error.attempts), (Code::NotFound, 1));
     assert!(error.to_string().contains("proves nothing"), "{error}");
-    let layer = fixture.repository("a").blob(&blob(b"x")).await.err().unwrap();
+    let layer = fixture.repository("a").blob(start(b"x")).await.err().unwrap();
     assert_eq!((layer.code, layer.attempts), (Code::NotFound, 1));
 }
 
 #[tokio::test]
 async fn redirects_end() {
     let server = Server::start(|seen| reply(302, &[("location", seen.target.as_str())], ""));
-    let error = Fixture::new(&server, None).repository("a").blob(&blob(b"x")).await.err().unwrap();
+    let error = Fixture::new(&server, None).repository("a").blob(start(b"x")).await.err().unwrap();
     assert_eq!((error.code, server.log().len()), (Code::Redirect, 6));
     let nowhere = Server::start(|_| reply(307, &[], ""));
-    let error = Fixture::new(&nowhere, None).repository("a").blob(&blob(b"x")).await.err().unwrap();
+    let error = Fixture::new(&nowhere, None).repository("a").blob(start(b"x")).await.err().unwrap();
     assert_eq!((error.code, error.attempts), (Code::Redirect, 1));
     let metadata = Server::start(|_| reply(307, &[("location", "http://169.254.169.254/latest")], ""));
-    let error = Fixture::new(&metadata, None).repository("a").blob(&blob(b"x")).await.err().unwrap();
+    let error = Fixture::new(&metadata, None).repository("a").blob(start(b"x")).await.err().unwrap();
     assert_eq!(error.code, Code::Boundary);
 }
 
@@ -171,9 +171,9 @@ async fn wrong_blobs_fail_before_they_are_whole() {
     let server =
         Server::start(|seen| reply(200, &[], if seen.target.starts_with("/v2/a/") { "laYer" } else { "long layer" }));
     let fixture = Fixture::new(&server, None);
-    let stream = fixture.repository("a").blob(&blob(b"layer")).await.unwrap();
+    let stream = fixture.repository("a").blob(start(b"layer")).await.unwrap();
     assert_eq!(collect(stream).await.unwrap_err().code, Code::Digest);
-    let longer = fixture.repository("b").blob(&blob(b"layer")).await.err().unwrap();
+    let longer = fixture.repository("b").blob(start(b"layer")).await.err().unwrap();
     assert_eq!((longer.code, longer.attempts), (Code::Size, 2));
 }
 
@@ -196,7 +196,7 @@ async fn broken_connections_and_outages_are_tried_again() {
 #[tokio::test]
 async fn an_outage_that_stays_is_told_with_its_words() {
     let server = Server::start(|_| reply(500, &[("retry-after", "0")], "<html>oops</html>"));
-    let error = Fixture::new(&server, None).repository("a").blob(&blob(b"x")).await.err().unwrap();
+    let error = Fixture::new(&server, None).repository("a").blob(start(b"x")).await.err().unwrap();
     assert_eq!((error.code, error.attempts, server.log().len()), (Code::Unavailable, 5, 5));
     assert!(error.to_string().contains("5 attempts"), "{error}");
 }
@@ -306,7 +306,7 @@ async fn nothing_is_waited_for_for_ever() {
     let fixture = Fixture::of(&address.to_string(), None, &Settings::default());
     let repository = fixture.repository("a");
     let layer = blob(b"layer");
-    let reading = async { collect(repository.blob(&layer).await.unwrap()).await };
+    let reading = async { collect(repository.blob(Progress::start(&layer)).await.unwrap()).await };
     let error = tokio::select! {
         read = reading => read.unwrap_err(),
         () = stalling => unreachable!("the server goes on"),

@@ -49,7 +49,7 @@ async fn a_registry_that_repeats_a_password_is_not_repeated() {
             Some(_) => refusing(seen, status),
         });
         let fixture = Fixture::new(&server, Some(robot()));
-        let error = fixture.repository("a").blob(&super::blob(b"x")).await.err().unwrap();
+        let error = fixture.repository("a").blob(super::start(b"x")).await.err().unwrap();
         assert_eq!(error.status, Some(status));
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("you sent <Basic *** <***"), "the words are there: {shown}");

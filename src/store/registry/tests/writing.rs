@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::{StreamExt, stream};
 
 use super::server::{Reply, Seen, Server, reply};
-use super::{Fixture, blob, collect, index, source};
+use super::{Fixture, blob, collect, index, source, start};
 use crate::image::{Code, Descriptor, Tag};
-use crate::store::{Answer, BlobStream, Error, ImageSource, ImageTarget, Mount, PushError};
+use crate::store::{Answer, BlobStream, Error, ImageSource, ImageTarget, Mount, Progress, PushError};
 
 const SESSION: &str = "/v2/a/blobs/uploads/1?_state=x%3D%3D&y=%2f";
 
@@ -21,7 +21,7 @@ fn taking(seen: &Seen) -> Reply {
 }
 
 async fn push(fixture: &Fixture, descriptor: &Descriptor, chunks: &'static [&'static [u8]]) -> Result<(), PushError> {
-    let open = || -> Answer<'_, BlobStream> { Box::pin(async { Ok(source(descriptor, chunks)) }) };
+    let open = |_: Progress| -> Answer<'_, BlobStream> { Box::pin(async { Ok(source(descriptor, chunks)) }) };
     fixture.repository("a").push_blob(descriptor, &open, None).await
 }
 
@@ -130,28 +130,27 @@ async fn a_target_that_refuses_is_told_from_a_source_that_fails() {
     assert_eq!((error.code, error.attempts), (Code::Denied, 1));
     let taking = Server::start(taking);
     let layer = blob(b"layer");
-    let open = || -> Answer<'_, BlobStream> { Box::pin(async { Err(Error::new(Code::NotFound, "read", "gone")) }) };
+    let open =
+        |_: Progress| -> Answer<'_, BlobStream> { Box::pin(async { Err(Error::new(Code::NotFound, "read", "gone")) }) };
     let outcome = Fixture::new(&taking, None).repository("a").push_blob(&layer, &open, None).await;
     assert!(matches!(outcome, Err(PushError::Source(error)) if error.code == Code::NotFound));
     assert_eq!(taking.count("PUT", "/"), 0);
 }
 
 #[tokio::test]
-async fn a_source_that_breaks_halfway_is_opened_again() {
+async fn a_source_that_gave_up_is_not_asked_again() {
     let server = Server::start(taking);
     let (layer, opened) = (blob(b"layer"), AtomicUsize::new(0));
-    let open = || -> Answer<'_, BlobStream> {
-        let first = opened.fetch_add(1, Ordering::Relaxed) == 0;
-        let broken = || Err(Error::new(Code::Connect, "read the source", "reset"));
-        let chunks = if first { vec![Ok("la".into()), broken()] } else { vec![Ok("layer".into())] };
-        let layer = &layer;
-        Box::pin(async move { Ok(BlobStream::new(layer, "read the source", stream::iter(chunks).boxed())) })
+    let open = |from: Progress| -> Answer<'_, BlobStream> {
+        opened.fetch_add(1, Ordering::Relaxed);
+        let broken = Error { attempts: 5, ..Error::new(Code::Connect, "read the source", "reset") };
+        let chunks = vec![Ok("la".into()), Err(broken)];
+        Box::pin(async move { Ok(BlobStream::new(from, "read the source", stream::iter(chunks).boxed())) })
     };
-    let fixture = Fixture::new(&server, None);
-    fixture.repository("a").push_blob(&layer, &open, None).await.unwrap();
-    let complete: Vec<_> = server.log().into_iter().filter(|seen| seen.method == "PUT" && seen.complete).collect();
-    assert_eq!((complete.len(), opened.load(Ordering::Relaxed)), (1, 2));
-    assert_eq!(&complete[0].body[..], b"layer");
+    let outcome = Fixture::new(&server, None).repository("a").push_blob(&layer, &open, None).await;
+    let Err(PushError::Source(error)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((error.code, opened.load(Ordering::Relaxed)), (Code::Connect, 1));
+    assert!(server.log().iter().all(|seen| seen.method != "PUT" || !seen.complete));
 }
 
 #[tokio::test]
@@ -164,13 +163,13 @@ async fn copies_within_one_registry_do_not_wait_for_each_other() {
     let settings = crate::store::registry::Settings { concurrency: one, ..Default::default() };
     let fixture = Fixture::of(&server.host(), None, &settings);
     let (from, to, layer) = (fixture.repository("b"), fixture.repository("a"), blob(b"layer"));
-    let open = || from.blob(&layer);
+    let open = |progress| from.blob(progress);
     let copies = (0..4).map(|_| to.push_blob(&layer, &open, None));
     for copied in futures_util::future::join_all(copies).await {
         copied.unwrap();
     }
     assert!(server.count("PUT", "/") >= 1);
-    assert_eq!(collect(from.blob(&layer).await.unwrap()).await.unwrap(), b"layer");
+    assert_eq!(collect(from.blob(start(b"layer")).await.unwrap()).await.unwrap(), b"layer");
 }
 
 #[tokio::test]
@@ -196,7 +195,7 @@ async fn a_mount_saves_the_upload_or_begins_it() {
     let Mount::Declined(session) = repository.mount_blob(&layer, &fixture.named("b")).await.unwrap() else {
         panic!("declined")
     };
-    let open = || -> Answer<'_, BlobStream> { Box::pin(async { Ok(source(&layer, &[b"layer"])) }) };
+    let open = |_: Progress| -> Answer<'_, BlobStream> { Box::pin(async { Ok(source(&layer, &[b"layer"])) }) };
     repository.push_blob(&layer, &open, session).await.unwrap();
     assert_eq!((server.count("POST", "/"), server.count("PUT", SESSION)), (1, 1));
 
