@@ -48,6 +48,8 @@ pub struct IssuerOptions {
     pub anonymous: Access,
     /// What the answer says, in seconds; absent where `None`.
     pub expires_in: Option<i64>,
+    /// What the answer says; absent where `None`.
+    pub issued_at: Option<String>,
     /// How long tokens really live.
     pub lifetime: Duration,
     pub field: TokenField,
@@ -61,6 +63,7 @@ impl Default for IssuerOptions {
             accounts: Vec::new(),
             anonymous: Access::Nothing,
             expires_in: Some(300),
+            issued_at: None,
             lifetime: Duration::from_secs(300),
             field: TokenField::Token,
             post_refused_with: None,
@@ -256,6 +259,9 @@ impl Issuer {
         }
         if let Some(seconds) = self.options.expires_in {
             body.insert("expires_in".to_owned(), json!(seconds));
+        }
+        if let Some(date) = &self.options.issued_at {
+            body.insert("issued_at".to_owned(), json!(date));
         }
         body
     }

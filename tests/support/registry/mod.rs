@@ -23,7 +23,7 @@ pub use blobs::blob_answer;
 pub use closure::digests_in;
 pub use store::{Store, StoredManifest};
 
-use super::server::{Answer, Bound, Call, Handler, Match, Server};
+use super::server::{Answer, Bound, Call, Handler, Match, Room, Server};
 use access::Gatekeeper;
 
 /// How a registry behaves.
@@ -44,6 +44,7 @@ pub struct Options {
     pub chunk_min_length: Option<usize>,
     /// `Range` is honoured at blobs; otherwise all of it is sent.
     pub ranges: bool,
+    pub room: Room,
 }
 
 impl Default for Options {
@@ -57,6 +58,7 @@ impl Default for Options {
             checks_references: true,
             chunk_min_length: None,
             ranges: true,
+            room: Room::default(),
         }
     }
 }
@@ -84,7 +86,7 @@ impl FakeRegistry {
 
     /// One with these ways.
     pub fn with(options: Options) -> Self {
-        let bound = Bound::new(options.tls.clone());
+        let bound = Bound::new(options.tls.clone()).room(options.room);
         let store = Store::default();
         let gatekeeper = Gatekeeper::new(options.auth.clone(), &bound.url());
         let base = if options.absolute_locations { bound.url() } else { String::new() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Answer, Gate};
+use super::{Answer, Gate, Spill};
 
 /// Which requests a fault is for.
 #[derive(Clone, Debug)]
@@ -74,7 +74,14 @@ pub enum Fault {
     SetHeader(&'static str, String),
     /// Adds one more value of a header.
     AddHeader(&'static str, String),
+    /// Reads the request, does not carry it out, and writes this to the connection. Gets the request's stream of h2.
+    Raw(Raw),
+    /// The same without reading the body of the request.
+    RawAtOnce(Raw),
 }
+
+/// Makes what is written to a connection in place of an answer.
+pub type Raw = Arc<dyn Fn(u32) -> Spill + Send + Sync>;
 
 impl Match {
     /// Every request with this method (`*`: any) and a path that contains `path_contains`.
@@ -129,6 +136,25 @@ impl Fault {
     pub fn html() -> Self {
         let page = "<!DOCTYPE html><html><title>Sign in</title></html>\n";
         Self::Reply(Answer::status(200).header("Content-Type", "text/html; charset=utf-8").body(page))
+    }
+
+    /// These bytes in place of an answer over HTTP/1.1; then the connection ends.
+    pub fn raw(bytes: impl Into<Bytes>) -> Self {
+        let head = bytes.into();
+        Self::Raw(Arc::new(move |_| Spill { head: head.clone(), ..Spill::default() }))
+    }
+
+    /// These frames of h2 in place of an answer; the connection goes on.
+    pub fn frames(make: impl Fn(u32) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::RawAtOnce(Arc::new(move |stream| Spill { head: make(stream).into(), goes_on: true, ..Spill::default() }))
+    }
+
+    pub(super) fn at_once(&self, stream: u32) -> Option<Spill> {
+        if let Self::RawAtOnce(make) = self { Some(make(stream)) } else { None }
+    }
+
+    pub(super) fn after_body(&self, stream: u32) -> Option<Spill> {
+        if let Self::Raw(make) = self { Some(make(stream)) } else { None }
     }
 
     /// A `Docker-Content-Digest` that is well formed and not true.

@@ -26,6 +26,8 @@ pub struct RecordedRequest {
     pub body_length: usize,
     /// The first of them: enough for a form or a manifest.
     pub body_start: Bytes,
+    /// Whether it came over HTTP/1.1, and not over h2.
+    pub http1: bool,
     /// `None` where the connection ended without an answer.
     pub status: Option<u16>,
     /// When it was answered, on the scale of `sequence`: before all requests with a larger one.
@@ -73,6 +75,7 @@ impl Log {
             headers: call.headers.clone(),
             body_length: 0,
             body_start: Bytes::new(),
+            http1: call.http1,
             status: None,
             answered: None,
         });

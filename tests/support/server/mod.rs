@@ -5,6 +5,7 @@
 
 mod call;
 mod fault;
+pub mod frames;
 mod gate;
 mod log;
 mod respond;
@@ -32,7 +33,8 @@ pub use log::{RecordedRequest, short_digests};
 use fault::Script;
 use log::Log;
 use respond::Exchange;
-use wire::{Breaker, Wire};
+pub use wire::Spill;
+use wire::{Breaker, Order, Shared, Wire};
 
 /// Answers one request. Synchronous: all state lives in memory.
 pub trait Handler: Send + Sync + 'static {
@@ -44,6 +46,16 @@ pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
+    room: Room,
+}
+
+/// How much a server takes at once; no limit where `None`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    /// Connections; further ones are reset.
+    pub connections: Option<usize>,
+    /// Streams of one h2 connection.
+    pub streams: Option<u32>,
 }
 
 /// A running server. Stops when dropped.
@@ -60,7 +72,12 @@ impl Bound {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        Self { listener, address, tls }
+        Self { listener, address, tls, room: Room::default() }
+    }
+
+    /// With limits.
+    pub fn room(self, room: Room) -> Self {
+        Self { room, ..self }
     }
 
     /// `http://127.0.0.1:<port>`, or https.
@@ -93,7 +110,12 @@ impl Bound {
                 tokio::select! {
                     _ = &mut stopped => break,
                     accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                        connections.spawn(connection(stream, Arc::clone(exchange), acceptor.clone()));
+                        if self.room.connections.is_some_and(|most| connections.len() >= most) {
+                            stream.set_zero_linger().unwrap();
+                        } else {
+                            let exchange = Arc::clone(exchange);
+                            connections.spawn(connection(stream, exchange, acceptor.clone(), self.room.streams));
+                        }
                     },
                     Some(_) = connections.join_next() => {},
                 }
@@ -217,28 +239,45 @@ pub fn refusing_host() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-async fn connection(stream: TcpStream, exchange: Arc<Exchange>, tls: Option<TlsAcceptor>) {
+async fn connection(stream: TcpStream, exchange: Arc<Exchange>, tls: Option<TlsAcceptor>, streams: Option<u32>) {
     let breaker = Arc::new(Breaker::default());
     let wire = Wire::new(stream, Arc::clone(&breaker));
     match tls {
-        None => serve(wire, exchange, breaker).await,
+        None => serve(wire, exchange, breaker, streams).await,
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(wire).await {
-                serve(stream, exchange, breaker).await;
+                serve(stream, exchange, breaker, streams).await;
             }
         }
     }
 }
 
-async fn serve<S>(stream: S, exchange: Arc<Exchange>, breaker: Arc<Breaker>)
+async fn serve<S>(stream: S, exchange: Arc<Exchange>, breaker: Arc<Breaker>, streams: Option<u32>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = service_fn(|request| respond::respond(Arc::clone(&exchange), Arc::clone(&breaker), request));
-    let builder = auto::Builder::new(TokioExecutor::new());
-    tokio::select! {
-        // A client that went away is part of the tests; what it left behind is in the log.
-        _ = builder.serve_connection(TokioIo::new(stream), service) => {},
-        () = breaker.broken() => {},
+    let mut stream = Shared::new(stream);
+    let service = service_fn(|request| {
+        let stream = breaker.next_stream();
+        respond::respond(Arc::clone(&exchange), Arc::clone(&breaker), stream, request)
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    if streams.is_some() {
+        builder.http2().max_concurrent_streams(streams);
+    }
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream.clone()), service));
+    loop {
+        let order = tokio::select! {
+            // A client that went away is part of the tests; what it left behind is in the log.
+            _ = &mut connection => return,
+            order = breaker.next_order() => order,
+        };
+        let Order::Say(spill) = order else { return };
+        let written = stream.spill(&spill).await;
+        if !spill.goes_on || written.is_err() {
+            // Fails where the client is the first to go.
+            let _ = stream.end().await;
+            return;
+        }
     }
 }

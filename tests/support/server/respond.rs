@@ -38,20 +38,30 @@ impl Exchange {
 pub(super) async fn respond(
     exchange: Arc<Exchange>,
     breaker: Arc<Breaker>,
+    stream: u32,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     // In a task of its own: what a client began is worked off even where it has gone away.
-    let task = Handle::current().spawn(answer(exchange, breaker, request));
+    let task = Handle::current().spawn(answer(exchange, breaker, stream, request));
     Ok(task.await.expect("the handler of a test server does not panic"))
 }
 
-async fn answer(exchange: Arc<Exchange>, breaker: Arc<Breaker>, request: Request<Incoming>) -> Response<Body> {
+async fn answer(
+    exchange: Arc<Exchange>,
+    breaker: Arc<Breaker>,
+    stream: u32,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let mut call = head(&parts);
     let entry = exchange.log.open(&call, host(&parts));
     let faults = exchange.script.due(&call.method, &target(&call));
     if faults.iter().any(|fault| matches!(fault, Fault::Reset)) {
         return abandon(&breaker, Close::Reset).await;
+    }
+    if let Some(spill) = faults.iter().find_map(|fault| fault.at_once(stream)) {
+        breaker.say(spill);
+        return std::future::pending().await;
     }
     let limit = faults.iter().find_map(|fault| match fault {
         Fault::ResetUpload { after } => Some(*after),
@@ -60,6 +70,10 @@ async fn answer(exchange: Arc<Exchange>, breaker: Arc<Breaker>, request: Request
     (call.body, call.complete) = read(body, limit).await;
     exchange.log.received(entry, &call.body);
     wait(&faults).await;
+    if let Some(spill) = faults.iter().find_map(|fault| fault.after_body(stream)) {
+        breaker.say(spill);
+        return std::future::pending().await;
+    }
     let mut answer = early_answer(&faults, &call).unwrap_or_else(|| exchange.handler.answer(&call));
     let lost = faults.iter().any(|fault| matches!(fault, Fault::DoneButReset));
     if lost || limit.is_some() {

@@ -8,6 +8,9 @@ use super::{FAULTY, TAG, Ward, oracle};
 use crate::support::harness::Output;
 use crate::support::images::Image;
 
+/// The longest that a run may take: some faults are waited for several times.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 impl Ward {
     /// The fault does not show: plan sees all six, apply copies them, and the next run finds nothing to do.
     #[track_caller]
@@ -72,6 +75,28 @@ impl Ward {
         (output, document)
     }
 
+    /// Applies under the fault, and gives back the most memory that took, in KiB. The image fails with one of the codes.
+    #[track_caller]
+    pub fn peak_memory_of_apply(&self, codes: [&str; 2]) -> u64 {
+        let regsync = self.regsync().patience(PATIENCE);
+        let mut run = regsync.spawn(["apply", "--format", "json"]);
+        let mut peak = 0;
+        while !run.has_ended() {
+            peak = peak.max(peak_memory(run.id()).unwrap_or_default());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let output = run.wait();
+        output.assert_status(3);
+        self.look_back();
+        let (document, output) = (output.json(), &output);
+        self.assert_five(&document, output);
+        let code = step(&document, FAULTY)["error"]["code"].clone();
+        assert!(codes.iter().any(|expected| code == *expected), "{code}\n{}", told(output));
+        self.assert_struck(output);
+        self.assert_tag_is_as_before();
+        peak
+    }
+
     /// Without the faults a run brings what is missing, and the next one asks for nothing but what the tags name.
     #[track_caller]
     pub fn converges(&self) {
@@ -103,7 +128,7 @@ impl Ward {
     /// Runs the binary in a fresh place, then looks at all that it said and did.
     #[track_caller]
     fn run<const N: usize>(&self, args: [&str; N]) -> Output {
-        let regsync = self.regsync().patience(Duration::from_secs(180));
+        let regsync = self.regsync().patience(PATIENCE);
         let output = regsync.run(args);
         let secrets = self.secrets();
         oracle::assert_silent("stdout", &output.stdout, &secrets);
@@ -174,6 +199,13 @@ impl Ward {
         assert_eq!(document["steps"].as_array().unwrap().len(), self.sound.len() + 1, "{}", told(output));
         step["error"].clone()
     }
+}
+
+/// The most memory that a process has had so far, in KiB; `None` where the system does not tell.
+fn peak_memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// The step of a plan or a result whose target is the tag of this repository.

@@ -7,6 +7,8 @@
 mod course;
 mod oracle;
 
+use std::sync::Arc;
+
 pub use course::{step, told};
 
 use super::canary::canary;
@@ -16,7 +18,7 @@ use super::registry::{Auth, FakeRegistry, Options};
 use super::server::{RecordedRequest, Server};
 use super::stage::Mirror;
 use super::tls::{ServerCertificate, TestCa};
-use super::token::{Access, Account, IssuerOptions, TokenServer};
+use super::token::{Access, Account, Issuer, IssuerOptions, TokenServer};
 
 /// The repository of the image that a fault strikes, at its source and at its target.
 pub const FAULTY: &str = "faulty";
@@ -48,10 +50,14 @@ pub struct Setup {
     pub apart: bool,
     /// The hosts of the faulty image speak TLS, which is h2 as well.
     pub encrypted: bool,
+    /// What they show, where they are encrypted.
+    pub certificate: ServerCertificate,
     /// The ways of the faulty image's source. Left open, it wants tokens of [`Ward::tokens`] (encrypted: of its own realm).
     pub source: Options,
     /// The ways of the faulty image's target. Left open, it wants a password.
     pub target: Options,
+    /// The target wants tokens of its own realm instead of a password.
+    pub target_wants_tokens: bool,
     /// How tokens are issued; the account is added.
     pub tokens: IssuerOptions,
     /// More keys for the faulty image's hosts in the configuration: `concurrency: 1, requests-per-second: 5`.
@@ -67,8 +73,10 @@ impl Setup {
             species,
             apart: false,
             encrypted: false,
+            certificate: ServerCertificate::Sound,
             source: Options::default(),
             target: Options::default(),
+            target_wants_tokens: false,
             tokens: IssuerOptions::default(),
             settings: "",
             policy: "",
@@ -86,6 +94,29 @@ impl Setup {
     }
 }
 
+impl Setup {
+    fn source_options(&self, tokens: &TokenServer, ca: &TestCa) -> Options {
+        let own_realm = Auth::bearer(tokens.issuer());
+        let wanted = if self.encrypted { own_realm } else { Auth::bearer_at(tokens) };
+        self.completed(&self.source, wanted, ca)
+    }
+
+    fn target_options(&self, issuer: &Arc<Issuer>, ca: &TestCa) -> Options {
+        let wanted = if self.target_wants_tokens { Auth::bearer(issuer) } else { password(SECRETS[1]) };
+        self.completed(&self.target, wanted, ca)
+    }
+
+    fn completed(&self, options: &Options, wanted: Auth, ca: &TestCa) -> Options {
+        let auth = if matches!(options.auth, Auth::Open) { wanted } else { options.auth.clone() };
+        let tls = self.encrypted.then(|| ca.server(self.certificate));
+        Options { auth, tls: options.tls.clone().or(tls), ..options.clone() }
+    }
+}
+
+fn password(secret: &str) -> Auth {
+    Auth::basic("mirror", &canary(secret))
+}
+
 /// Six images, their hosts, and a place to run in.
 pub struct Ward {
     /// Where the faulty image comes from.
@@ -94,6 +125,8 @@ pub struct Ward {
     pub target: FakeRegistry,
     /// The realm of the source.
     pub tokens: TokenServer,
+    /// The target's realm, on its own origin, where it wants tokens.
+    pub target_issuer: Arc<Issuer>,
     /// The image that the fault strikes.
     pub image: Image,
     /// What its tag names at the target before the first run.
@@ -101,9 +134,7 @@ pub struct Ward {
     /// The hosts of the five where they are not those of the faulty one.
     others: Option<(FakeRegistry, FakeRegistry)>,
     ca: TestCa,
-    settings: &'static str,
-    policy: &'static str,
-    encrypted: bool,
+    setup: Setup,
     /// What the configuration calls the hosts of the faulty image.
     doors: (String, String),
     environment: Vec<(String, String)>,
@@ -127,50 +158,26 @@ impl Ward {
 
     /// As the setup says.
     pub fn begin(setup: Setup) -> Self {
-        let Setup { species, apart, encrypted, mut source, mut target, tokens, settings, policy } = setup;
-        let account = Account::new("mirror", &canary(SECRETS[0]), Access::PullPush);
-        let tokens = TokenServer::start(IssuerOptions { accounts: vec![account], ..tokens });
+        let account = |secret| vec![Account::new("mirror", &canary(secret), Access::PullPush)];
+        let tokens = TokenServer::start(IssuerOptions { accounts: account(SECRETS[0]), ..setup.tokens.clone() });
+        let target_issuer = Issuer::new(IssuerOptions { accounts: account(SECRETS[1]), ..setup.tokens.clone() });
         let ca = TestCa::new();
-        if matches!(source.auth, Auth::Open) {
-            source.auth = if encrypted { Auth::bearer(tokens.issuer()) } else { Auth::bearer_at(&tokens) };
-        }
-        if matches!(target.auth, Auth::Open) {
-            target.auth = Auth::basic("mirror", &canary(SECRETS[1]));
-        }
-        if encrypted {
-            source.tls = Some(ca.server(ServerCertificate::Sound));
-            target.tls = Some(ca.server(ServerCertificate::Sound));
-        }
-        let (source, target) = (FakeRegistry::with(source), FakeRegistry::with(target));
-        let locked = |secret| Options { auth: Auth::basic("mirror", &canary(secret)), ..Options::default() };
-        let others = apart.then(|| (FakeRegistry::with(locked(SECRETS[2])), FakeRegistry::with(locked(SECRETS[3]))));
+        let source = FakeRegistry::with(setup.source_options(&tokens, &ca));
+        let target = FakeRegistry::with(setup.target_options(&target_issuer, &ca));
+        let locked = |secret| FakeRegistry::with(Options { auth: password(secret), ..Options::default() });
+        let others = setup.apart.then(|| (locked(SECRETS[2]), locked(SECRETS[3])));
         let sound = five();
         for (repository, image) in &sound {
             image.push_to(others.as_ref().map_or(&source, |(source, _)| source), repository, TAG);
         }
-        let image = image(species);
+        let image = image(setup.species);
         image.push_to(&source, FAULTY, TAG);
-        let older = (species == Species::Index).then(|| zoo::single("older"));
+        let older = (setup.species == Species::Index).then(|| zoo::single("older"));
         if let Some(older) = &older {
             older.push_to(&target, FAULTY, TAG);
         }
-        let doors = (source.host(), target.host());
-        let environment = Vec::new();
-        Self {
-            source,
-            target,
-            tokens,
-            image,
-            older,
-            others,
-            ca,
-            settings,
-            policy,
-            encrypted,
-            doors,
-            environment,
-            sound,
-        }
+        let (doors, environment) = ((source.host(), target.host()), Vec::new());
+        Self { source, target, tokens, target_issuer, image, older, others, ca, setup, doors, environment, sound }
     }
 
     /// Has the source of the faulty image reached by this host, a proxy of the test's own.
@@ -252,13 +259,15 @@ impl Ward {
         let others = self.others.iter().flat_map(|(source, target)| [(source, 2), (target, 3)]);
         let others = others.map(|(registry, secret)| (&**registry, vec![canary(SECRETS[secret])]));
         let source: (&Server, Vec<String>) = (&self.source, own);
-        let target: (&Server, Vec<String>) = (&self.target, vec![canary(SECRETS[1])]);
+        let targets = [canary(SECRETS[1])].into_iter().chain(self.target_issuer.all_tokens()).collect();
+        let target: (&Server, Vec<String>) = (&self.target, targets);
         let realm: (&Server, Vec<String>) = (&self.tokens, vec![canary(SECRETS[0])]);
         [source, target, realm].into_iter().chain(others)
     }
 
     fn secrets(&self) -> Vec<String> {
-        SECRETS.map(canary).into_iter().chain(self.tokens.issuer().all_tokens()).collect()
+        let tokens = [self.tokens.issuer().all_tokens(), self.target_issuer.all_tokens()].concat();
+        SECRETS.map(canary).into_iter().chain(tokens).collect()
     }
 
     fn five_hosts(&self) -> (String, String) {
@@ -268,8 +277,9 @@ impl Ward {
 
     fn yaml(&self) -> String {
         let mut registries = String::new();
-        let tls = if self.encrypted { "tls: { ca: ca.pem }" } else { "" };
-        let settings = [tls, self.settings].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
+        let tls = if self.setup.encrypted { "tls: { ca: ca.pem }" } else { "" };
+        let settings =
+            [tls, self.setup.settings].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
         if !settings.is_empty() {
             let entry = |host: &str| format!("  \"{host}\": {{ {settings} }}\n");
             registries = format!("registries:\n{}{}", entry(&self.doors.0), entry(&self.doors.1));
@@ -280,7 +290,7 @@ impl Ward {
         };
         let mut mirrors: Vec<_> = self.sound.iter().map(|(name, _)| mirror((&source, &target), name)).collect();
         let faulty = mirror((&self.doors.0, &self.doors.1), FAULTY);
-        mirrors.insert(2, if self.policy.is_empty() { faulty } else { faulty.with(self.policy) });
+        mirrors.insert(2, if self.setup.policy.is_empty() { faulty } else { faulty.with(self.setup.policy) });
         super::stage::yaml(&mirrors).replacen("mirrors:", &format!("{registries}mirrors:"), 1)
     }
 }
