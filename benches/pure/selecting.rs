@@ -1,0 +1,28 @@
+//! From a repository's tag list to the tags that a mirror wants.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput};
+
+use super::mirrors::{desired, tags};
+
+/// Tags in the list.
+const TAGS: usize = 100_000;
+
+/// Selects from a long list by names and by globs.
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let listed = tags(TAGS);
+    let cases = [
+        ("one glob that takes all", r#"["*"]"#),
+        ("one glob that takes few", r#"["v1*-alpine"]"#),
+        ("ten globs", r#"["v1.*", "v2.*", "v3.*", "v4.*", "v5.*", "v6.*", "v7.*", "v8.*", "v9.*", "*-alpine"]"#),
+        ("names beside a glob", r#"["v1.2.3", "v2.3.4", "v3.4.5", "v9?.1.*"]"#),
+    ];
+    let mut group = criterion.benchmark_group("select from 100,000 tags");
+    group.throughput(Throughput::Elements(TAGS as u64)).sample_size(10);
+    for (name, globs) in cases {
+        let desired = desired(1, globs);
+        group.bench_function(name, |bencher| bencher.iter(|| desired.expand(|_| Some(black_box(listed.as_slice())))));
+    }
+    group.finish();
+}
