@@ -76,12 +76,25 @@ def crane(processes, jobs):
     return arguments
 
 
-def skopeo(program, task):
-    top = task.repositories[0].partition("/")[0]
-    images = "".join(f"    {name}: []\n" for name in task.repositories)
-    listed = task.write("skopeo.yaml", f"{task.source}:\n  tls-verify: false\n  images:\n{images}")
-    options = ["--all", "--src", "yaml", "--dest", "docker", "--dest-tls-verify=false"]
-    return [program, "--insecure-policy", "sync", *options, listed, f"{task.target}/{top}"]
+def skopeo(processes):
+    """`skopeo sync` does one thing at a time; only more of it make it faster."""
+
+    def arguments(program, task):
+        top = task.repositories[0].partition("/")[0]
+        lists = []
+        for number in range(processes):
+            images = "".join(f"    {name}: []\n" for name in task.repositories[number::processes])
+            if images:
+                text = f"{task.source}:\n  tls-verify: false\n  images:\n{images}"
+                lists.append(task.write(f"skopeo-{number}.yaml", text))
+        options = ["--all", "--src", "yaml", "--dest", "docker", "--dest-tls-verify=false"]
+        command = [program, "--insecure-policy", "sync", *options]
+        if len(lists) == 1:
+            return [*command, *lists, f"{task.target}/{top}"]
+        listed = task.write("skopeo.txt", "".join(f"{name} {task.target}/{top}\n" for name in lists))
+        return ["xargs", "-a", listed, "-n", "2", "-P", str(processes), *command]
+
+    return arguments
 
 
 def ocync(program, task):
@@ -142,7 +155,9 @@ def find(ours):
         found.append(Peer("crane -j8", program, version, crane(1, 8), far=False))
         found.append(Peer("crane -j16, 4 at once", program, version, crane(4, 16), near=False))
     if program := shutil.which("skopeo"):
-        found.append(Peer("skopeo sync", program, version_in(said([program, "--version"])), skopeo))
+        version = version_in(said([program, "--version"]))
+        found.append(Peer("skopeo sync", program, version, skopeo(1), far=False))
+        found.append(Peer("skopeo sync, 20 at once", program, version, skopeo(20), near=False))
     if program := shutil.which("ocync"):
         found.append(Peer("ocync", program, version_in(said([program, "version"])), ocync))
     return found
