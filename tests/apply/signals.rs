@@ -1,11 +1,12 @@
 //! SIGINT and SIGTERM: nothing new begins, the report is written, the process ends soon.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::images::zoo;
-use crate::support::server::{Fault, Gate, Match};
+use crate::support::server::{Counter, Fault, Gate, Match};
 use crate::support::stage::{Pair, steps};
 
 const SOON: Duration = Duration::from_secs(6);
@@ -67,7 +68,7 @@ fn what_is_under_way_may_end_and_nothing_new_begins() {
     gate.wait_for(1);
     run.signal("INT");
     // Time for the signal to arrive before the copy goes on.
-    std::thread::sleep(Duration::from_millis(300));
+    thread::sleep(Duration::from_millis(300));
     gate.open();
     let output = run.wait();
     let expected = ["app:1 copied new", "app:2 copied new", "app:3 not-run new E_INTERRUPTED"];
@@ -110,7 +111,7 @@ fn a_second_signal_does_not_wait() {
     let run = regsync.spawn(["apply"]);
     gate.wait_for(1);
     run.signal("INT");
-    std::thread::sleep(Duration::from_millis(300));
+    thread::sleep(Duration::from_millis(300));
     let begin = Instant::now();
     run.signal("INT");
     let output = run.wait();
@@ -119,4 +120,65 @@ fn a_second_signal_does_not_wait() {
     pair.target.assert_closed();
     assert!(pair.target.store.tags("app").is_empty());
     gate.open();
+}
+
+/// Signals while the request `n` of a run, counted over both sides, and all after it get no answer.
+#[track_caller]
+fn cut_off_at(n: usize, (signal, status): (&str, i32)) {
+    let pair = pair();
+    let regsync = pair.regsync(&[pair.mirror("app", &["*"])]);
+    let (gate, counter) = (Gate::new(), Counter::default());
+    for side in [&pair.source, &pair.target] {
+        side.fault(Match::any().counted_by(&counter).from(n), Fault::Hold(gate.clone()));
+    }
+    let run = regsync.spawn(["apply", "--concurrency", "2", "--report", "json=result.json"]);
+    gate.wait_for(1);
+    let begin = Instant::now();
+    run.signal(signal);
+    let output = run.wait();
+    output.assert_status(status);
+    // The limit is five seconds; the rest is for machines that are busy.
+    assert!(begin.elapsed() < SOON + SOON, "cut off at {n}: it took {:?} to end", begin.elapsed());
+    pair.source.assert_read_only();
+    pair.target.assert_closed();
+    if regsync.path("result.json").exists() {
+        let result: Value = serde_json::from_str(&regsync.read("result.json")).unwrap();
+        let ended = steps(&result);
+        let known = |step: &String| {
+            [" copied new", " not-run new E_INTERRUPTED", " failed new E_INTERRUPTED"]
+                .iter()
+                .any(|end| step.ends_with(end))
+        };
+        assert!(ended.len() == 3 && ended.iter().all(known), "cut off at {n}: {ended:?}");
+        assert_eq!(
+            result["summary"]["not-run"].as_u64(),
+            Some(ended.iter().filter(|step| step.contains("not-run")).count() as u64)
+        );
+        for step in ended.iter().filter(|step| step.contains("copied")) {
+            let tag = step[4..5].to_owned();
+            assert_eq!(pair.target.tag_digest("app", &tag).unwrap(), zoo::index(&tag).digest(), "cut off at {n}");
+        }
+    } else {
+        assert!(output.stderr.contains("interrupted before"), "{}", output.transcript());
+        pair.target.assert_read_only();
+    }
+    pair.source.clear_faults();
+    pair.target.clear_faults();
+    gate.open();
+    regsync.run(["apply"]).assert_status(0);
+    pair.target.assert_closed();
+}
+
+#[test]
+fn a_signal_ends_a_run_wherever_the_registries_fall_silent() {
+    // A plan of three images is seven requests, a copy some sixty.
+    let mut random = fastrand::Rng::with_seed(7);
+    let boundaries: Vec<_> = (0..6).map(|part| 2 + part * 12 + random.usize(0..12)).collect();
+    thread::scope(|scope| {
+        for signal in [("INT", 130), ("TERM", 143)] {
+            for n in &boundaries {
+                scope.spawn(move || cut_off_at(*n, signal));
+            }
+        }
+    });
 }

@@ -11,7 +11,7 @@ use crate::support::cdn::BlobCdn;
 use crate::support::http::{Reply, send};
 use crate::support::images::{upload_url, zoo};
 use crate::support::registry::FakeRegistry;
-use crate::support::server::{Answer, Close, Fault, Gate, Match, refusing_host};
+use crate::support::server::{Answer, Close, Counter, Fault, Gate, Match, refusing_host};
 use crate::support::tls::TestCa;
 
 const CONTENT: &[u8] = b"0123456789";
@@ -195,4 +195,28 @@ fn a_gate_holds_requests_until_it_opens() {
     for thread in held {
         assert_eq!(thread.join().unwrap(), CONTENT);
     }
+}
+
+#[test]
+fn an_answer_is_held_after_the_work_is_done() {
+    let (registry, url) = with_blob();
+    let gate = Gate::new();
+    registry.fault(Match::new("DELETE", "/blobs/"), Fault::HoldAnswer(gate.clone()));
+    let asking = thread::spawn(move || send("DELETE", &url, &[], &[]));
+    gate.wait_for(1);
+    assert!(registry.store.blobs("app").is_empty() && !asking.is_finished());
+    gate.open();
+    assert_eq!(asking.join().unwrap().unwrap().status, 202);
+    assert_eq!(gate.reached(), 1);
+}
+
+#[test]
+fn a_counter_counts_over_servers() {
+    let (one, other) = (FakeRegistry::start(), FakeRegistry::start());
+    let counter = Counter::default();
+    for registry in [&one, &other] {
+        registry.fault(Match::any().counted_by(&counter).nth(2), Fault::status(418));
+    }
+    let status = |registry: &FakeRegistry| get(&format!("{}/v2/", registry.url())).unwrap().status;
+    assert_eq!([status(&one), status(&other), status(&one)], [200, 418, 200]);
 }

@@ -37,6 +37,7 @@ pub mod digest;
 pub mod harness;
 pub mod http;
 pub mod images;
+pub mod layout;
 pub mod real_registry;
 pub mod redact;
 pub mod registry;

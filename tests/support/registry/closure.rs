@@ -7,17 +7,17 @@ use serde_json::Value;
 use super::store::{Repository, is_true};
 
 /// What a descriptor in a manifest says, as far as completeness goes.
-pub(super) struct Reference {
-    pub(super) digest: String,
-    pub(super) size: Option<u64>,
+pub(in crate::support) struct Reference {
+    pub(in crate::support) digest: String,
+    pub(in crate::support) size: Option<u64>,
     /// From the list of an index.
-    pub(super) is_child: bool,
+    pub(in crate::support) is_child: bool,
     /// Distributed elsewhere: may be absent.
-    pub(super) is_foreign: bool,
+    pub(in crate::support) is_foreign: bool,
 }
 
 /// All that a manifest refers to and that must be beside it. `subject` is not among it: it may be absent.
-pub(super) fn references(manifest: &Value) -> Vec<Reference> {
+pub(in crate::support) fn references(manifest: &Value) -> Vec<Reference> {
     let list = |key: &str| manifest[key].as_array().into_iter().flatten();
     let children = list("manifests").map(|descriptor| reference(descriptor, true));
     let config = Some(&manifest["config"]).filter(|config| config.is_object());

@@ -21,6 +21,8 @@ use tokio_rustls::rustls::ServerConfig;
 pub use access::Auth;
 pub use blobs::blob_answer;
 pub use closure::digests_in;
+pub(in crate::support) use closure::references;
+pub(in crate::support) use store::is_true;
 pub use store::{Store, StoredManifest};
 
 use super::server::{Answer, Bound, Call, Handler, Match, Room, Server};

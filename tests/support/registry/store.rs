@@ -186,6 +186,6 @@ impl Store {
 }
 
 /// Whether the bytes are what a descriptor promises.
-pub(super) fn is_true(digest: &str, size: Option<u64>, bytes: &[u8]) -> bool {
+pub(in crate::support) fn is_true(digest: &str, size: Option<u64>, bytes: &[u8]) -> bool {
     digest::matches(digest, bytes) && size.is_none_or(|size| size == bytes.len() as u64)
 }

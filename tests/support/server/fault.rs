@@ -1,5 +1,6 @@
 //! The script of faults: which request, which fault. The faults are carried out in `respond`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,12 @@ pub struct Match {
     /// A part of the path with its query.
     pub path_contains: String,
     pub nth: Nth,
+    counter: Option<Counter>,
 }
+
+/// Counts requests over the rules of several servers: `nth` then speaks of all of them together. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Arc<AtomicUsize>);
 
 /// Which of the fitting requests, counted from 1.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +60,8 @@ pub enum Fault {
     Delay(Duration),
     /// Carries the request out when the gate opens.
     Hold(Gate),
+    /// Carries the request out, then answers when the gate opens.
+    HoldAnswer(Gate),
     /// Announces the whole body, sends so many bytes of it and closes the connection.
     CutBody { after: usize, close: Close },
     /// Announces the whole body, sends so many bytes of it and no more.
@@ -86,7 +94,17 @@ pub type Raw = Arc<dyn Fn(u32) -> Spill + Send + Sync>;
 impl Match {
     /// Every request with this method (`*`: any) and a path that contains `path_contains`.
     pub fn new(method: &'static str, path_contains: &str) -> Self {
-        Self { method, path_contains: path_contains.to_owned(), nth: Nth::Every }
+        Self { method, path_contains: path_contains.to_owned(), nth: Nth::Every, counter: None }
+    }
+
+    /// Every request.
+    pub fn any() -> Self {
+        Self::new("*", "")
+    }
+
+    /// Counted together with what else this counter counts.
+    pub fn counted_by(self, counter: &Counter) -> Self {
+        Self { counter: Some(counter.clone()), ..self }
     }
 
     /// Only the `n`th, counted from 1.
@@ -177,6 +195,17 @@ struct Rule {
     effect: Effect,
 }
 
+impl Rule {
+    /// Counts a request, and says the how-manieth it is.
+    fn count(&mut self) -> usize {
+        if let Some(Counter(counter)) = &self.matching.counter {
+            return counter.fetch_add(1, Ordering::SeqCst) + 1;
+        }
+        self.seen += 1;
+        self.seen
+    }
+}
+
 /// The rules of one server.
 #[derive(Default)]
 pub(super) struct Script(Mutex<Vec<Rule>>);
@@ -208,8 +237,8 @@ impl Script {
     pub(super) fn due(&self, method: &str, target: &str) -> Vec<Fault> {
         let (mut faults, mut hooks) = (Vec::new(), Vec::new());
         for rule in self.0.lock().unwrap().iter_mut().filter(|rule| rule.matching.fits(method, target)) {
-            rule.seen += 1;
-            if !rule.matching.nth.holds(rule.seen) {
+            let seen = rule.count();
+            if !rule.matching.nth.holds(seen) {
                 continue;
             }
             rule.struck += 1;

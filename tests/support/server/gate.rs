@@ -36,6 +36,11 @@ impl Gate {
         assert!(!timeout.timed_out(), "only {} of {count} requests reached the gate in 30 s", *reached);
     }
 
+    /// How many requests have reached the gate.
+    pub fn reached(&self) -> usize {
+        *self.0.waiting.lock().unwrap()
+    }
+
     pub(super) async fn pass(&self) {
         *self.0.waiting.lock().unwrap() += 1;
         self.0.arrived.notify_all();

@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 pub use call::{Answer, Call, decode_pairs, header};
-pub use fault::{Close, Fault, Match, Nth};
+pub use fault::{Close, Counter, Fault, Match, Nth};
 pub use gate::Gate;
 pub use log::{RecordedRequest, short_digests};
 

@@ -75,6 +75,11 @@ async fn answer(
         return std::future::pending().await;
     }
     let mut answer = early_answer(&faults, &call).unwrap_or_else(|| exchange.handler.answer(&call));
+    for fault in &faults {
+        if let Fault::HoldAnswer(gate) = fault {
+            gate.pass().await;
+        }
+    }
     let lost = faults.iter().any(|fault| matches!(fault, Fault::DoneButReset));
     if lost || limit.is_some() {
         return abandon(&breaker, Close::Reset).await;
