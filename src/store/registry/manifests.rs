@@ -176,11 +176,21 @@ impl RegistryRepository {
         call.body = Payload::Bytes(Bytes::clone(manifest.bytes()));
         call.patience = Patience::For(self.transport().limits.commit);
         let answer = self.transport().exchange(call).await?;
-        if (200..300).contains(&answer.status()) {
-            return check_stored(&answer, manifest);
+        match answer.status() {
+            201 => return check_stored(&answer, manifest),
+            200..=299 => return self.surely_stored(writing, answer).await,
+            _ => {}
         }
         let (fault, said) = answer.refusal_with_words().await;
         self.not_stored(writing, fault, &said).await
+    }
+
+    /// After a success that is not the one of the specification ("Pushing Manifests": 201): a proxy's page says 200, too.
+    async fn surely_stored(&self, writing: Writing<'_>, answer: Answer) -> Result<(), Fault> {
+        check_stored(&answer, writing.manifest)?;
+        let doubtful = answer.nonsense("did not say that the manifest is stored");
+        drop(answer);
+        if self.is_stored(writing).await { Ok(()) } else { Err(doubtful.into()) }
     }
 
     async fn not_stored(&self, writing: Writing<'_>, mut fault: Fault, said: &Said) -> Result<(), Fault> {

@@ -63,6 +63,7 @@ impl Site {
             found.tags.insert(reference.to_owned(), digest.clone());
             let missing = found.missing_of(reference).into_iter();
             contents.violations.extend(missing.map(|lack| format!("{repository}:{reference} when pushed: {lack}")));
+            contents.tag_writes.push((repository.to_owned(), reference.to_owned(), digest.clone()));
         }
         Answer::status(201)
             .header("Location", format!("{}/v2/{repository}/manifests/{digest}", self.base))

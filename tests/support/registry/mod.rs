@@ -191,6 +191,9 @@ impl Handler for Site {
             Route::Upload(session) => self.upload(call, repository, session),
             Route::Tags => self.tags(call, repository),
         };
+        if !call.reads() {
+            self.store.look_after(&format!("{} {}", call.method, call.path));
+        }
         answer.header("Docker-Distribution-Api-Version", "registry/2.0")
     }
 }

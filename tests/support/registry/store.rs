@@ -16,8 +16,12 @@ pub(super) struct Contents {
     pub(super) repositories: BTreeMap<String, Repository>,
     pub(super) uploads: BTreeMap<String, Upload>,
     pub(super) opened: usize,
-    /// Tags that named an incomplete image when they were pushed.
+    /// Tags that named an incomplete image when they were pushed, and what else no client may do.
     pub(super) violations: Vec<String>,
+    /// Repository, tag and digest of each tag that was written, in order.
+    pub(super) tag_writes: Vec<(String, String, String)>,
+    /// Every request is looked after.
+    pub(super) watched: bool,
 }
 
 #[derive(Default)]
@@ -50,6 +54,18 @@ impl Repository {
     pub(super) fn resolve(&self, reference: &str) -> Option<(&str, &StoredManifest)> {
         let digest = self.tags.get(reference).map_or(reference, String::as_str);
         self.manifests.get_key_value(digest).map(|(digest, manifest)| (digest.as_str(), manifest))
+    }
+}
+
+impl Contents {
+    /// One line per thing that a tag's image lacks now.
+    fn missing(&self) -> Vec<String> {
+        let tags =
+            self.repositories.iter().flat_map(|(name, found)| found.tags.keys().map(move |tag| (name, found, tag)));
+        let lacks = tags.flat_map(|(name, found, tag)| {
+            found.missing_of(tag).into_iter().map(move |lack| format!("{name}:{tag}: {lack}"))
+        });
+        lacks.collect()
     }
 }
 
@@ -92,6 +108,11 @@ impl Store {
         let mut contents = self.lock();
         let repository = contents.repositories.entry(repository.to_owned()).or_default();
         repository.tags.insert(tag.to_owned(), digest.to_owned());
+    }
+
+    /// Repository, tag and digest of each tag that was written over HTTP, in order.
+    pub fn tag_writes(&self) -> Vec<(String, String, String)> {
+        self.lock().tag_writes.clone()
     }
 
     /// The digest a tag names.
@@ -170,12 +191,21 @@ impl Store {
     pub fn incomplete(&self) -> Vec<String> {
         let contents = self.lock();
         let mut missing = contents.violations.clone();
-        for (name, repository) in &contents.repositories {
-            for tag in repository.tags.keys() {
-                missing.extend(repository.missing_of(tag).into_iter().map(|lack| format!("{name}:{tag}: {lack}")));
-            }
-        }
+        missing.extend(contents.missing());
         missing
+    }
+
+    /// From now on `assert_closed` is also about every moment in between: after each request all tags are complete, and no
+    /// content was sent whole that is not what its digest says.
+    pub fn watch(&self) {
+        self.lock().watched = true;
+    }
+
+    /// Keeps in mind what any tag's image lacks after this request, if that is watched.
+    pub(super) fn look_after(&self, request: &str) {
+        let mut contents = self.lock();
+        let missing = if contents.watched { contents.missing() } else { Vec::new() };
+        contents.violations.extend(missing.into_iter().map(|lack| format!("after {request}: {lack}")));
     }
 
     fn in_repository(&self, repository: &str, change: impl FnOnce(&mut Repository)) {

@@ -113,7 +113,11 @@ impl Site {
     }
 
     fn commit(&self, contents: &mut Contents, call: &Call, repository: &str, digest: &str, bytes: BytesMut) -> Answer {
-        if !call.complete || !digest::matches(digest, &bytes) {
+        let is_right = digest::matches(digest, &bytes);
+        if contents.watched && call.complete && !is_right {
+            contents.violations.push(format!("{repository}: a wrong {digest} was sent whole: {} bytes", bytes.len()));
+        }
+        if !call.complete || !is_right {
             return Answer::error(400, "DIGEST_INVALID", "provided digest did not match uploaded content");
         }
         contents.repositories.entry(repository.to_owned()).or_default().blobs.insert(digest.to_owned(), bytes.freeze());

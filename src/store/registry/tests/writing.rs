@@ -255,6 +255,21 @@ async fn a_manifest_is_put_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_page_that_says_200_does_not_say_that_a_manifest_is_stored() {
+    let page = |seen: &Seen| match seen.method.as_str() {
+        "PUT" => reply(200, &[("content-type", "text/html")], "<html>Sign in</html>"),
+        _ => None,
+    };
+    let portal = Server::start(move |seen| page(seen).or_else(|| reply(404, &[], "")));
+    assert_eq!(put_manifest(&portal).await.unwrap_err().code, Code::Protocol);
+    let digest = index().digest().to_string();
+    let stored = move || reply(200, &[("docker-content-digest", &digest)], index().bytes().clone());
+    let odd = Server::start(move |seen| page(seen).or_else(&stored));
+    put_manifest(&odd).await.unwrap();
+    assert_eq!((odd.count("PUT", "/"), odd.count("HEAD", "/")), (1, 1));
+}
+
+#[tokio::test]
 async fn a_manifest_stored_in_spite_of_an_error_is_not_put_again() {
     let digest = index().digest().to_string();
     let server = Server::start(move |seen| match seen.method.as_str() {
