@@ -3,6 +3,7 @@
 mod exits;
 mod isolation;
 mod kills;
+mod manners;
 mod progress;
 mod saved_plan;
 mod signals;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AsHeaderName, HeaderMap};
 use reqwest::{Response, Url};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::error::{BODY_LIMIT, Said, crawled, disconnected, refused, timed_out};
 use super::flow::Flow;
+use super::permits::Permit;
 use super::redact::Redactor;
 use super::retry::Fault;
 use super::scope::Access;
@@ -35,7 +35,7 @@ pub(super) struct Answer {
     pub(super) redactor: Arc<Redactor>,
     pub(super) advice: Advice,
     #[expect(dead_code, reason = "held, not read: a request counts until its body is done")]
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) permit: Option<Permit>,
 }
 
 /// What is worth saying when the answer is a refusal.

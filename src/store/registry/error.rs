@@ -142,12 +142,20 @@ pub(super) fn code_of(status: u16) -> Code {
     }
 }
 
+/// GHCR refuses with 403 what it takes for too much at once, although it is allowed:
+/// `You have exceeded a secondary rate limit` (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>).
+fn is_secondary_limit(status: u16, said: &Said) -> bool {
+    let words = said.words.as_deref().unwrap_or_default();
+    status == 403 && words.to_ascii_lowercase().contains("secondary rate limit")
+}
+
 /// A status that was not hoped for, with the registry's words.
 pub(super) fn refused(request: &str, who: &str, status: u16, said: &Said) -> Error {
     let name = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let name = name.map(|name| format!(" {name}")).unwrap_or_default();
     let words = said.words.as_ref().map(|words| format!(": {words:?}")).unwrap_or_default();
-    let mut error = Error::new(code_of(status), request, format!("{who} answered {status}{name}{words}"));
+    let code = if is_secondary_limit(status, said) { Code::RateLimited } else { code_of(status) };
+    let mut error = Error::new(code, request, format!("{who} answered {status}{name}{words}"));
     error.status = Some(status);
     if said.page {
         error = error.hint("the answer is a web page: is there a captive portal or a proxy in between?");
@@ -297,6 +305,9 @@ mod tests {
         let error = refused("read x", "the registry", 403, &said);
         let expected = r#"could not read x: the registry answered 403 Forbidden: "DENIED: requested access is denied""#;
         assert_eq!((error.to_string().as_str(), error.status), (expected, Some(403)));
+        let limit = read(br#"{"errors":[{"code":"DENIED","message":"You have exceeded a secondary rate limit."}]}"#);
+        assert_eq!(refused("read x", "ghcr.io", 403, &limit).code, Code::RateLimited);
+        assert_eq!(refused("read x", "ghcr.io", 404, &limit).code, Code::NotFound);
         assert_eq!(refused("read x", "r", 599, &Said::default()).to_string(), "could not read x: r answered 599");
     }
 }

@@ -4,10 +4,11 @@
 //! repositories are stores of images. A request goes this way:
 //!
 //! ```text
-//! manifests · blobs · download · upload · tags      what is asked, what an answer means
-//!   └─ transport                         turn, retry loop, redirects        (pace, outage, retry, tries, wish, answer, call)
-//!        ├─ authorization                challenge, credential, tokens      (challenge, scheme, scope, login, token)
-//!        └─ clients                      TLS, proxies, whose client         (tls, proxy, origin, guard)
+//! manifests · blobs · download · upload · tags   what is asked, what an answer means
+//!   └─ repeat                            the retry loop                    (retry, tries, wish, budget, outage)
+//!        └─ transport                    turn, redirects                   (permits, pace, answer, call)
+//!             ├─ authorization           challenge, credential, tokens      (challenge, scheme, scope, login, token)
+//!             └─ clients                 TLS, proxies, whose client         (tls, proxy, origin, guard)
 //! ```
 //!
 //! Owns the quirks of registries, each in one named place. Refuses to send a credential or private bytes anywhere but to
@@ -16,6 +17,7 @@
 mod answer;
 mod authorization;
 mod blobs;
+mod budget;
 mod call;
 mod challenge;
 mod check;
@@ -31,10 +33,12 @@ mod manifests;
 mod origin;
 mod outage;
 mod pace;
+mod permits;
 mod proxy;
 mod range;
 mod reach;
 mod redact;
+mod repeat;
 mod repository;
 mod retry;
 mod scheme;
@@ -55,6 +59,7 @@ mod wish;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+pub use budget::Budget;
 pub use check::Checked;
 pub use proxy::Proxies;
 use repository::Presence;

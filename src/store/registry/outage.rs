@@ -1,4 +1,4 @@
-//! How much is still asked of a host that does not answer, and how often in all anything is tried again.
+//! How much is still asked of a host that does not answer.
 //!
 //! Owns the record of one host. A run over hundreds of tags must not find out about each of them that the host is down.
 
@@ -15,10 +15,6 @@ use crate::store::Error;
 const SILENT_REQUESTS: u32 = 3;
 /// How long nothing is asked of a host that is down; then one request finds out whether it still is.
 const REST: Duration = Duration::from_secs(30);
-/// So often anything may be tried again at any host.
-const LEAST_BUDGET: u64 = 100;
-/// And beyond, once in so many requests.
-const REQUESTS_PER_RETRY: u64 = 5;
 
 /// What may be done for a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,17 +35,16 @@ pub(super) struct Outage(Mutex<Record>);
 struct Record {
     last_answer: Option<Instant>,
     silent: u32,
+    /// When the first of the silent requests began.
+    silent_since: Option<Instant>,
     last_silence: Option<(Instant, Error)>,
-    requests: u64,
-    retries: u64,
 }
 
 impl Outage {
     /// Before a request.
     pub(super) fn verdict(&self, request: &str) -> Verdict {
         let mut record = lock(&self.0);
-        record.requests += 1;
-        let silent = record.silent;
+        let (silent, words) = (record.silent, record.words());
         let Some((at, error)) = record.last_silence.as_mut().filter(|_| silent >= SILENT_REQUESTS) else {
             return Verdict::Try;
         };
@@ -58,7 +53,7 @@ impl Outage {
             *at = Instant::now();
             return Verdict::TryOnce;
         }
-        let message = format!("{} (the host has not answered {silent} requests; not asked again)", error.message);
+        let message = format!("{} ({words}; not asked again)", error.message);
         Verdict::Refuse(Error {
             request: request.to_owned(),
             message,
@@ -72,7 +67,7 @@ impl Outage {
     pub(super) fn answered(&self) {
         let mut record = lock(&self.0);
         record.last_answer = Some(Instant::now());
-        (record.silent, record.last_silence) = (0, None);
+        (record.silent, record.silent_since, record.last_silence) = (0, None, None);
     }
 
     /// A request that began at `started` has failed for good. Counts if the host has said nothing since.
@@ -81,24 +76,22 @@ impl Outage {
         let mut record = lock(&self.0);
         if silence && record.last_answer.is_none_or(|at| at < started) {
             record.silent += 1;
+            record.silent_since.get_or_insert(started);
             record.last_silence = Some((Instant::now(), error.clone()));
         }
     }
 
-    /// Whether one more attempt may be made: not at a host that is down, and not when retries are a flood of their own.
-    /// What is `free` counts for nothing: waits that the registry itself asked for, failures of others.
-    pub(super) fn allows_retry(&self, free: bool) -> bool {
-        let mut record = lock(&self.0);
-        let down = record.silent >= SILENT_REQUESTS;
-        let spent = record.retries >= LEAST_BUDGET.max(record.requests / REQUESTS_PER_RETRY);
-        if free {
-            return !down;
-        }
-        if down || spent {
-            return false;
-        }
-        record.retries += 1;
-        true
+    /// Why nothing is tried again at a host that is down.
+    pub(super) fn objection(&self) -> Option<String> {
+        let record = lock(&self.0);
+        (record.silent >= SILENT_REQUESTS).then(|| record.words())
+    }
+}
+
+impl Record {
+    fn words(&self) -> String {
+        let seconds = self.silent_since.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        format!("the host has not answered {} requests in {seconds:.1} s", self.silent)
     }
 }
 
@@ -117,15 +110,19 @@ mod tests {
             assert_eq!(outage.verdict("read b"), Verdict::Try);
             outage.failed(&silence(), Instant::now());
         }
-        assert!(!outage.allows_retry(false) && !outage.allows_retry(true));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert_eq!(outage.objection().unwrap(), "the host has not answered 3 requests in 4.0 s");
         let Verdict::Refuse(error) = outage.verdict("read b") else { panic!("the host is down") };
         assert_eq!((error.code, error.request.as_str(), error.attempts), (Code::Connect, "read b", 1));
-        assert!(error.message.ends_with("refused (the host has not answered 3 requests; not asked again)"), "{error}");
+        assert!(
+            error.message.ends_with("refused (the host has not answered 3 requests in 4.0 s; not asked again)"),
+            "{error}"
+        );
         tokio::time::advance(REST).await;
         assert_eq!(outage.verdict("read b"), Verdict::TryOnce);
         assert!(matches!(outage.verdict("read b"), Verdict::Refuse(_)));
         outage.answered();
-        assert_eq!(outage.verdict("read b"), Verdict::Try);
+        assert_eq!((outage.verdict("read b"), outage.objection()), (Verdict::Try, None));
     }
 
     #[tokio::test(start_paused = true)]
@@ -141,14 +138,5 @@ mod tests {
         // What the host said meanwhile shows that it is there: the failure was somebody else's.
         (0..5).for_each(|_| outage.failed(&silence(), started));
         assert_eq!(outage.verdict("read"), Verdict::Try);
-    }
-
-    #[test]
-    fn retries_have_a_budget() {
-        let outage = Outage::default();
-        assert_eq!((0..200).filter(|_| outage.allows_retry(false)).count(), 100);
-        assert!(outage.allows_retry(true));
-        (0..1000).for_each(|_| assert_eq!(outage.verdict("read"), Verdict::Try));
-        assert_eq!((0..200).filter(|_| outage.allows_retry(false)).count(), 100);
     }
 }

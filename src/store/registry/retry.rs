@@ -1,6 +1,27 @@
 //! What is tried again, and when. Pure.
 //!
-//! Owns the one table of transient failures, the backoff, and how long is waited at most. Refuses to sleep.
+//! Owns the one table of transient failures, the backoff, and how long is waited at most. Refuses to sleep. The table for users
+//! is `docs/reliability.md`.
+//!
+//! | failure | tried again | in the budgets | whole host | why |
+//! |---|---|---|---|---|
+//! | no connection, or a broken one; no such name | after a backoff | counts | – | networks have accidents |
+//! | nothing came within a limit of time | after a backoff | counts | – | so have servers |
+//! | 408, 499, 500, 502, 504, 522 | after a backoff | counts | – | a back end went away behind its proxy |
+//! | 503 | after a backoff | counts | pauses, asked less | it is overloaded or restarts |
+//! | 429 | after a backoff | free | pauses, asked less | it wants to be asked more slowly |
+//! | 403 with a "secondary rate limit" (GHCR) | after 60 s or more | free | pauses, asked less | the same in other words |
+//! | any of these with a `Retry-After` up to 120 s | after that wait | free | as above | the registry knows best |
+//! | … or with such a wait in its words (GHCR) | after a backoff, not sooner | free | as above | it speaks of one request only |
+//! | … or with a longer one | never | – | – | a run that waits for hours is none |
+//! | a blob that broke after a gain | after a backoff, from there on | free | – | it gets on |
+//! | wrong bytes; an upload's session lost (404, 416, `DIGEST_INVALID`); a token that ended in an upload | once | counts | – | twice is no accident |
+//! | a failure shared with the request that met it | as that one | free | as that one | the other has paid for it |
+//! | a token realm's, any of the above | as above | free | – | it says nothing of the registry |
+//! | everything else: 400, 401, 403, 404, 405, 409, 412, 413, 415, 416, 422, 501; TLS, size, syntax, boundary | never | – | – | the next attempt would fail the same way |
+//!
+//! Backoff: at random below a ceiling of 0.5, 1, 2, 4 s; five attempts in all. A request is tried again only while its host
+//! answers (`outage`) and while host and run have budget left (`budget`).
 
 use std::time::Duration;
 
@@ -15,6 +36,9 @@ use crate::store::Error;
 pub(super) const ATTEMPTS: u32 = 5;
 /// The longest wait that a registry may ask for.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// What GitHub wants left alone where its secondary limit does not say how long
+/// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>).
+const SECONDARY_WAIT: Duration = Duration::from_secs(60);
 const FIRST_CEILING: Duration = Duration::from_millis(500);
 const LAST_CEILING: Duration = Duration::from_secs(30);
 
@@ -84,6 +108,7 @@ impl Fault {
         let (wait, again): (_, fn(u32) -> Again) = match (wish::in_header(headers), in_words()) {
             (Some(wait), _) => (wait, Again::After),
             (None, Some(wait)) => (wait, Again::NotBefore),
+            (None, None) if fault.error.status == Some(403) => (SECONDARY_WAIT, Again::NotBefore),
             (None, None) => return fault,
         };
         if wait > PATIENCE {
@@ -95,7 +120,13 @@ impl Fault {
 
     /// Whether everything that talks to the host should wait, not this request alone.
     pub(super) fn concerns_host(&self) -> bool {
-        matches!(self.error.status, Some(429 | 503)) && !matches!(self.again, Again::Never)
+        let too_much = matches!(self.error.status, Some(429 | 503)) || self.error.code == Code::RateLimited;
+        too_much && self.again != Again::Never
+    }
+
+    /// Whether the registry itself has asked for another attempt, later: that is no flood of ours.
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.error.code == Code::RateLimited || matches!(self.again, Again::After(_) | Again::NotBefore(_))
     }
 
     /// The wait before the next attempt after `attempts` of them; `None` when there is none. `jitter` is from 0 to 1.
@@ -114,6 +145,8 @@ impl Fault {
 /// Whether the same request may succeed later: the one place that decides it.
 pub(super) fn is_transient(error: &Error) -> bool {
     match error.status {
+        // A refusal for now, told from one for good by its words alone: see `error`.
+        Some(403) => error.code == Code::RateLimited,
         Some(status) => is_transient_status(status),
         None => matches!(error.code, Code::Connect | Code::Timeout | Code::Unavailable | Code::RateLimited),
     }
@@ -223,6 +256,24 @@ mod tests {
             assert_eq!((fault.again, fault.error.code), (Again::Never, Code::RateLimited), "{}", fault.error);
             assert!(fault.error.hint.is_some_and(|hint| hint.contains("run again")));
         }
+    }
+
+    #[test]
+    fn a_secondary_limit_is_waited_out() {
+        let limit = answered(403, Code::RateLimited);
+        let fault = Fault::answered(limit.clone(), &HeaderMap::new(), &Said::default());
+        assert_eq!(fault.wait(1, 1.0), Some(SECONDARY_WAIT));
+        assert!(fault.concerns_host() && fault.is_asked_for());
+        let headers = [(RETRY_AFTER, HeaderValue::from_static("7"))].into_iter().collect();
+        assert_eq!(Fault::answered(limit, &headers, &Said::default()).wait(1, 1.0), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn what_a_registry_asks_for_is_no_flood_of_ours() {
+        assert!(Fault::from(answered(429, Code::RateLimited)).is_asked_for());
+        assert!(after("2", None).is_asked_for());
+        assert!(!Fault::from(answered(503, Code::Unavailable)).is_asked_for());
+        assert!(!Fault::from(Error::new(Code::Connect, "read", "no")).is_asked_for());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::proxy::Proxies;
 use super::tls::Roots;
 use crate::auth::{Keychain, Secret};
@@ -71,6 +72,8 @@ pub struct Network {
     pub keychain: Arc<Keychain>,
     /// Who hears of repetitions and warnings.
     pub reporter: Arc<dyn Reporter>,
+    /// How often anything may be tried again in the whole run.
+    pub budget: Arc<Budget>,
 }
 
 impl Network {
@@ -84,6 +87,7 @@ impl Network {
             roots: Roots::system(),
             keychain,
             reporter,
+            budget: Arc::default(),
         }
     }
 }

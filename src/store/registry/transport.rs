@@ -1,11 +1,10 @@
-//! The way of every request to one registry: its turn, its authorisation, its redirects, its repetition.
+//! The way of every request to one registry: its turn, its authorisation, its redirects.
 //!
-//! Owns the only retry loop of the program, the permits and the pace of the host. Refuses to know what is asked for.
+//! Owns the permits and the pace of the host. Refuses to know what is asked for, and to try anything again: see `repeat`.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Method, Response, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,20 +12,21 @@ use tokio::time::Instant;
 
 use super::answer::{Advice, Answer};
 use super::authorization::{Authorizer, Grant, lock};
+use super::budget::Budgets;
 use super::call::Call;
 use super::challenge;
 use super::clients::Clients;
 use super::error::{disconnected, timed_out};
 use super::origin::{origin, same_origin, sanitized};
-use super::outage::{Outage, Verdict};
+use super::outage::Outage;
 use super::pace::Pace;
-use super::retry::{Again, Fault, Whose};
+use super::permits::{Permit, Permits, Work};
+use super::retry::Fault;
 use super::scope::Scope;
 use super::settings::{Limits, Network, Settings};
-use super::tries::Tries;
 use super::warning;
 use crate::event::{Event, Reporter};
-use crate::image::{Code, Failure, Registry};
+use crate::image::{Code, Registry};
 use crate::store::Error;
 
 /// Where a registry says what it wants to see, whoever asks (distribution-spec, "Determining Support").
@@ -53,14 +53,12 @@ pub(super) struct Transport {
     pub(super) authorizer: Authorizer,
     pub(super) limits: Limits,
     pub(super) reporter: Arc<dyn Reporter>,
-    /// For all requests but uploads of blobs. An upload reads its source while it holds its own permit; with one kind of
-    /// permit, uploads could wait for each other's sources for ever where both sides are one registry.
-    requests: Arc<Semaphore>,
-    uploads: Arc<Semaphore>,
+    pub(super) permits: Arc<Permits>,
     /// For large manifests, and such of unknown size, while they are read into memory.
     bodies: Arc<Semaphore>,
-    pace: Pace,
-    outage: Outage,
+    pub(super) pace: Pace,
+    pub(super) outage: Outage,
+    pub(super) budgets: Budgets,
     warned: Mutex<BTreeSet<String>>,
 }
 
@@ -68,18 +66,17 @@ impl Transport {
     /// The transport of one registry.
     pub(super) fn new(registry: Registry, clients: Clients, settings: &Settings, network: &Network) -> Self {
         let clients = Arc::new(clients);
-        let permits = settings.concurrency.get().min(Semaphore::MAX_PERMITS);
         Self {
             registry,
             authorizer: Authorizer::new(Arc::clone(&clients), network),
             clients,
             limits: network.limits,
             reporter: Arc::clone(&network.reporter),
-            requests: Arc::new(Semaphore::new(permits)),
-            uploads: Arc::new(Semaphore::new(permits)),
+            permits: Permits::new(settings.concurrency.get()),
             bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
             pace: Pace::new(settings.requests_per_second),
             outage: Outage::default(),
+            budgets: Budgets::new(Arc::clone(&network.budget)),
             warned: Mutex::default(),
         }
     }
@@ -91,55 +88,9 @@ impl Transport {
         url
     }
 
-    /// Makes `attempt` until it succeeds, fails for good or has been made often enough. It gets its number, from 1.
-    pub(super) async fn retrying<'a, T>(
-        &self,
-        request: &str,
-        attempt: impl Fn(u32) -> BoxFuture<'a, Result<T, Fault>> + Send + Sync,
-    ) -> Result<T, Error> {
-        if let Verdict::Refuse(error) = self.outage.verdict(request) {
-            return Err(error);
-        }
-        let mut tries = Tries::default();
-        loop {
-            match attempt(tries.next()).await {
-                Ok(answer) => return Ok(answer),
-                Err(fault) => self.before_another(request, &tries, fault).await?,
-            }
-        }
-    }
-
-    /// Waits until what failed may be tried again; the error where it may not.
-    pub(super) async fn before_another(&self, request: &str, tries: &Tries, fault: Fault) -> Result<(), Error> {
-        let (concerns_host, whose) = (fault.concerns_host(), fault.whose);
-        // What the registry asked for, what another request has paid for, and what gets on, is no flood of ours.
-        let free =
-            matches!(fault.again, Again::After(_)) || concerns_host || whose != Whose::Own || tries.follows_progress();
-        let wait = fault.wait(tries.number(), fastrand::f64()).filter(|_| self.outage.allows_retry(free));
-        let error = self.without_secrets(tries.counted_in(fault.error));
-        let Some(wait) = wait else {
-            if whose != Whose::Realm {
-                self.outage.failed(&error, tries.started());
-            }
-            return Err(error);
-        };
-        if concerns_host {
-            self.pace.pause(wait);
-        }
-        let failure = Failure::from(error);
-        self.reporter.event(Event::Retrying { what: request, wait, failure: &failure });
-        tokio::time::sleep(wait).await;
-        Ok(())
-    }
-
-    /// Whatever a server has said, and in whichever header: nothing of it leaves here with a secret in it.
-    fn without_secrets(&self, error: Error) -> Error {
-        Error { message: self.authorizer.redactor.sweep(&error.message), ..error }
-    }
-
     /// A permit for one upload, to be held by its caller.
-    pub(super) async fn upload_permit(&self, request: &str) -> Result<OwnedSemaphorePermit, Error> {
-        permit(&self.uploads, request).await
+    pub(super) async fn upload_permit(&self, request: &str) -> Result<Permit, Error> {
+        self.permits.acquire(Work::Upload, request).await
     }
 
     /// A permit to read a document of this length, where it is large or may be.
@@ -151,7 +102,8 @@ impl Transport {
         if length.is_some_and(|length| length <= LARGE_BODY) {
             return Ok(None);
         }
-        permit(&self.bodies, request).await.map(Some)
+        let permit = Arc::clone(&self.bodies).acquire_owned().await;
+        permit.map(Some).map_err(|_| Error::new(Code::Internal, request, "the permits for large manifests are closed"))
     }
 
     /// One request, authorised, its redirects followed. The answer may have any status but 401, and 404 only where that
@@ -161,7 +113,11 @@ impl Transport {
             self.introduce(call.request, &call.scope).await?;
             // Before the permit: who waits for a token keeps nobody from what needs none.
             let grant = self.authorizer.grant(call.request, &call.scope, call.holds_permit).await?;
-            let permit = if call.holds_permit { None } else { Some(permit(&self.requests, call.request).await?) };
+            let permits = Some(&self.permits).filter(|_| !call.holds_permit);
+            let permit = match permits {
+                Some(permits) => Some(permits.acquire(Work::Request, call.request).await?),
+                None => None,
+            };
             let Some(turn) = self.authorizer.turn(&call, &grant).await? else { continue };
             let outcome = self.follow(&mut call, grant.header.clone()).await;
             let reply = outcome.inspect_err(|fault| turn.failed(fault))?;
@@ -356,6 +312,11 @@ impl Transport {
         tracing::debug!(method = %call.method, url = shown(), status, milliseconds, "request");
         if outcome.is_ok() && self.clients.boundary.is_home(url) {
             self.outage.answered();
+            match status {
+                429 | 503 => self.slow_down(started),
+                status if status < 500 => self.permits.answered(started),
+                _ => {}
+            }
         }
         Ok(outcome?)
     }
@@ -372,9 +333,4 @@ impl Transport {
             }
         }
     }
-}
-
-async fn permit(semaphore: &Arc<Semaphore>, request: &str) -> Result<OwnedSemaphorePermit, Error> {
-    let permit = Arc::clone(semaphore).acquire_owned().await;
-    permit.map_err(|_| Error::new(Code::Internal, request, "the permits of the registry are closed"))
 }

@@ -9,12 +9,14 @@ use crate::store::Error;
 pub(super) struct Tries {
     number: u32,
     started: Instant,
+    began: Instant,
     progressed: bool,
 }
 
 impl Default for Tries {
     fn default() -> Self {
-        Self { number: 0, started: Instant::now(), progressed: false }
+        let now = Instant::now();
+        Self { number: 0, started: now, began: now, progressed: false }
     }
 }
 
@@ -22,12 +24,13 @@ impl Tries {
     /// Begins an attempt; its number, from 1.
     pub(super) fn next(&mut self) -> u32 {
         self.number += 1;
+        self.began = Instant::now();
         self.number
     }
 
     /// Notes that the present attempt has got so far that what fails from now on is a new failure.
     pub(super) fn progressed(&mut self) {
-        *self = Self { number: 1, started: Instant::now(), progressed: true };
+        *self = Self { number: 1, started: Instant::now(), began: self.began, progressed: true };
     }
 
     /// How many there were, as far as they count: since something was achieved.
@@ -38,6 +41,11 @@ impl Tries {
     /// Since when they count.
     pub(super) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// When the present attempt began.
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     /// The error with what is known of the attempts; with its own count where another place has made more of them.

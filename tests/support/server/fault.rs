@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Answer, Gate, Spill};
+use super::{Answer, Crowd, Gate, Spill};
 
 /// Which requests a fault is for.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub enum Fault {
     Hold(Gate),
     /// Carries the request out, then answers when the gate opens.
     HoldAnswer(Gate),
+    /// Refuses it where too many others are being answered.
+    Crowd(Crowd),
     /// Announces the whole body, sends so many bytes of it and closes the connection.
     CutBody { after: usize, close: Close },
     /// Announces the whole body, sends so many bytes of it and no more.

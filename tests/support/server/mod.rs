@@ -4,6 +4,7 @@
 //! that run in process and the spawned binary alike.
 
 mod call;
+mod crowd;
 mod fault;
 pub mod frames;
 mod gate;
@@ -26,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 pub use call::{Answer, Call, decode_pairs, header};
+pub use crowd::Crowd;
 pub use fault::{Close, Counter, Fault, Match, Nth};
 pub use gate::Gate;
 pub use log::{RecordedRequest, short_digests};

@@ -13,6 +13,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, Version};
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::fault::{Fault, Script};
 use super::log::Log;
@@ -63,6 +64,7 @@ async fn answer(
         breaker.say(spill);
         return std::future::pending().await;
     }
+    let place = enter(&faults).await;
     let limit = faults.iter().find_map(|fault| match fault {
         Fault::ResetUpload { after } => Some(*after),
         _ => None,
@@ -74,7 +76,8 @@ async fn answer(
         breaker.say(spill);
         return std::future::pending().await;
     }
-    let mut answer = early_answer(&faults, &call).unwrap_or_else(|| exchange.handler.answer(&call));
+    let refusal = place.as_ref().err().cloned().or_else(|| early_answer(&faults, &call));
+    let mut answer = refusal.unwrap_or_else(|| exchange.handler.answer(&call));
     for fault in &faults {
         if let Fault::HoldAnswer(gate) = fault {
             gate.pass().await;
@@ -136,6 +139,17 @@ async fn wait(faults: &[Fault]) {
             _ => {}
         }
     }
+}
+
+/// Takes a place in every crowd.
+async fn enter(faults: &[Fault]) -> Result<Vec<OwnedSemaphorePermit>, Answer> {
+    let mut places = Vec::new();
+    for fault in faults {
+        if let Fault::Crowd(crowd) = fault {
+            places.push(crowd.enter().await?);
+        }
+    }
+    Ok(places)
 }
 
 /// Closes the connection; never returns, because the connection's future is dropped.

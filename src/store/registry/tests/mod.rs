@@ -4,6 +4,7 @@ mod authorizing;
 mod dripping;
 mod encrypted;
 mod first;
+mod giving_up;
 mod reading;
 mod secrets;
 mod server;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use self::server::Server;
-use super::{Limits, Network, RegistryClient, RegistryRepository, Settings};
+use super::{Budget, Limits, Network, RegistryClient, RegistryRepository, Settings};
 use crate::auth::{Credential, Keychain, Secret};
 use crate::event::{Event, Reporter};
 use crate::image::{Descriptor, Digest, Manifest, MediaType, Repository, TagOrDigest};
@@ -65,6 +66,16 @@ impl Fixture {
 
     fn with_limits(host: &str, credential: Option<Credential>, change: impl FnOnce(&mut Limits)) -> Self {
         Self::make(host, credential, &Settings::default(), change)
+    }
+
+    /// One that shares the budget of a run.
+    fn sharing(host: &str, run: Arc<Budget>) -> Self {
+        let registry: crate::image::Registry = host.parse().unwrap();
+        let ear = Arc::new(Ear::default());
+        let network = Network::new("regsync-test", Arc::new(Keychain::fixed([].into())), ear.clone());
+        let network = Network { budget: run, ..network };
+        let client = RegistryClient::new(registry.clone(), &Settings::default(), &network).unwrap();
+        Self { client, registry, ear }
     }
 
     fn make(host: &str, credential: Option<Credential>, settings: &Settings, change: impl FnOnce(&mut Limits)) -> Self {

@@ -1,0 +1,102 @@
+//! How often in all anything is tried again: at one host, and in the whole run.
+//!
+//! Owns the counting. Refuses to say what is worth another attempt: that is `retry`'s. Where everything fails, retries would
+//! be a flood of their own, and each of them a wait.
+
+use std::sync::{Arc, Mutex};
+
+use super::authorization::lock;
+
+/// So often anything may be tried again.
+const LEAST: u64 = 100;
+/// And beyond, once in so many requests.
+const REQUESTS_PER_RETRY: u64 = 5;
+
+/// What has been asked, and what of it was tried again.
+#[derive(Debug, Default)]
+pub struct Budget(Mutex<Spent>);
+
+#[derive(Debug, Default)]
+struct Spent {
+    requests: u64,
+    retries: u64,
+}
+
+impl Budget {
+    fn request(&self) {
+        lock(&self.0).requests += 1;
+    }
+
+    /// Takes one retry; where there is none left, how many there have been.
+    fn take(&self) -> Result<(), u64> {
+        let mut spent = lock(&self.0);
+        if spent.retries >= LEAST.max(spent.requests / REQUESTS_PER_RETRY) {
+            return Err(spent.retries);
+        }
+        spent.retries += 1;
+        Ok(())
+    }
+
+    fn give_back(&self) {
+        let mut spent = lock(&self.0);
+        spent.retries = spent.retries.saturating_sub(1);
+    }
+}
+
+/// What a host may still be asked again: by its own measure, and by that of the run.
+pub(super) struct Budgets {
+    host: Budget,
+    run: Arc<Budget>,
+}
+
+impl Budgets {
+    /// A fresh one for a host, beside the one that all hosts share.
+    pub(super) fn new(run: Arc<Budget>) -> Self {
+        Self { host: Budget::default(), run }
+    }
+
+    /// Counts a request, however often it will be tried.
+    pub(super) fn request(&self) {
+        self.host.request();
+        self.run.request();
+    }
+
+    /// Takes one retry; why there is none, otherwise.
+    pub(super) fn take(&self) -> Result<(), String> {
+        self.host.take().map_err(|spent| format!("{spent} requests to this host were tried again already"))?;
+        self.run.take().map_err(|spent| {
+            self.host.give_back();
+            format!("{spent} requests of this run were tried again already")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(budgets: &Budgets, wanted: usize) -> usize {
+        (0..wanted).filter(|_| budgets.take().is_ok()).count()
+    }
+
+    #[test]
+    fn a_host_has_a_hundred_and_then_a_fifth_of_its_requests() {
+        let budgets = Budgets::new(Arc::default());
+        assert_eq!(taken(&budgets, 200), 100);
+        assert_eq!(budgets.take().unwrap_err(), "100 requests to this host were tried again already");
+        (0..1000).for_each(|_| budgets.request());
+        assert_eq!(taken(&budgets, 200), 100);
+    }
+
+    #[test]
+    fn all_hosts_share_the_budget_of_the_run() {
+        let run = Arc::new(Budget::default());
+        let hosts = [Budgets::new(Arc::clone(&run)), Budgets::new(Arc::clone(&run)), Budgets::new(run)];
+        let all = hosts.each_ref().map(|host| taken(host, 60));
+        assert_eq!(all, [60, 40, 0]);
+        assert_eq!(hosts[2].take().unwrap_err(), "100 requests of this run were tried again already");
+        // What the run had none of is not taken from the host.
+        (0..1000).for_each(|_| hosts[0].request());
+        assert_eq!(hosts.each_ref().map(|host| taken(host, 200)), [100, 0, 0]);
+    }
+}

@@ -1,0 +1,227 @@
+//! How many requests may be under way at one host: the number that was configured, and less while the host has too much.
+//!
+//! Owns the adaption: halved where a host says that it is too much, and grown again by one after a series of good answers
+//! (additive increase, multiplicative decrease; RFC 5681 §3.1 does so with the same hopes). Refuses to cut short what is
+//! under way: what must go goes when it is given back.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::authorization::lock;
+use crate::image::Code;
+use crate::store::Error;
+
+/// So many good answers in a row let one more request be under way. A host with a firm limit is tried beyond it once in
+/// as many answers, and refuses that one: the longer the series, the fewer refusals.
+const SERIES: u32 = 32;
+
+/// What a permit is for. An upload reads its source while it holds its own permit; with one kind of permit, uploads could
+/// wait for each other's sources for ever where both sides are one registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Everything but uploads of blobs.
+    Request = 0,
+    /// An upload of a blob, from its session to its end.
+    Upload = 1,
+}
+
+/// The permits of one host: as many for uploads as for all other requests.
+pub(super) struct Permits {
+    most: usize,
+    pools: [Arc<Semaphore>; 2],
+    load: Mutex<Load>,
+}
+
+/// What the host is believed to bear.
+struct Load {
+    allowed: usize,
+    /// How many permits of each kind are out that are not to come back.
+    owed: [usize; 2],
+    /// Good answers in a row.
+    good: u32,
+    /// When the host last had too much.
+    slowed: Option<Instant>,
+}
+
+/// Leave for one request or upload, until it is dropped.
+pub(super) struct Permit {
+    held: Option<OwnedSemaphorePermit>,
+    work: Work,
+    home: Arc<Permits>,
+}
+
+impl Permits {
+    /// At most `most` of each kind.
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        let most = most.min(Semaphore::MAX_PERMITS);
+        let pools = [Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(most))];
+        let load = Mutex::new(Load { allowed: most, owed: [0; 2], good: 0, slowed: None });
+        Arc::new(Self { most, pools, load })
+    }
+
+    /// Waits for a permit.
+    pub(super) async fn acquire(self: &Arc<Self>, work: Work, request: &str) -> Result<Permit, Error> {
+        let held = Arc::clone(&self.pools[work as usize]).acquire_owned().await;
+        let held = held.map_err(|_| Error::new(Code::Internal, request, "the permits of the registry are closed"))?;
+        Ok(Permit { held: Some(held), work, home: Arc::clone(self) })
+    }
+
+    /// A request that was sent at `sent` was too much for the host. Halves what may be under way, at least one; the number
+    /// that is allowed from now on, where that changed. What was sent before the last halving says nothing new.
+    pub(super) fn slow_down(&self, sent: Instant) -> Option<usize> {
+        let mut load = lock(&self.load);
+        load.good = 0;
+        if load.slowed.is_some_and(|slowed| sent <= slowed) {
+            return None;
+        }
+        load.slowed = Some(Instant::now());
+        let less = load.allowed - (load.allowed / 2).max(1);
+        load.allowed -= less;
+        for (pool, owed) in self.pools.iter().zip(&mut load.owed) {
+            *owed += less - pool.forget_permits(less);
+        }
+        (less > 0).then_some(load.allowed)
+    }
+
+    /// The host has answered well what was sent at `sent`.
+    pub(super) fn answered(&self, sent: Instant) {
+        let mut load = lock(&self.load);
+        if load.allowed == self.most || load.slowed.is_some_and(|slowed| sent <= slowed) {
+            return;
+        }
+        load.good += 1;
+        if load.good < SERIES {
+            return;
+        }
+        load.good = 0;
+        load.allowed += 1;
+        for (pool, owed) in self.pools.iter().zip(&mut load.owed) {
+            if *owed > 0 {
+                *owed -= 1;
+            } else {
+                pool.add_permits(1);
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        let mut load = lock(&self.home.load);
+        let owed = &mut load.owed[self.work as usize];
+        if *owed > 0 {
+            *owed -= 1;
+            held.forget();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+    use tokio::time::advance;
+
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(1);
+
+    async fn take(permits: &Arc<Permits>, work: Work, number: usize) -> Vec<Permit> {
+        let mut taken = Vec::new();
+        for _ in 0..number {
+            taken.push(permits.acquire(work, "read").await.unwrap());
+        }
+        taken
+    }
+
+    /// How many can be under way now, in all.
+    fn free(permits: &Arc<Permits>, work: Work) -> usize {
+        let more = std::iter::from_fn(|| permits.acquire(work, "read").now_or_never());
+        more.collect::<Vec<_>>().len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_much_halves_and_nothing_is_cut() {
+        let permits = Permits::new(8);
+        let under_way = take(&permits, Work::Request, 6).await;
+        let sent = Instant::now();
+        advance(TICK).await;
+        assert_eq!(permits.slow_down(sent), Some(4));
+        // Two were free, and four of the six may go on being used.
+        assert_eq!((free(&permits, Work::Request), free(&permits, Work::Upload)), (0, 4));
+        let mut under_way = under_way.into_iter();
+        under_way.by_ref().take(2).for_each(drop);
+        assert_eq!(free(&permits, Work::Request), 0);
+        under_way.next();
+        assert_eq!(free(&permits, Work::Request), 1);
+        drop(under_way);
+        assert_eq!(free(&permits, Work::Request), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_refusals_of_one_moment_halve_once() {
+        let permits = Permits::new(9);
+        let sent = Instant::now();
+        advance(TICK).await;
+        assert_eq!(permits.slow_down(sent), Some(4));
+        for _ in 0..7 {
+            assert_eq!(permits.slow_down(sent), None);
+        }
+        for expected in [Some(2), Some(1), None] {
+            advance(TICK).await;
+            let sent = Instant::now();
+            advance(TICK).await;
+            assert_eq!(permits.slow_down(sent), expected);
+        }
+        assert_eq!((free(&permits, Work::Request), free(&permits, Work::Upload)), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn good_answers_in_a_row_let_it_grow_to_what_was_configured() {
+        let permits = Permits::new(4);
+        let early = Instant::now();
+        advance(TICK).await;
+        permits.slow_down(early);
+        (0..SERIES).for_each(|_| permits.answered(early));
+        assert_eq!(free(&permits, Work::Request), 2, "what was sent before says nothing of now");
+        advance(TICK).await;
+        let late = Instant::now();
+        (1..SERIES).for_each(|_| permits.answered(late));
+        assert_eq!(free(&permits, Work::Request), 2);
+        permits.answered(late);
+        assert_eq!((free(&permits, Work::Request), free(&permits, Work::Upload)), (3, 3));
+        (0..10 * SERIES).for_each(|_| permits.answered(late));
+        assert_eq!((free(&permits, Work::Request), free(&permits, Work::Upload)), (4, 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn growing_pays_back_what_is_owed_first() {
+        let permits = Permits::new(4);
+        let under_way = take(&permits, Work::Upload, 4).await;
+        permits.slow_down(Instant::now());
+        advance(TICK).await;
+        let late = Instant::now();
+        (0..SERIES).for_each(|_| permits.answered(late));
+        assert_eq!((free(&permits, Work::Request), free(&permits, Work::Upload)), (3, 0));
+        drop(under_way);
+        assert_eq!(free(&permits, Work::Upload), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_gets_what_is_left() {
+        let permits = Permits::new(2);
+        let mut under_way = take(&permits, Work::Request, 2).await;
+        permits.slow_down(Instant::now());
+        let waiting = permits.acquire(Work::Request, "read");
+        tokio::pin!(waiting);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        under_way.pop();
+        assert!(waiting.as_mut().now_or_never().is_none(), "one is owed");
+        under_way.pop();
+        assert!(waiting.now_or_never().is_some());
+    }
+}
