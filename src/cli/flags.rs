@@ -73,6 +73,8 @@ impl ScopeArgs {
 #[derive(Clone, Debug, Default, Args)]
 pub struct WorkArgs {
     /// Images worked on at once
+    ///
+    /// While applying, so many at each target host: one that is slow holds up no other.
     #[arg(long, env = "REGSYNC_CONCURRENCY", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
     /// Ask for sizes and platforms, which costs manifest reads

@@ -4,6 +4,7 @@
 //! image is copied. Its two steps are two functions, so that its caller can look at the target between them: the tag is
 //! written last, and only when it is asked for.
 
+mod berths;
 mod error;
 mod transfers;
 

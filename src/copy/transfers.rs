@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
 use super::Passage;
+use super::berths::Berths;
 use super::error::{Error, OnSide};
 use crate::event::{Event, Moved, Reporter};
 use crate::image::{Descriptor, Digest, Location, Registry, Repository, Side};
@@ -20,13 +21,14 @@ type Arrival = Arc<OnceCell<()>>;
 /// What is known of blobs at targets, and what is being sent there right now.
 pub(super) struct Transfers {
     reporter: Arc<dyn Reporter>,
+    berths: Berths,
     arrivals: Mutex<HashMap<(Location, Digest), Arrival>>,
     homes: Mutex<HashMap<(Registry, Digest), Home>>,
 }
 
 impl Transfers {
     pub(super) fn new(reporter: Arc<dyn Reporter>) -> Self {
-        Self { reporter, arrivals: Mutex::default(), homes: Mutex::default() }
+        Self { reporter, berths: Berths::new(), arrivals: Mutex::default(), homes: Mutex::default() }
     }
 
     /// Sees to it that `blob` is at `target`. Whoever asks for a blob that is under way waits for it; if it fails, the next
@@ -106,8 +108,13 @@ impl Transfers {
         let open = |from: Progress| -> crate::store::Answer<'_, _> {
             let reporter = Arc::clone(&self.reporter);
             Box::pin(async move {
+                let berth = self.berths.take(passage.target.location()).await?;
                 let stream = passage.source.blob(from).await?;
-                Ok(stream.watched(move |bytes| reporter.event(Event::Sent { bytes })))
+                Ok(stream.watched(move |bytes| {
+                    // Kept as long as the stream is.
+                    let _ = &berth;
+                    reporter.event(Event::Sent { bytes });
+                }))
             })
         };
         passage.target.push_blob(blob, &open, session).await?;
@@ -116,6 +123,6 @@ impl Transfers {
 }
 
 /// A map that is only ever locked for a look-up: a panic elsewhere leaves it whole.
-fn lock<T>(map: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(map: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     map.lock().unwrap_or_else(PoisonError::into_inner)
 }

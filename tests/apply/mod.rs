@@ -6,5 +6,6 @@ mod kills;
 mod manners;
 mod progress;
 mod saved_plan;
+mod scheduling;
 mod signals;
 mod transcripts;

@@ -23,6 +23,8 @@ pub(super) struct Call<'a> {
     pub(super) patience: Patience,
     /// Whether the caller holds a permit already: a part of an upload.
     pub(super) holds_permit: bool,
+    /// The size of the blob that is asked for, in bytes; 0 for all else.
+    pub(super) blob_size: u64,
     /// What has been done about refusals so far.
     pub(super) tally: Tally,
 }
@@ -40,6 +42,7 @@ impl<'a> Call<'a> {
             body,
             patience: Patience::Usual,
             holds_permit: false,
+            blob_size: 0,
             tally: Tally::default(),
         }
     }

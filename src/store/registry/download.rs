@@ -65,6 +65,7 @@ impl RegistryRepository {
     async fn get_blob(&self, request: &str, descriptor: &Descriptor, offset: u64) -> Result<Part, Fault> {
         let scope = Scope::new(self.repository(), Access::Pull);
         let mut call = Call::new(request, Method::GET, self.blob_url(&descriptor.digest), scope);
+        call.blob_size = descriptor.size;
         if offset > 0 {
             call = call.header(RANGE, range::from(offset));
         }

@@ -1,4 +1,5 @@
-//! How many requests may be under way at one host: the number that was configured, and less while the host has too much.
+//! How many requests may be under way at one host: the number that was configured, and less while the host has too much;
+//! and that large blobs leave room for all else.
 //!
 //! Owns the adaption: halved where a host says that it is too much, and grown again by one after a series of good answers
 //! (additive increase, multiplicative decrease; RFC 5681 §3.1 does so with the same hopes). Refuses to cut short what is
@@ -6,7 +7,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::authorization::lock;
@@ -16,6 +17,10 @@ use crate::store::Error;
 /// So many good answers in a row let one more request be under way. A host with a firm limit is tried beyond it once in
 /// as many answers, and refuses that one: the longer the series, the fewer refusals.
 const SERIES: u32 = 32;
+/// A blob of more bytes than these is large: it may take minutes.
+const LARGE: u64 = 64 << 20;
+/// So many permits of a kind are kept from large blobs, where there are more.
+const KEPT_FREE: usize = 2;
 
 /// What a permit is for. An upload reads its source while it holds its own permit; with one kind of permit, uploads could
 /// wait for each other's sources for ever where both sides are one registry.
@@ -31,6 +36,8 @@ pub(super) enum Work {
 pub(super) struct Permits {
     most: usize,
     pools: [Arc<Semaphore>; 2],
+    /// For large blobs, before a permit of the pool: who waits here keeps nobody else waiting.
+    large: [Arc<Semaphore>; 2],
     load: Mutex<Load>,
 }
 
@@ -48,6 +55,7 @@ struct Load {
 /// Leave for one request or upload, until it is dropped.
 pub(super) struct Permit {
     held: Option<OwnedSemaphorePermit>,
+    _large: Option<OwnedSemaphorePermit>,
     work: Work,
     home: Arc<Permits>,
 }
@@ -55,17 +63,20 @@ pub(super) struct Permit {
 impl Permits {
     /// At most `most` of each kind.
     pub(super) fn new(most: usize) -> Arc<Self> {
-        let most = most.min(Semaphore::MAX_PERMITS);
-        let pools = [Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(most))];
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+        let pair = |permits| [Arc::new(Semaphore::new(permits)), Arc::new(Semaphore::new(permits))];
+        let (pools, large) = (pair(most), pair(most.saturating_sub(KEPT_FREE).max(1)));
         let load = Mutex::new(Load { allowed: most, owed: [0; 2], good: 0, slowed: None });
-        Arc::new(Self { most, pools, load })
+        Arc::new(Self { most, pools, large, load })
     }
 
-    /// Waits for a permit.
-    pub(super) async fn acquire(self: &Arc<Self>, work: Work, request: &str) -> Result<Permit, Error> {
-        let held = Arc::clone(&self.pools[work as usize]).acquire_owned().await;
-        let held = held.map_err(|_| Error::new(Code::Internal, request, "the permits of the registry are closed"))?;
-        Ok(Permit { held: Some(held), work, home: Arc::clone(self) })
+    /// Waits for a permit to move a blob of `size` bytes, or anything small.
+    pub(super) async fn acquire(self: &Arc<Self>, work: Work, size: u64, request: &str) -> Result<Permit, Error> {
+        let closed = |_: AcquireError| Error::new(Code::Internal, request, "the permits of the registry are closed");
+        let take = |pools: &[Arc<Semaphore>; 2]| Arc::clone(&pools[work as usize]).acquire_owned();
+        let large = if size > LARGE { Some(take(&self.large).await.map_err(closed)?) } else { None };
+        let held = take(&self.pools).await.map_err(closed)?;
+        Ok(Permit { held: Some(held), _large: large, work, home: Arc::clone(self) })
     }
 
     /// A request that was sent at `sent` was too much for the host. Halves what may be under way, at least one; the number
@@ -133,14 +144,14 @@ mod tests {
     async fn take(permits: &Arc<Permits>, work: Work, number: usize) -> Vec<Permit> {
         let mut taken = Vec::new();
         for _ in 0..number {
-            taken.push(permits.acquire(work, "read").await.unwrap());
+            taken.push(permits.acquire(work, 0, "read").await.unwrap());
         }
         taken
     }
 
     /// How many can be under way now, in all.
     fn free(permits: &Arc<Permits>, work: Work) -> usize {
-        let more = std::iter::from_fn(|| permits.acquire(work, "read").now_or_never());
+        let more = std::iter::from_fn(|| permits.acquire(work, 0, "read").now_or_never());
         more.collect::<Vec<_>>().len()
     }
 
@@ -216,12 +227,41 @@ mod tests {
         let permits = Permits::new(2);
         let mut under_way = take(&permits, Work::Request, 2).await;
         permits.slow_down(Instant::now());
-        let waiting = permits.acquire(Work::Request, "read");
+        let waiting = permits.acquire(Work::Request, 0, "read");
         tokio::pin!(waiting);
         assert!(waiting.as_mut().now_or_never().is_none());
         under_way.pop();
         assert!(waiting.as_mut().now_or_never().is_none(), "one is owed");
         under_way.pop();
         assert!(waiting.now_or_never().is_some());
+    }
+
+    /// All permits for blobs of this size that can be had now.
+    fn at_once(permits: &Arc<Permits>, size: u64) -> Vec<Permit> {
+        let taken = std::iter::from_fn(|| permits.acquire(Work::Upload, size, "write").now_or_never());
+        taken.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn large_blobs_leave_two_permits_to_others() {
+        for (number, large) in [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2), (8, 6), (256, 254)] {
+            let permits = Permits::new(number);
+            let held = at_once(&permits, LARGE + 1);
+            assert_eq!(held.len(), large, "large ones of {number}");
+            assert_eq!(at_once(&permits, LARGE).len(), number.max(1) - large, "others of {number}");
+            drop(held);
+            assert_eq!(at_once(&permits, 0).len(), number.max(1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_blob_that_waits_keeps_nobody_waiting() {
+        let permits = Permits::new(4);
+        let held = at_once(&permits, LARGE + 1);
+        let mut waiting = Box::pin(permits.acquire(Work::Upload, LARGE + 1, "write"));
+        assert!((&mut waiting).now_or_never().is_none());
+        assert_eq!(at_once(&permits, 1).len(), 2);
+        drop(held);
+        assert!(waiting.await.is_ok());
     }
 }

@@ -88,9 +88,9 @@ impl Transport {
         url
     }
 
-    /// A permit for one upload, to be held by its caller.
-    pub(super) async fn upload_permit(&self, request: &str) -> Result<Permit, Error> {
-        self.permits.acquire(Work::Upload, request).await
+    /// A permit to upload a blob of `size` bytes, to be held by its caller.
+    pub(super) async fn upload_permit(&self, request: &str, size: u64) -> Result<Permit, Error> {
+        self.permits.acquire(Work::Upload, size, request).await
     }
 
     /// A permit to read a document of this length, where it is large or may be.
@@ -115,7 +115,7 @@ impl Transport {
             let grant = self.authorizer.grant(call.request, &call.scope, call.holds_permit).await?;
             let permits = Some(&self.permits).filter(|_| !call.holds_permit);
             let permit = match permits {
-                Some(permits) => Some(permits.acquire(Work::Request, call.request).await?),
+                Some(permits) => Some(permits.acquire(Work::Request, call.blob_size, call.request).await?),
                 None => None,
             };
             let Some(turn) = self.authorizer.turn(&call, &grant).await? else { continue };

@@ -72,7 +72,7 @@ impl RegistryRepository {
     }
 
     async fn upload(&self, upload: &Upload<'_, '_>, attempt: u32) -> Result<(), Fault> {
-        let _permit = self.transport().upload_permit(upload.request).await?;
+        let _permit = self.transport().upload_permit(upload.request, upload.descriptor.size).await?;
         upload.source_failed.store(false, Ordering::Relaxed);
         // A failure after the last byte does not say whether it was stored.
         let digest = &upload.descriptor.digest;

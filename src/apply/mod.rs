@@ -1,8 +1,10 @@
 //! Doing what a plan says: Plan → Outcomes.
 //!
-//! Owns the order and the caution: steps run side by side, each target is read again just before its tag is put, and a step
-//! that goes wrong stops no other. Refuses to know the configuration: it copies by the planned digests and never looks at
+//! Owns the order and the caution: steps run side by side, those of each target host in a queue of their own; each target is
+//! read again just before its tag is put, and a step that goes wrong stops no other. Refuses to know the configuration: it copies by the planned digests and never looks at
 //! a step's reason.
+
+mod queues;
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -30,7 +32,8 @@ pub struct Applier<'a> {
     pub stores: &'a Stores,
     /// Who hears of it.
     pub reporter: Arc<dyn Reporter>,
-    /// Steps under way at once.
+    /// Steps under way at once at each target host, so that a slow one holds up no other; all layouts count as one host. The
+    /// hosts' own limits hold beside it.
     pub concurrency: usize,
     /// Begin nothing new once a step has failed.
     pub fail_fast: bool,
@@ -57,32 +60,37 @@ impl Applier<'_> {
         self.reporter.event(Event::Applying(plan));
         let copier = Copier::new(Arc::clone(&self.reporter));
         let run = &Run { copier, failed: CancellationToken::new(), stopped: OnceLock::new() };
-        let take = |(index, step)| async move {
+        let take = |(index, step): (usize, _)| async move {
             let outcome = self.step(run, step).await;
-            // What was in error when it was planned is no news: it stops the sound steps no more than without the flag.
-            if self.fail_fast && step.action().writes() && matches!(outcome.ending, Ending::Failed(_)) {
+            if self.fail_fast && matches!(outcome.ending, Ending::Failed(_)) {
                 run.failed.cancel();
             }
             self.reporter.event(Event::Finished(step, &outcome));
             (index, outcome)
         };
-        let mut outcomes: Vec<(usize, Outcome)> = stream::iter(plan.steps.iter().enumerate())
-            .map(take)
-            .buffer_unordered(self.concurrency.max(1))
-            .collect()
-            .await;
+        let mut outcomes: Vec<(usize, Outcome)> = plan
+            .steps
+            .iter()
+            .enumerate()
+            .filter_map(|(index, step)| {
+                let outcome = settled(step)?;
+                self.reporter.event(Event::Finished(step, &outcome));
+                Some((index, outcome))
+            })
+            .collect();
+        let concurrency = self.concurrency.max(1);
+        let hosts = queues::queues(plan).into_iter();
+        let hosts = hosts.map(|queue| stream::iter(queue).map(take).buffer_unordered(concurrency));
+        let mut written = stream::select_all(hosts);
+        while let Some(outcome) = written.next().await {
+            outcomes.push(outcome);
+        }
         outcomes.sort_by_key(|(index, _)| *index);
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
+    /// Does a step that writes.
     async fn step(&self, run: &Run, step: &Step) -> Outcome {
-        let rest = |ending| Outcome { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts: 0 };
-        match step.action() {
-            Action::Skip => return rest(Ending::Skipped),
-            Action::Blocked => return rest(Ending::Blocked),
-            Action::Error => return rest(Ending::Failed(known_failure(step))),
-            Action::Copy | Action::Update => {}
-        }
         if self.stop.is_cancelled() {
             return rest(Ending::NotRun(Failure::new(Code::Interrupted, "the run was stopped before this step began")));
         }
@@ -253,6 +261,22 @@ impl<'a> Job<'a> {
             _ => None,
         })
     }
+}
+
+/// The outcome of a step that writes nothing. What was in error when it was planned is no news: it does not trip
+/// `--fail-fast`.
+fn settled(step: &Step) -> Option<Outcome> {
+    match step.action() {
+        Action::Skip => Some(rest(Ending::Skipped)),
+        Action::Blocked => Some(rest(Ending::Blocked)),
+        Action::Error => Some(rest(Ending::Failed(known_failure(step)))),
+        Action::Copy | Action::Update => None,
+    }
+}
+
+/// The outcome of a step that was not begun.
+fn rest(ending: Ending) -> Outcome {
+    Outcome { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts: 0 }
 }
 
 fn known_failure(step: &Step) -> Failure {
