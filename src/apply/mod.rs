@@ -134,6 +134,7 @@ impl Applier<'_> {
         match written {
             Ok(()) if job.before.is_none() => Ending::Copied,
             Ok(()) => Ending::Updated,
+            Err(TagFault::Copy(error)) if error.error.code == Code::Stale => job.overtaken(&ready.0, error).await,
             Err(TagFault::Copy(error)) => Ending::Failed(error.into()),
             Err(TagFault::Cut(failure)) => Ending::Failed(failure),
         }
@@ -162,7 +163,7 @@ impl Applier<'_> {
         (passage, copied): &mut (Passage, Copied),
     ) -> Result<(), TagFault> {
         tokio::select! {
-            written = run.copier.tag(passage, copied, job.tag) => written.map_err(TagFault::Copy),
+            written = run.copier.tag(passage, copied, (job.tag, job.before)) => written.map_err(TagFault::Copy),
             () = self.out_of_time(run, GRACE + TAG_GRACE) => {
                 let target = job.target;
                 let message = format!("stopped while the tag of {target} was being written: it is the old one or the new");
@@ -260,6 +261,14 @@ impl<'a> Job<'a> {
             now if now != self.before => Some(Ending::Stale(stale(self, now))),
             _ => None,
         })
+    }
+
+    /// The ending where the target saw at the very last that somebody else had been there.
+    async fn overtaken(&self, passage: &Passage, error: crate::copy::Error) -> Ending {
+        match self.settled(passage).await {
+            Ok(Some(ending)) => ending,
+            Ok(None) | Err(_) => Ending::Stale(error.into()),
+        }
     }
 }
 

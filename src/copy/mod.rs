@@ -70,10 +70,16 @@ impl Copier {
         Ok(Copied { root: graph.root().clone(), moved, graph })
     }
 
-    /// Writes the root manifest of an image under its tag. Where the target says that what it refers to is missing after
-    /// all ([`store::Error::missing_blobs`](crate::store::Error)), it can be sent again with [`Self::repair`].
-    pub async fn tag(&self, passage: &Passage, copied: &mut Copied, tag: &Tag) -> Result<(), Error> {
-        passage.target.push_manifest(&copied.root, Some(tag)).await.on(Side::Target)?;
+    /// Writes the root manifest of an image under its tag, which named `before` when it was looked at. Where the target says
+    /// that what it refers to is missing after all ([`store::Error::missing_blobs`](crate::store::Error)), it can be sent
+    /// again with [`Self::repair`].
+    pub async fn tag(
+        &self,
+        passage: &Passage,
+        copied: &mut Copied,
+        (tag, before): (&Tag, Option<&Digest>),
+    ) -> Result<(), Error> {
+        passage.target.push_tag(&copied.root, tag, before).await.on(Side::Target)?;
         copied.moved.sent += copied.root.bytes().len() as u64;
         Ok(())
     }
@@ -115,10 +121,10 @@ impl Copier {
     /// and they are not.
     async fn manifest(&self, passage: &Passage, manifest: &Manifest) -> Result<Moved, Error> {
         let mut moved = Moved { sent: manifest.bytes().len() as u64, ..Moved::default() };
-        match (passage.target.push_manifest(manifest, None).await, manifest.view()) {
+        match (passage.target.push_manifest(manifest).await, manifest.view()) {
             (Err(error), View::Image(image)) if error.missing_blobs => {
                 moved += self.again(passage, image).await?;
-                passage.target.push_manifest(manifest, None).await.on(Side::Target)?;
+                passage.target.push_manifest(manifest).await.on(Side::Target)?;
             }
             (outcome, _) => outcome.on(Side::Target)?,
         }

@@ -66,8 +66,13 @@ pub trait ImageTarget: ImageSource {
         session: Option<UploadSession>,
     ) -> BoxFuture<'a, Result<(), PushError>>;
 
-    /// Writes a manifest, byte for byte: under `tag`, or by its digest alone. Its blobs and children must be there.
-    fn push_manifest<'a>(&'a self, manifest: &'a Manifest, tag: Option<&'a Tag>) -> Answer<'a, ()>;
+    /// Writes a manifest by its digest, byte for byte. Its blobs and children must be there.
+    fn push_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()>;
+
+    /// Writes a manifest, byte for byte, and makes `tag` name it; its blobs and children must be there. `before` is what the
+    /// tag named when the caller looked. Fails with [`Code::Stale`](crate::image::Code::Stale), and leaves the tag alone,
+    /// where it is seen to name something else by now: a layout looks in the same breath, a registry before each repetition.
+    fn push_tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag, before: Option<&'a Digest>) -> Answer<'a, ()>;
 }
 
 /// The answer to a mount.

@@ -8,4 +8,5 @@ mod progress;
 mod saved_plan;
 mod scheduling;
 mod signals;
+mod together;
 mod transcripts;

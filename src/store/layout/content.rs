@@ -40,6 +40,15 @@ fn named(dir: &Dir, role: Role, tag: &Tag) -> Result<Option<Descriptor>, Fault> 
     Ok(directory::read_index(dir, role)?.find(tag)?.cloned())
 }
 
+/// What a tag of a target names and has, whole; see [`resolve`].
+pub(super) fn tagged(dir: &Dir, tag: &Tag) -> Result<Option<Digest>, Fault> {
+    let Some(entry) = named(dir, Role::Target, tag)? else { return Ok(None) };
+    match look(dir, &entry.digest, Some(&entry))? {
+        Found::Sound(descriptor) => Ok(Some(descriptor.digest)),
+        Found::Missing | Found::Damaged(_) => Ok(None),
+    }
+}
+
 enum Found {
     Sound(Descriptor),
     Missing,

@@ -139,10 +139,16 @@ pub(super) fn read_index(dir: &Dir, role: Role) -> Result<Index, Fault> {
     }
 }
 
-/// Makes `tag` name `manifest`. Nobody else writes the index meanwhile, so no other tag is lost.
-pub(super) fn put_tag(dir: &Arc<Dir>, tag: &Tag, manifest: &Descriptor) -> Result<(), Fault> {
+/// Makes `tag` name `manifest`, if `check` has no objection. Nobody else writes the index meanwhile, so no other tag is lost.
+pub(super) fn put_tag(
+    dir: &Arc<Dir>,
+    tag: &Tag,
+    manifest: &Descriptor,
+    check: impl FnOnce() -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let _lock = Lock::acquire(dir)?;
     files::sweep(dir);
+    check()?;
     match read_index(dir, Role::Target)?.with(tag, manifest)? {
         Some(bytes) => Draft::write(dir, dir, index::NAME, &bytes),
         None => Ok(()),

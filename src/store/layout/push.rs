@@ -8,8 +8,8 @@ use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::directory::{self, Directory};
 use super::files::{Dir, Draft, Fault};
-use super::{CHUNK, Layout, closure};
-use crate::image::{Code, Descriptor, Manifest, Repository, Tag};
+use super::{CHUNK, Layout, closure, content};
+use crate::image::{Code, Descriptor, Digest, Manifest, Repository, Tag};
 use crate::store::{Answer, BlobStream, Error, ImageTarget, Mount, OpenBlob, Progress, PushError, UploadSession};
 
 impl Layout {
@@ -80,26 +80,28 @@ impl ImageTarget for Layout {
         push.boxed()
     }
 
+    fn push_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        let request = format!("write the {}", self.part("manifest", &manifest.descriptor()));
+        let manifest = manifest.clone();
+        self.run(request, move |directory| put_manifest(&directory.write()?, &manifest)).boxed()
+    }
+
     /// The tag is put only if all that the manifest leads to is there; otherwise the manifest stays untagged, and the
     /// error names what is missing.
-    fn push_manifest<'a>(&'a self, manifest: &'a Manifest, tag: Option<&'a Tag>) -> Answer<'a, ()> {
-        let request = match tag {
-            Some(tag) => format!("write {}:{tag}", self.location),
-            None => format!("write the {}", self.part("manifest", &manifest.descriptor())),
-        };
-        let (manifest, tag) = (manifest.clone(), tag.cloned());
+    fn push_tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag, before: Option<&'a Digest>) -> Answer<'a, ()> {
+        let request = format!("write {}:{tag}", self.location);
+        let (manifest, tag, before) = (manifest.clone(), tag.clone(), before.cloned());
         let work = move |directory: &Directory| {
             let dir = directory.write()?;
             put_manifest(&dir, &manifest)?;
-            match tag {
-                Some(tag) => {
-                    closure::require(&dir, &manifest)?;
-                    directory::put_tag(&dir, &tag, &manifest.descriptor())
-                }
-                None => Ok(()),
-            }
+            closure::require(&dir, &manifest)?;
+            let is_as_seen = |now: Option<Digest>| match now {
+                now if now == before || now.as_ref() == Some(manifest.digest()) => Ok(()),
+                _ => Err(Fault::new(Code::Stale, format!("somebody else has moved `{tag}` meanwhile"))),
+            };
+            directory::put_tag(&dir, &tag, &manifest.descriptor(), || is_as_seen(content::tagged(&dir, &tag)?))
         };
-        async move { self.run(request, work).await }.boxed()
+        self.run(request, work).boxed()
     }
 }
 

@@ -35,6 +35,7 @@ mod outage;
 mod pace;
 mod permits;
 mod proxy;
+mod publish;
 mod range;
 mod reach;
 mod redact;
@@ -59,6 +60,8 @@ mod wish;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::OnceCell;
+
 pub use budget::Budget;
 pub use check::Checked;
 pub use proxy::Proxies;
@@ -80,6 +83,8 @@ pub struct RegistryClient {
     /// Blobs that are known to be in a repository, or not to be there.
     blobs: Mutex<HashMap<Repository, HashMap<Digest, Presence>>>,
     manifests: Mutex<ManifestCache>,
+    /// Set once it has shown that it stores manifests as they are.
+    fidelity: OnceCell<()>,
 }
 
 impl RegistryClient {
@@ -92,7 +97,12 @@ impl RegistryClient {
         let base = base.parse().map_err(|_| Error::new(Code::Internal, format!("reach {registry}"), "no URL"))?;
         let clients = Clients::new(Boundary::new(base, network.insecure_hosts.clone()), settings, network)?;
         let transport = Transport::new(registry, clients, settings, network);
-        Ok(Arc::new(Self { transport, blobs: Mutex::default(), manifests: Mutex::default() }))
+        Ok(Arc::new(Self {
+            transport,
+            blobs: Mutex::default(),
+            manifests: Mutex::default(),
+            fidelity: OnceCell::new(),
+        }))
     }
 
     /// One of its repositories.

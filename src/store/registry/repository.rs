@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 use super::RegistryClient;
 use super::authorization::lock;
@@ -83,6 +84,11 @@ impl RegistryRepository {
         }
     }
 
+    /// Set once the registry has shown in this run that it stores manifests as they are.
+    pub(super) fn fidelity(&self) -> &OnceCell<()> {
+        &self.client.fidelity
+    }
+
     pub(super) fn cached(&self, digest: &Digest) -> Option<Manifest> {
         lock(&self.client.manifests).get(&self.repository, digest)
     }
@@ -132,7 +138,11 @@ impl ImageTarget for RegistryRepository {
         Box::pin(self.write_blob(descriptor, open, session))
     }
 
-    fn push_manifest<'a>(&'a self, manifest: &'a Manifest, tag: Option<&'a Tag>) -> Answer<'a, ()> {
-        Box::pin(self.write_manifest(manifest, tag))
+    fn push_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
+        Box::pin(self.write_manifest(manifest))
+    }
+
+    fn push_tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag, before: Option<&'a Digest>) -> Answer<'a, ()> {
+        Box::pin(self.write_tag(manifest, tag, before))
     }
 }

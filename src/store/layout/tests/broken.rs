@@ -13,7 +13,7 @@ async fn harmed(expected: Code, harm: impl Fn(&Path)) {
     assert_eq!(error.code, expected, "{error}");
     assert_eq!(target.resolve(&by_tag("x")).await.unwrap(), None);
 
-    target.push_manifest(&manifest, Some(&tag("x"))).await.unwrap();
+    target.push_tag(&manifest, &tag("x"), None).await.unwrap();
     for layout in [target, place.source()] {
         assert_eq!(layout.resolve(&by_tag("x")).await.unwrap(), Some(manifest.descriptor()));
     }
@@ -109,6 +109,6 @@ async fn two_entries_of_one_name_are_refused() {
         assert!(error.code == Code::Layout && error.message.contains("`x`"), "{error}");
         assert_eq!(layout.tags().await.unwrap(), [tag("x")]);
     }
-    let error = target.push_manifest(&manifest, Some(&tag("x"))).await.unwrap_err();
+    let error = target.push_tag(&manifest, &tag("x"), None).await.unwrap_err();
     assert_eq!(error.code, Code::Layout);
 }

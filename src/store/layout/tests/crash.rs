@@ -109,7 +109,7 @@ async fn a_directory_that_may_not_be_written_is_an_error_and_no_loss() {
     let before = place.index();
     std::fs::set_permissions(place.file(""), std::fs::Permissions::from_mode(0o555)).unwrap();
     let allowed_anyway = std::fs::write(place.file("probe"), "").is_ok();
-    let done = target.push_manifest(&image, Some(&tag("y"))).await;
+    let done = target.push_tag(&image, &tag("y"), None).await;
     std::fs::set_permissions(place.file(""), std::fs::Permissions::from_mode(0o755)).unwrap();
     // The superuser may write everywhere.
     if !allowed_anyway {
@@ -129,8 +129,11 @@ async fn no_tag_is_lost_when_many_are_written_at_once() {
         writers.spawn(async move {
             for round in 0..5 {
                 let name = format!("{writer}-{round}");
-                push_image(&target, &name, Some(&name)).await;
-                push_image(&target, &name, Some("contended")).await;
+                let manifest = push_image(&target, &name, Some(&name)).await;
+                let contended = put(&target, &manifest, Some("contended")).await;
+                if let Err(error) = contended {
+                    assert_eq!(error.code, Code::Stale, "{error}");
+                }
             }
         });
     }
@@ -171,7 +174,7 @@ async fn a_held_lock_keeps_writers_waiting_and_the_runtime_running() {
     let held = std::fs::File::open(place.file(".regsync.lock")).unwrap();
     held.lock().unwrap();
     let name = tag("y");
-    let mut write = target.push_manifest(&image, Some(&name));
+    let mut write = target.push_tag(&image, &name, None);
     // On a runtime of one thread this timer only fires if the wait is elsewhere.
     assert!(tokio::time::timeout(Duration::from_millis(100), &mut write).await.is_err());
     assert_eq!(target.tags().await.unwrap(), [tag("x")]);

@@ -19,7 +19,7 @@ async fn refused(code: Code, spoil: impl Fn(&Place, &Manifest)) {
         assert_eq!(layout.resolve(&by_tag("x")).await.unwrap_err().code, code);
         assert_eq!(layout.tags().await.unwrap_err().code, code);
     }
-    let error = place.target().push_manifest(&manifest, Some(&tag("y"))).await.unwrap_err();
+    let error = place.target().push_tag(&manifest, &tag("y"), None).await.unwrap_err();
     assert_eq!(error.code, code, "{error}");
 }
 
@@ -156,7 +156,7 @@ mod links {
             symlink(place.root.path().join("canary"), place.file(".regsync.lock")).unwrap();
         })
         .await;
-        place.target().push_manifest(&manifest, Some(&tag("y"))).await.unwrap_err();
+        place.target().push_tag(&manifest, &tag("y"), None).await.unwrap_err();
         assert!(!place.root.path().join("canary").exists());
     }
 

@@ -130,11 +130,18 @@ fn index_of(children: &[&Descriptor]) -> Manifest {
 }
 
 /// Writes an image whose config is `content`, with or without a tag.
+/// Writes a manifest, under a tag whatever it names now.
+async fn put(layout: &Layout, manifest: &Manifest, name: Option<&str>) -> Result<(), Error> {
+    let Some(name) = name else { return layout.push_manifest(manifest).await };
+    let before = layout.resolve(&by_tag(name)).await?.map(|now| now.digest);
+    layout.push_tag(manifest, &tag(name), before.as_ref()).await
+}
+
 async fn push_image(layout: &Layout, content: &str, name: Option<&str>) -> Manifest {
     let config = push_content(layout, content.as_bytes()).await;
     let layer = push_content(layout, b"layer").await;
     let manifest = image_of(&config, &[&layer, &layer]);
-    layout.push_manifest(&manifest, name.map(tag).as_ref()).await.unwrap();
+    put(layout, &manifest, name).await.unwrap();
     manifest
 }
 
@@ -144,7 +151,7 @@ async fn what_is_written_is_read_again() {
     let target = place.target();
     let child = push_image(&target, "one", None).await;
     let index = index_of(&[&child.descriptor()]);
-    target.push_manifest(&index, Some(&tag("1.0"))).await.unwrap();
+    target.push_tag(&index, &tag("1.0"), None).await.unwrap();
 
     place.inspect(Role::Source).unwrap();
     let source = place.source();
@@ -217,7 +224,7 @@ async fn a_manifest_named_by_sha512() {
     let bytes = push_image(&target, "x", None).await.bytes().clone();
     let digest = Algorithm::Sha512.digest(&bytes);
     let manifest = Manifest::verify(bytes, &MediaType::oci_manifest(), &digest).unwrap();
-    target.push_manifest(&manifest, Some(&tag("x"))).await.unwrap();
+    target.push_tag(&manifest, &tag("x"), None).await.unwrap();
     let found = target.resolve(&by_tag("x")).await.unwrap().unwrap();
     assert_eq!(found.digest, digest);
     assert_eq!(target.manifest(&found.digest, &found.media_type).await.unwrap(), Some(manifest));
@@ -239,20 +246,20 @@ async fn a_tag_never_names_an_incomplete_image() {
     let absent = described(Algorithm::Sha256, b"absent");
     let wrong_size = Descriptor::new(absent.media_type.clone(), config.digest.clone(), 1);
     let lacking = image_of(&config, &[&absent]);
-    target.push_manifest(&lacking, None).await.unwrap();
+    target.push_manifest(&lacking).await.unwrap();
     let absent_child = image_of(&config, &[]).descriptor();
     let nested = index_of(&[&index_of(&[&lacking.descriptor()]).descriptor()]);
-    target.push_manifest(&index_of(&[&lacking.descriptor()]), None).await.unwrap();
+    target.push_manifest(&index_of(&[&lacking.descriptor()])).await.unwrap();
     for incomplete in
         [lacking, image_of(&config, &[&wrong_size]), image_of(&absent, &[]), index_of(&[&absent_child]), nested]
     {
-        let error = target.push_manifest(&incomplete, Some(&tag("x"))).await.unwrap_err();
+        let error = target.push_tag(&incomplete, &tag("x"), None).await.unwrap_err();
         assert_eq!(error.code, Code::Layout, "{error}");
         assert_eq!(target.tags().await.unwrap(), []);
     }
     push_content(&target, b"absent").await;
     let complete = index_of(&[&image_of(&config, &[&absent]).descriptor()]);
-    target.push_manifest(&complete, Some(&tag("x"))).await.unwrap();
+    target.push_tag(&complete, &tag("x"), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -263,11 +270,11 @@ async fn foreign_layers_and_unknown_children_are_no_hindrance() {
     let foreign = MediaType::new("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
     let foreign = Descriptor::new(foreign, Digest::sha256(b"elsewhere"), 9);
     let image = image_of(&config, &[&foreign]);
-    target.push_manifest(&image, Some(&tag("foreign"))).await.unwrap();
+    target.push_tag(&image, &tag("foreign"), None).await.unwrap();
     let thing = push_content(&target, b"not JSON at all").await;
     let unknown = Descriptor::new(MediaType::new("application/vnd.example.thing"), thing.digest, thing.size);
     let index = index_of(&[&unknown, &image.descriptor(), &image.descriptor()]);
-    target.push_manifest(&index, Some(&tag("unknown"))).await.unwrap();
+    target.push_tag(&index, &tag("unknown"), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -277,9 +284,28 @@ async fn images_nested_too_deep_are_not_tagged() {
     let mut top = push_image(&target, "leaf", None).await;
     for level in 1..=9 {
         top = index_of(&[&top.descriptor()]);
-        let done = target.push_manifest(&top, Some(&tag("x"))).await;
+        let done = target.push_tag(&top, &tag(&format!("x{level}")), None).await;
         assert_eq!(done.map_err(|error| error.code), if level <= 8 { Ok(()) } else { Err(Code::Limit) }, "{level}");
     }
+}
+
+#[tokio::test]
+async fn a_tag_that_has_moved_since_it_was_looked_at_is_left_alone() {
+    let place = Place::new();
+    let target = place.target();
+    let name = tag("x");
+    let seen = push_image(&target, "seen", Some("x")).await;
+    let ours = push_image(&target, "ours", None).await;
+    let theirs = push_image(&target, "theirs", Some("x")).await;
+    for before in [None, Some(seen.digest()), Some(ours.digest())] {
+        let error = target.push_tag(&ours, &name, before).await.unwrap_err();
+        assert_eq!(error.code, Code::Stale, "{error}");
+        assert_eq!(target.resolve(&by_tag("x")).await.unwrap().unwrap().digest, *theirs.digest());
+    }
+    // What is there already is no conflict, whatever was seen.
+    target.push_tag(&theirs, &name, Some(seen.digest())).await.unwrap();
+    target.push_tag(&ours, &name, Some(theirs.digest())).await.unwrap();
+    assert_eq!(target.resolve(&by_tag("x")).await.unwrap().unwrap().digest, *ours.digest());
 }
 
 #[tokio::test]
