@@ -14,7 +14,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::{Copied, Copier, Passage};
+use crate::copy::{Copied, Copier, Passage, Siblings};
 use crate::event::{Ending, Event, Moved, Outcome, Reporter};
 use crate::image::{Code, Digest, Failure, MediaType, Reference, Side, Tag, TagOrDigest};
 use crate::plan::{Action, Plan, Step};
@@ -58,10 +58,13 @@ impl Applier<'_> {
     /// Does every step of `plan` that writes; the outcomes stand in the order of its steps, one for each.
     pub async fn apply(&self, plan: &Plan) -> Vec<Outcome> {
         self.reporter.event(Event::Applying(plan));
-        let copier = Copier::new(Arc::clone(&self.reporter));
+        let copier = Copier::with_siblings(Arc::clone(&self.reporter), siblings(plan));
         let run = &Run { copier, failed: CancellationToken::new(), stopped: OnceLock::new() };
         let take = |(index, step): (usize, _)| async move {
             let outcome = self.step(run, step).await;
+            if let Some(job) = Job::of(step) {
+                run.copier.ended(&job.source.location, job.digest, &job.target.location);
+            }
             if self.fail_fast && matches!(outcome.ending, Ending::Failed(_)) {
                 run.failed.cancel();
             }
@@ -270,6 +273,15 @@ impl<'a> Job<'a> {
             Ok(None) | Err(_) => Ending::Stale(error.into()),
         }
     }
+}
+
+/// Which targets are to get the same image.
+fn siblings(plan: &Plan) -> Siblings {
+    let mut siblings = Siblings::default();
+    for job in plan.steps.iter().filter(|step| step.action().writes()).filter_map(Job::of) {
+        siblings.add(&job.source.location, job.digest, &job.target.location);
+    }
+    siblings
 }
 
 /// The outcome of a step that writes nothing. What was in error when it was planned is no news: it does not trip

@@ -1,11 +1,16 @@
 //! One image, from a source to a target: blobs, then children, then the root under its tag.
 //!
-//! Owns the walk over an image's graph and the rule that every blob travels at most once in a run. Refuses to know why an
-//! image is copied. Its two steps are two functions, so that its caller can look at the target between them: the tag is
+//! Owns the walk over an image's graph and the rule that every blob travels at most once in a run: to each registry once,
+//! and from its source once for all targets that can keep up. Refuses to know why an image is copied. Its two steps are two functions, so that its caller can look at the target between them: the tag is
 //! written last, and only when it is asked for.
 
 mod berths;
 mod error;
+mod patience;
+mod reads;
+mod relay;
+#[cfg(test)]
+mod tests;
 mod transfers;
 
 use std::sync::Arc;
@@ -14,10 +19,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use error::Error;
 use error::OnSide;
-use transfers::Transfers;
+use reads::Reads;
+pub use reads::Siblings;
+use transfers::{Need, Transfers};
 
 use crate::event::{Moved, Reporter};
-use crate::image::{Digest, ImageManifest, Manifest, MediaType, Side, Tag, View};
+use crate::image::{Digest, ImageManifest, Location, Manifest, MediaType, Side, Tag, View};
 use crate::store::{Graph, ImageSource, ImageTarget};
 
 /// Blobs of one image under way at once; the hosts' own limits hold beside it.
@@ -52,7 +59,19 @@ pub struct Copied {
 impl Copier {
     /// A copier that tells `reporter` of each byte sent.
     pub fn new(reporter: Arc<dyn Reporter>) -> Self {
-        Self { transfers: Transfers::new(reporter) }
+        Self::with_siblings(reporter, Siblings::default())
+    }
+
+    /// A copier that reads the images of `siblings` once for all of their targets. Of each tag, it has to hear
+    /// [when it is done with](Self::ended).
+    pub fn with_siblings(reporter: Arc<dyn Reporter>, siblings: Siblings) -> Self {
+        Self { transfers: Transfers::new(reporter, Reads::new(siblings)) }
+    }
+
+    /// A tag at `target` is done with, well or not: the other targets of the image with the digest `image` at `source` need
+    /// not wait for it any more.
+    pub fn ended(&self, source: &Location, image: &Digest, target: &Location) {
+        self.transfers.reads().ended(source, image, target);
     }
 
     /// Brings everything that the image with this digest refers to from `source` to `target`. When it returns, the root
@@ -60,8 +79,8 @@ impl Copier {
     pub async fn image(&self, passage: &Passage, digest: &Digest, media_type: &MediaType) -> Result<Copied, Error> {
         let graph = Graph::read(passage.source.as_ref(), digest, media_type).await.on(Side::Source)?;
         let mut moved = Moved::default();
-        let mut blobs =
-            stream::iter(graph.blobs()).map(|blob| self.transfers.blob(passage, blob)).buffer_unordered(BLOBS_AT_ONCE);
+        let needs = graph.blobs().iter().map(|blob| Need { passage, image: digest, blob });
+        let mut blobs = stream::iter(needs).map(|need| self.transfers.blob(need)).buffer_unordered(BLOBS_AT_ONCE);
         while let Some(blob) = blobs.try_next().await? {
             moved += blob;
         }
@@ -87,16 +106,16 @@ impl Copier {
     /// Sends again what the root of an image refers to, without asking whether it is there: the target was wrong about it.
     pub async fn repair(&self, passage: &Passage, copied: &mut Copied) -> Result<(), Error> {
         let sent = match copied.root.view() {
-            View::Image(image) => self.again(passage, image).await?,
+            View::Image(image) => self.again(passage, (copied.root.digest(), image)).await?,
             _ => self.children(passage, &copied.graph).await?,
         };
         copied.moved += sent;
         Ok(())
     }
 
-    async fn again(&self, passage: &Passage, image: &ImageManifest) -> Result<Moved, Error> {
+    async fn again(&self, passage: &Passage, (image, manifest): (&Digest, &ImageManifest)) -> Result<Moved, Error> {
         let mut moved = Moved::default();
-        let again = image.blobs().map(|blob| self.transfers.again(passage, blob));
+        let again = manifest.blobs().map(|blob| self.transfers.again(Need { passage, image, blob }));
         let mut again = stream::iter(again).buffer_unordered(BLOBS_AT_ONCE);
         while let Some(blob) = again.try_next().await? {
             moved += blob;
@@ -123,7 +142,7 @@ impl Copier {
         let mut moved = Moved { sent: manifest.bytes().len() as u64, ..Moved::default() };
         match (passage.target.push_manifest(manifest).await, manifest.view()) {
             (Err(error), View::Image(image)) if error.missing_blobs => {
-                moved += self.again(passage, image).await?;
+                moved += self.again(passage, (manifest.digest(), image)).await?;
                 passage.target.push_manifest(manifest).await.on(Side::Target)?;
             }
             (outcome, _) => outcome.on(Side::Target)?,

@@ -8,9 +8,10 @@ use tokio::sync::OnceCell;
 use super::Passage;
 use super::berths::Berths;
 use super::error::{Error, OnSide};
+use super::reads::{Reads, Seat, Wish};
 use crate::event::{Event, Moved, Reporter};
 use crate::image::{Descriptor, Digest, Location, Registry, Repository, Side};
-use crate::store::{Mount, Progress, UploadSession};
+use crate::store::{self, BlobStream, Mount, Progress, UploadSession};
 
 /// A repository of a registry that is known to hold a blob: set once the first one has it.
 type Home = Arc<OnceCell<Repository>>;
@@ -18,27 +19,50 @@ type Home = Arc<OnceCell<Repository>>;
 /// A blob at one target: set once it is there, waited for while it is under way.
 type Arrival = Arc<OnceCell<()>>;
 
+/// A blob that an image needs.
+#[derive(Clone, Copy)]
+pub(super) struct Need<'a> {
+    pub(super) passage: &'a Passage,
+    /// The digest of the image's root.
+    pub(super) image: &'a Digest,
+    pub(super) blob: &'a Descriptor,
+}
+
+impl<'a> Need<'a> {
+    fn wish(self) -> Wish<'a> {
+        let (source, target) = (self.passage.source.location(), self.passage.target.location());
+        Wish { source, image: self.image, blob: &self.blob.digest, target }
+    }
+}
+
 /// What is known of blobs at targets, and what is being sent there right now.
 pub(super) struct Transfers {
     reporter: Arc<dyn Reporter>,
     berths: Berths,
+    reads: Reads,
     arrivals: Mutex<HashMap<(Location, Digest), Arrival>>,
     homes: Mutex<HashMap<(Registry, Digest), Home>>,
 }
 
 impl Transfers {
-    pub(super) fn new(reporter: Arc<dyn Reporter>) -> Self {
-        Self { reporter, berths: Berths::new(), arrivals: Mutex::default(), homes: Mutex::default() }
+    pub(super) fn new(reporter: Arc<dyn Reporter>, reads: Reads) -> Self {
+        Self { reporter, berths: Berths::new(), reads, arrivals: Mutex::default(), homes: Mutex::default() }
     }
 
-    /// Sees to it that `blob` is at `target`. Whoever asks for a blob that is under way waits for it; if it fails, the next
-    /// in line tries with its own source.
-    pub(super) async fn blob(&self, passage: &Passage, blob: &Descriptor) -> Result<Moved, Error> {
-        let key = (passage.target.location().clone(), blob.digest.clone());
+    /// What several targets read together.
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Sees to it that a blob is at its target. Whoever asks for a blob that is under way waits for it; if it fails, the
+    /// next in line tries with its own source.
+    pub(super) async fn blob(&self, need: Need<'_>) -> Result<Moved, Error> {
+        let key = (need.passage.target.location().clone(), need.blob.digest.clone());
         let arrival = Arc::clone(lock(&self.arrivals).entry(key).or_default());
-        let mut moved = Moved { reused: blob.size, ..Moved::default() };
+        let mut moved = Moved { reused: need.blob.size, ..Moved::default() };
         let bring = async {
-            moved = self.bring(passage, blob).await?;
+            moved = self.bring(need).await?;
+            self.reads.settled(need.wish());
             Ok::<(), Error>(())
         };
         arrival.get_or_try_init(|| bring).await?;
@@ -47,8 +71,8 @@ impl Transfers {
 
     /// Sends `blob` whatever is believed of it: the target has contradicted what it said. For the others it is under way
     /// meanwhile.
-    pub(super) async fn again(&self, passage: &Passage, blob: &Descriptor) -> Result<Moved, Error> {
-        let location = passage.target.location();
+    pub(super) async fn again(&self, need: Need<'_>) -> Result<Moved, Error> {
+        let (location, blob) = (need.passage.target.location(), need.blob);
         if let Location::Repository(own) = location {
             let mut homes = lock(&self.homes);
             let key = (own.registry().clone(), blob.digest.clone());
@@ -60,65 +84,81 @@ impl Transfers {
         lock(&self.arrivals).insert((location.clone(), blob.digest.clone()), Arc::clone(&arrival));
         let mut moved = Moved::default();
         let bring = async {
-            moved = self.push(passage, blob, None).await?;
+            moved = self.push(need, (None, None)).await?;
             Ok::<(), Error>(())
         };
         arrival.get_or_try_init(|| bring).await?;
         Ok(moved)
     }
 
-    async fn bring(&self, passage: &Passage, blob: &Descriptor) -> Result<Moved, Error> {
-        let Location::Repository(own) = passage.target.location() else {
-            return self.check_and_push(passage, blob).await;
+    async fn bring(&self, need: Need<'_>) -> Result<Moved, Error> {
+        let Location::Repository(own) = need.passage.target.location() else {
+            return self.check_and_push(need).await;
         };
-        let home = Arc::clone(lock(&self.homes).entry((own.registry().clone(), blob.digest.clone())).or_default());
+        let home = Arc::clone(lock(&self.homes).entry((own.registry().clone(), need.blob.digest.clone())).or_default());
         let mut moved = None;
         let bring_first = async {
-            moved = Some(match passage.source.location() {
+            moved = Some(match need.passage.source.location() {
                 Location::Repository(from) if from.registry() == own.registry() && from != own => {
-                    self.mount_or_push(passage, blob, from).await?
+                    self.mount_or_push(need, from).await?
                 }
-                _ => self.check_and_push(passage, blob).await?,
+                _ => self.check_and_push(need).await?,
             });
             Ok::<_, Error>(own.clone())
         };
         let from = home.get_or_try_init(|| bring_first).await?;
         match moved {
             Some(moved) => Ok(moved),
-            None => self.mount_or_push(passage, blob, from).await,
+            None => self.mount_or_push(need, from).await,
         }
     }
 
-    async fn check_and_push(&self, passage: &Passage, blob: &Descriptor) -> Result<Moved, Error> {
-        if passage.target.has_blob(blob).await.on(Side::Target)? {
-            return Ok(Moved { reused: blob.size, ..Moved::default() });
+    async fn check_and_push(&self, need: Need<'_>) -> Result<Moved, Error> {
+        if need.passage.target.has_blob(need.blob).await.on(Side::Target)? {
+            return Ok(Moved { reused: need.blob.size, ..Moved::default() });
         }
-        self.push(passage, blob, None).await
+        self.meet_and_push(need, None).await
     }
 
     /// A mount is a question whether the blob is there, too, and opens the upload where it is not.
-    async fn mount_or_push(&self, passage: &Passage, blob: &Descriptor, from: &Repository) -> Result<Moved, Error> {
-        match passage.target.mount_blob(blob, from).await.on(Side::Target)? {
-            Mount::Mounted => Ok(Moved { mounted: blob.size, ..Moved::default() }),
-            Mount::Declined(session) => self.push(passage, blob, session).await,
+    async fn mount_or_push(&self, need: Need<'_>, from: &Repository) -> Result<Moved, Error> {
+        match need.passage.target.mount_blob(need.blob, from).await.on(Side::Target)? {
+            Mount::Mounted => Ok(Moved { mounted: need.blob.size, ..Moved::default() }),
+            Mount::Declined(session) => self.meet_and_push(need, session).await,
         }
     }
 
-    async fn push(&self, passage: &Passage, blob: &Descriptor, session: Option<UploadSession>) -> Result<Moved, Error> {
-        let open = |from: Progress| -> crate::store::Answer<'_, _> {
-            let reporter = Arc::clone(&self.reporter);
-            Box::pin(async move {
-                let berth = self.berths.take(passage.target.location()).await?;
-                let stream = passage.source.blob(from).await?;
-                Ok(stream.watched(move |bytes| {
-                    // Kept as long as the stream is.
-                    let _ = &berth;
-                    reporter.event(Event::Sent { bytes });
-                }))
-            })
+    /// Other targets that want the blob are met before a place at the target's host is taken: with both in hand, hosts could
+    /// wait for each other.
+    async fn meet_and_push(&self, need: Need<'_>, session: Option<UploadSession>) -> Result<Moved, Error> {
+        let seat = self.reads.meet(need.wish()).await;
+        self.push(need, (seat, session)).await
+    }
+
+    async fn push(&self, need: Need<'_>, from: (Option<Seat>, Option<UploadSession>)) -> Result<Moved, Error> {
+        let (seat, session) = from;
+        let seat = Mutex::new(seat);
+        let open = |from: Progress| -> store::Answer<'_, _> {
+            // Whoever tries again does so alone.
+            let seat = lock(&seat).take().filter(|_| from.offset() == 0);
+            Box::pin(self.open(need, seat, from))
         };
-        passage.target.push_blob(blob, &open, session).await?;
-        Ok(Moved { sent: blob.size, ..Moved::default() })
+        need.passage.target.push_blob(need.blob, &open, session).await?;
+        Ok(Moved { sent: need.blob.size, ..Moved::default() })
+    }
+
+    async fn open(&self, need: Need<'_>, seat: Option<Seat>, from: Progress) -> Result<BlobStream, store::Error> {
+        let berth = self.berths.take(need.passage.target.location()).await?;
+        let stream = match seat {
+            Some(seat) => seat.open(&need.passage.source, need.blob).await?,
+            None => need.passage.source.blob(from).await?,
+        };
+        let reporter = Arc::clone(&self.reporter);
+        Ok(stream.watched(move |bytes| {
+            // Kept as long as the stream is.
+            let _ = &berth;
+            reporter.event(Event::Sent { bytes });
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The content of a blob on its way: checked while it flows, its end held back until it is proven.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::image::Code;
 pub struct BlobStream {
     /// What was handed on; the chunk that is held is not in it.
     progress: Progress,
-    inner: BoxStream<'static, Result<Bytes, Error>>,
+    inner: Inner,
     held: Option<Bytes>,
     /// Proven, or failed: there is nothing more to say.
     done: bool,
@@ -25,10 +26,56 @@ pub struct BlobStream {
     watch: Option<Box<dyn Fn(u64) + Send>>,
 }
 
+/// Bytes that were handed on, and the progress of the blob with them.
+pub type Relayed = (Bytes, Arc<Progress>);
+
+/// Bytes, with the progress where they were checked elsewhere.
+type Chunk = (Bytes, Option<Arc<Progress>>);
+
+/// Where the bytes come from.
+enum Inner {
+    /// From outside: nothing is known of them.
+    Unchecked(BoxStream<'static, Result<Bytes, Error>>),
+    /// From another [`BlobStream`], with its progress after each chunk.
+    Relayed(BoxStream<'static, Result<Relayed, Error>>),
+    /// It has ended.
+    Ended,
+}
+
+impl Inner {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Chunk, Error>>> {
+        let polled = match self {
+            Self::Unchecked(chunks) => {
+                ready!(chunks.as_mut().poll_next(context)).map(|chunk| chunk.map(|chunk| (chunk, None)))
+            }
+            Self::Relayed(parts) => {
+                let part = ready!(parts.as_mut().poll_next(context));
+                part.map(|part| part.map(|(chunk, progress)| (chunk, Some(progress))))
+            }
+            Self::Ended => None,
+        };
+        Poll::Ready(polled)
+    }
+}
+
 impl BlobStream {
     /// Goes on from `from` with `inner`, the rest of the blob, and checks the whole. `request` says what is being read, for
     /// messages.
     pub fn new(from: Progress, request: impl Into<String>, inner: BoxStream<'static, Result<Bytes, Error>>) -> Self {
+        Self::over(from, request, Inner::Unchecked(inner))
+    }
+
+    /// Hands on what another stream of the same blob has handed on, each chunk with the progress after it. It was checked and
+    /// held back there, and is not hashed again; what ends before its time is an error here as well.
+    pub fn relayed(
+        from: Progress,
+        request: impl Into<String>,
+        inner: BoxStream<'static, Result<Relayed, Error>>,
+    ) -> Self {
+        Self::over(from, request, Inner::Relayed(inner))
+    }
+
+    fn over(from: Progress, request: impl Into<String>, inner: Inner) -> Self {
         Self { progress: from, inner, held: None, done: false, request: request.into(), watch: None }
     }
 
@@ -83,7 +130,7 @@ impl BlobStream {
     fn close(&mut self) {
         self.done = true;
         self.held = None;
-        self.inner = Box::pin(futures_util::stream::empty());
+        self.inner = Inner::Ended;
     }
 }
 
@@ -92,9 +139,13 @@ impl Stream for BlobStream {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         while !self.done {
-            let outcome = match ready!(self.inner.as_mut().poll_next(context)) {
-                Some(Ok(chunk)) if chunk.is_empty() => continue,
-                Some(Ok(chunk)) => self.take(chunk),
+            let outcome = match ready!(self.inner.poll_next(context)) {
+                Some(Ok((chunk, _))) if chunk.is_empty() => continue,
+                Some(Ok((chunk, None))) => self.take(chunk),
+                Some(Ok((chunk, Some(progress)))) => {
+                    self.progress = Progress::clone(&progress);
+                    Ok(Some(chunk))
+                }
                 Some(Err(error)) => Err(error),
                 None => {
                     let last = self.end();
@@ -178,6 +229,34 @@ mod tests {
         assert_eq!(receive(&wanted, &[b"hel"]), (vec![], Some(Code::Size)));
         assert_eq!(receive(&wanted, &[b"hello", b"!"]), (vec![], Some(Code::Size)));
         assert_eq!(receive(&descriptor(b""), &[b"x"]), (vec![], Some(Code::Size)));
+    }
+
+    #[test]
+    fn what_is_relayed_has_its_progress_and_must_be_whole() {
+        let wanted = descriptor(b"hello, world");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let relay = |count: usize| async move {
+            let pieces = [&b"hello"[..], b", ", b"world"].map(|piece| Ok(Bytes::from_static(piece)));
+            let inner = futures_util::stream::iter(pieces).boxed();
+            let mut first = BlobStream::new(Progress::start(&descriptor(b"hello, world")), "read a blob", inner);
+            let mut parts = Vec::new();
+            while let Some(chunk) = first.next().await {
+                parts.push(Ok((chunk.unwrap(), Arc::new(first.progress()))));
+            }
+            parts.truncate(count);
+            parts
+        };
+        runtime.block_on(async {
+            for (count, offset, code) in [(3, 12, None), (2, 7, Some(Code::Size)), (0, 0, Some(Code::Size))] {
+                let parts = futures_util::stream::iter(relay(count).await).boxed();
+                let mut second = BlobStream::relayed(Progress::start(&wanted), "read a blob", parts);
+                let mut failed = None;
+                while let Some(chunk) = second.next().await {
+                    failed = failed.or(chunk.err().map(|error| error.code));
+                }
+                assert_eq!((second.progress().offset(), failed), (offset, code));
+            }
+        });
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod stores;
 
 use futures_util::future::BoxFuture;
 
-pub use blob::BlobStream;
+pub use blob::{BlobStream, Relayed};
 pub use error::{Error, PushError};
 pub use graph::{Graph, MANIFEST_BYTES_LIMIT, MANIFEST_COUNT_LIMIT, NESTING_LIMIT};
 pub use layout::Layout;

@@ -5,4 +5,5 @@ mod layouts;
 mod once;
 mod resume;
 mod secrets;
+mod shared;
 mod species;
