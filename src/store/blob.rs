@@ -20,7 +20,11 @@ pub struct BlobStream {
     progress: Progress,
     inner: Inner,
     held: Option<Bytes>,
-    /// Proven, or failed: there is nothing more to say.
+    /// What may be handed on, and is asked for in smaller pieces than it came in.
+    ready: Bytes,
+    /// The progress with all of it, where that is known without hashing it.
+    with_ready: Option<Arc<Progress>>,
+    /// Proven, or failed: nothing more will come.
     done: bool,
     request: String,
     watch: Option<Box<dyn Fn(u64) + Send>>,
@@ -76,7 +80,8 @@ impl BlobStream {
     }
 
     fn over(from: Progress, request: impl Into<String>, inner: Inner) -> Self {
-        Self { progress: from, inner, held: None, done: false, request: request.into(), watch: None }
+        let (held, ready, with_ready, done, watch) = (None, Bytes::new(), None, false, None);
+        Self { progress: from, inner, held, ready, with_ready, done, request: request.into(), watch }
     }
 
     /// Calls `watch` with the number of bytes of each chunk that is handed on.
@@ -95,35 +100,65 @@ impl BlobStream {
         self.progress.clone()
     }
 
-    /// Keeps a chunk, and hands on the one before it.
-    fn take(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Error> {
+    /// The next bytes, as [`Stream::poll_next`], but no more than `most` of them, which must not be 0. What is handed on is
+    /// then known to the byte, wherever the parts are cut that it is sent in.
+    pub(super) fn poll_up_to(&mut self, context: &mut Context<'_>, most: u64) -> Poll<Option<Result<Bytes, Error>>> {
+        while self.ready.is_empty() {
+            if self.done {
+                return Poll::Ready(None);
+            }
+            let outcome = match ready!(self.inner.poll_next(context)) {
+                Some(Ok((chunk, _))) if chunk.is_empty() => Ok(()),
+                Some(Ok((chunk, None))) => self.take(chunk),
+                Some(Ok((chunk, progress))) => {
+                    (self.ready, self.with_ready) = (chunk, progress);
+                    Ok(())
+                }
+                Some(Err(error)) => Err(error),
+                None => self.end(),
+            };
+            if let Err(error) = outcome {
+                self.close();
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        let length = usize::try_from(most).unwrap_or(usize::MAX).min(self.ready.len());
+        Poll::Ready(Some(Ok(self.hand_on(length))))
+    }
+
+    /// Keeps a chunk, and makes ready the one before it.
+    fn take(&mut self, chunk: Bytes) -> Result<(), Error> {
         let known = self.held.as_ref().map_or(0, Bytes::len) as u64;
         let seen = self.progress.offset().saturating_add(known).saturating_add(chunk.len() as u64);
         if seen > self.size() {
             let message = format!("more than the {} bytes stated came", self.size());
             return Err(Error::new(Code::Size, &self.request, message));
         }
-        let proven = self.held.replace(chunk);
-        if let Some(proven) = &proven {
-            self.progress.add(proven);
-        }
-        Ok(proven)
+        self.ready = self.held.replace(chunk).unwrap_or_default();
+        Ok(())
     }
 
-    /// The last chunk, if with it the blob is what it should be.
-    fn end(&mut self) -> Result<Option<Bytes>, Error> {
+    /// Makes ready the last chunk, if with it the blob is what it should be.
+    fn end(&mut self) -> Result<(), Error> {
+        let last = self.held.take().unwrap_or_default();
         let mut whole = self.progress.clone();
-        whole.add(self.held.as_deref().unwrap_or_default());
+        whole.add(&last);
         whole.prove(&self.request)?;
-        self.progress = whole;
-        Ok(self.held.take())
+        self.close();
+        (self.ready, self.with_ready) = (last, Some(Arc::new(whole)));
+        Ok(())
     }
 
-    fn hand_on(&self, chunk: Bytes) -> Poll<Option<Result<Bytes, Error>>> {
+    fn hand_on(&mut self, length: usize) -> Bytes {
+        let chunk = self.ready.split_to(length);
+        match self.with_ready.take_if(|_| self.ready.is_empty()) {
+            Some(progress) => self.progress = Progress::clone(&progress),
+            None => self.progress.add(&chunk),
+        }
         if let Some(watch) = &self.watch {
             watch(chunk.len() as u64);
         }
-        Poll::Ready(Some(Ok(chunk)))
+        chunk
     }
 
     /// Receivers may ask once more after the end; not every stream can be asked after its own.
@@ -138,31 +173,7 @@ impl Stream for BlobStream {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        while !self.done {
-            let outcome = match ready!(self.inner.poll_next(context)) {
-                Some(Ok((chunk, _))) if chunk.is_empty() => continue,
-                Some(Ok((chunk, None))) => self.take(chunk),
-                Some(Ok((chunk, Some(progress)))) => {
-                    self.progress = Progress::clone(&progress);
-                    Ok(Some(chunk))
-                }
-                Some(Err(error)) => Err(error),
-                None => {
-                    let last = self.end();
-                    self.close();
-                    last
-                }
-            };
-            match outcome {
-                Ok(Some(chunk)) => return self.hand_on(chunk),
-                Ok(None) => {}
-                Err(error) => {
-                    self.close();
-                    return Poll::Ready(Some(Err(error)));
-                }
-            }
-        }
-        Poll::Ready(None)
+        self.poll_up_to(context, u64::MAX)
     }
 }
 
@@ -286,6 +297,25 @@ mod tests {
                 let handed_on = if outcome.is_none() { 12 } else { 10 };
                 assert_eq!(second.progress().offset(), handed_on);
             }
+        });
+    }
+
+    #[test]
+    fn pieces_are_as_small_as_they_are_asked_for() {
+        let content: &'static [u8] = b"hello, world";
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let pieces: Vec<_> = content.chunks(5).map(|piece| Ok(Bytes::from_static(piece))).collect();
+            let start = Progress::start(&descriptor(content));
+            let mut stream = BlobStream::new(start, "read a blob", futures_util::stream::iter(pieces).boxed());
+            let mut offsets = Vec::new();
+            while let Some(piece) = std::future::poll_fn(|context| stream.poll_up_to(context, 3)).await {
+                let (piece, offset) = (piece.unwrap(), stream.progress().offset());
+                assert!(content[..usize::try_from(offset).unwrap()].ends_with(&piece));
+                offsets.push(offset);
+            }
+            assert_eq!(offsets, [3, 5, 8, 10, 12]);
+            assert!(stream.progress().prove("read a blob").is_ok());
         });
     }
 }

@@ -84,6 +84,11 @@ pub enum Mount {
     Declined(Option<UploadSession>),
 }
 
-/// An upload that a registry has opened: the URL to go on at. Opaque outside the store.
+/// An upload that a registry has opened. Opaque outside the store.
 #[derive(Debug)]
-pub struct UploadSession(pub(crate) String);
+pub struct UploadSession {
+    /// The URL to go on at.
+    pub(crate) location: String,
+    /// The least number of bytes of each chunk but the last.
+    pub(crate) least_chunk: u64,
+}

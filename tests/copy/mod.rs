@@ -1,6 +1,7 @@
 //! Copying: every species byte for byte between registries and layouts, each blob once, credentials at home.
 
 mod boundary;
+mod forms;
 mod layouts;
 mod once;
 mod resume;

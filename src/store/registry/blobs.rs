@@ -8,7 +8,7 @@ use super::repository::RegistryRepository;
 use super::retry::{Fault, is_transient};
 use super::scope::{Access, Scope};
 use crate::image::{Code, Descriptor, Digest, Repository};
-use crate::store::{Error, Mount, UploadSession};
+use crate::store::{Error, Mount};
 
 impl RegistryRepository {
     /// [`crate::store::ImageTarget::has_blob`].
@@ -71,10 +71,7 @@ impl RegistryRepository {
                 self.remember_blob(digest, true);
                 Ok(Mount::Mounted)
             }
-            202 => {
-                let session = self.session(&answer).ok().map(|url| UploadSession(url.into()));
-                Ok(Mount::Declined(session))
-            }
+            202 => Ok(Mount::Declined(self.left_open(&answer))),
             429 => Err(answer.refusal().await),
             _ => Ok(Mount::Declined(None)),
         }

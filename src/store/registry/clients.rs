@@ -23,11 +23,10 @@ pub(super) struct Clients {
 impl Clients {
     /// Sets up TLS and proxies; nothing is connected yet.
     pub(super) fn new(boundary: Boundary, settings: &Settings, network: &Network) -> Result<Self, Error> {
-        // Requests and uploads are counted apart.
-        let connections = settings.concurrency.get().saturating_mul(2);
+        let transfers = settings.concurrency.get();
         let ca = settings.ca.as_deref();
-        let home = tls::client(network, ca, settings.client.as_ref(), connections)?;
-        let mut abroad = tls::builder(network, ca, None, connections)?;
+        let home = tls::client(network, ca, settings.client.as_ref(), transfers)?;
+        let mut abroad = tls::builder(network, ca, None, transfers)?;
         // Behind a proxy, the names that are resolved here are those of proxies.
         if !boundary.is_inside() && network.proxies.is_empty() {
             abroad = abroad.dns_resolver(Arc::new(Guard));

@@ -74,6 +74,7 @@ use self::clients::Clients;
 use self::manifests::ManifestCache;
 use self::origin::Boundary;
 use self::transport::Transport;
+use self::upload::Lessons;
 use crate::image::{Code, Digest, Registry, Repository};
 use crate::store::Error;
 
@@ -85,6 +86,8 @@ pub struct RegistryClient {
     manifests: Mutex<ManifestCache>,
     /// Set once it has shown that it stores manifests as they are.
     fidelity: OnceCell<()>,
+    /// What its ways of taking blobs are.
+    lessons: Mutex<Lessons>,
 }
 
 impl RegistryClient {
@@ -102,6 +105,7 @@ impl RegistryClient {
             blobs: Mutex::default(),
             manifests: Mutex::default(),
             fidelity: OnceCell::new(),
+            lessons: Mutex::default(),
         }))
     }
 

@@ -1,12 +1,14 @@
 //! One repository of a registry, as a store of images.
 
+use std::sync::{Arc, MutexGuard};
+
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::RegistryClient;
 use super::authorization::lock;
 use super::transport::Transport;
+use super::upload::Lessons;
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Reference, Repository, Tag, TagOrDigest, View};
 use crate::store::{Answer, BlobStream, ImageSource, ImageTarget, Mount, OpenBlob, Progress, PushError, UploadSession};
 
@@ -41,6 +43,11 @@ impl RegistryRepository {
 
     pub(super) fn transport(&self) -> &Transport {
         &self.client.transport
+    }
+
+    /// What the registry has taught of its ways to take blobs.
+    pub(super) fn lessons(&self) -> MutexGuard<'_, Lessons> {
+        lock(&self.client.lessons)
     }
 
     /// An image of it in words.

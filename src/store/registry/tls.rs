@@ -37,9 +37,9 @@ pub(super) fn client(
     network: &Network,
     ca: Option<&[u8]>,
     identity: Option<&ClientIdentity>,
-    idle_connections: usize,
+    transfers: usize,
 ) -> Result<reqwest::Client, Error> {
-    build(builder(network, ca, identity, idle_connections)?)
+    build(builder(network, ca, identity, transfers)?)
 }
 
 /// What [`client`] builds, for those who add to it.
@@ -47,8 +47,9 @@ pub(super) fn builder(
     network: &Network,
     ca: Option<&[u8]>,
     identity: Option<&ClientIdentity>,
-    idle_connections: usize,
+    transfers: usize,
 ) -> Result<reqwest::ClientBuilder, Error> {
+    let (stream, connection) = windows(transfers);
     let builder = reqwest::ClientBuilder::new()
         .tls_backend_preconfigured(config(network, ca, identity)?)
         .user_agent(&network.user_agent)
@@ -56,9 +57,30 @@ pub(super) fn builder(
         .referer(false)
         .retry(reqwest::retry::never())
         .connect_timeout(network.limits.connect)
-        .pool_max_idle_per_host(idle_connections)
-        .http2_adaptive_window(true);
+        // Requests and uploads are counted apart.
+        .pool_max_idle_per_host(transfers.saturating_mul(2))
+        .http2_initial_stream_window_size(stream)
+        .http2_initial_connection_window_size(connection);
     network.proxies.apply(builder)
+}
+
+/// The windows of HTTP/2, in bytes: of one stream, and of all streams of a connection.
+///
+/// What is sent to us fills a window while its receiver is slow, and that is memory. HTTP/2's own 64 KiB would let through
+/// less than 1 MB/s at 80 ms. The connection has room for all streams at once, and one more: with less, transfers to a slow
+/// target could use it up, and everything else that the same registry sends would wait for them. So windows that adapt themselves are no way:
+/// they are as large for one stream as for all.
+fn windows(transfers: usize) -> (u32, u32) {
+    const ALL: usize = 16 * 1024 * 1024;
+    const LEAST: usize = 256 * 1024;
+    const MOST: usize = 2 * 1024 * 1024;
+    let transfers = transfers.max(1);
+    let stream = (ALL / transfers).clamp(LEAST, MOST);
+    // HTTP/2 ends at 2^31 - 1 (RFC 9113 §6.9.1).
+    let most = (1 << 31) - 1;
+    let connection =
+        u32::try_from(stream.saturating_mul(transfers.saturating_add(1))).map_or(most, |size| size.min(most));
+    (u32::try_from(stream).unwrap_or(most), connection)
 }
 
 /// The client in its final form.
@@ -127,6 +149,18 @@ mod tests {
         assert!(client(&network, Some(chain.as_bytes()), Some(&identity), 1).is_ok());
         let config = config(&network, None, None).unwrap();
         assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    }
+
+    #[test]
+    fn a_connection_has_room_for_all_its_streams_and_memory_an_end() {
+        for transfers in [1, 2, 8, 16, 32, 64] {
+            let (stream, connection) = windows(transfers);
+            assert_eq!(u64::from(connection), u64::from(stream) * (transfers as u64 + 1), "{transfers}");
+            assert!((256 * 1024..=2 * 1024 * 1024).contains(&stream), "{transfers}");
+            assert!(connection <= 18 * 1024 * 1024, "{transfers}");
+        }
+        assert_eq!(windows(0), windows(1));
+        assert_eq!(windows(usize::MAX).1, (1 << 31) - 1);
     }
 
     #[test]

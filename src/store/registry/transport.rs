@@ -149,6 +149,15 @@ impl Transport {
         }
     }
 
+    /// Sends a request whose answer nobody waits for: not for long, once, and with no more rights than are at hand.
+    pub(super) async fn courtesy(&self, mut call: Call<'_>) {
+        let asking = async {
+            let grant = self.authorizer.grant(call.request, &call.scope, false).await?;
+            self.follow(&mut call, grant.header.clone()).await
+        };
+        let _ = tokio::time::timeout(self.limits.refusal, asking).await;
+    }
+
     /// Learns what the registry wants, where a credential waits to be shown: with `GET /v2/` (distribution-spec, "Determining
     /// Support"), once. A password is then shown there first, where it is about nobody's rights: that it was taken there
     /// tells a refused repository from a refused password.

@@ -44,6 +44,10 @@ pub struct Options {
     pub checks_references: bool,
     /// `OCI-Chunk-Min-Length`, enforced.
     pub chunk_min_length: Option<usize>,
+    /// A PUT of a blob with a longer body is refused with 413 and a web page, as proxies do it.
+    pub longest_put: Option<usize>,
+    /// What a taken chunk is answered with: 202 by the specification.
+    pub chunk_status: u16,
     /// `Range` is honoured at blobs; otherwise all of it is sent.
     pub ranges: bool,
     pub room: Room,
@@ -59,6 +63,8 @@ impl Default for Options {
             mounts: true,
             checks_references: true,
             chunk_min_length: None,
+            longest_put: None,
+            chunk_status: 202,
             ranges: true,
             room: Room::default(),
         }

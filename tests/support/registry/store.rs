@@ -182,6 +182,11 @@ impl Store {
         self.in_repository(repository, |found| drop(found.manifests.remove(digest)));
     }
 
+    /// Adds bytes to all open uploads, as if the last answer had been lost.
+    pub fn grow_uploads(&self, bytes: &[u8]) {
+        self.lock().uploads.values_mut().for_each(|upload| upload.bytes.extend_from_slice(bytes));
+    }
+
     /// Forgets all upload sessions.
     pub fn delete_uploads(&self) {
         self.lock().uploads.clear();
