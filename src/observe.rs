@@ -24,7 +24,7 @@ const BLOBS_AT_ONCE: usize = 8;
 /// When the contents of images that would be copied are looked at: it costs manifest GETs and blob HEADs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sizes {
-    /// Everywhere but at hosts that count manifest GETs against a quota (Docker Hub).
+    /// Everywhere but at hosts that count manifest GETs against a quota: Docker Hub, and any that says so.
     #[default]
     Auto,
     /// Everywhere.
@@ -34,11 +34,12 @@ pub enum Sizes {
 }
 
 impl Sizes {
-    fn asks(self, source: &Location) -> bool {
+    fn asks(self, source: &Location, observed: &Observed) -> bool {
+        let is_metered = |host: &Registry| host.is_docker_hub() || observed.quotas.contains_key(host);
         match self {
             Self::Always => true,
             Self::Never => false,
-            Self::Auto => !source.registry().is_some_and(Registry::is_docker_hub),
+            Self::Auto => !source.registry().is_some_and(is_metered),
         }
     }
 }
@@ -75,9 +76,11 @@ impl Observer<'_> {
             observed.sources.insert(image, sighting);
         }
         observed.targets = targets;
+        observed.quotas = self.stores.quotas();
         let looks = self.looks_needed(desired, &observed);
         self.reporter.event(Event::Observing { total: total + looks.len() });
         self.look_inside(looks, &mut observed).await;
+        observed.quotas = self.stores.quotas();
         observed
     }
 
@@ -153,7 +156,7 @@ impl Observer<'_> {
         for step in draft.steps.iter().filter(|step| step.action().writes()) {
             let (Some(source), Some(target)) = (&step.source, &step.target) else { continue };
             if let (Some(digest), Some(media_type)) = (&source.digest, &source.media_type)
-                && self.sizes.asks(&source.reference.location)
+                && self.sizes.asks(&source.reference.location, observed)
             {
                 let key = (source.reference.location.clone(), digest.clone(), media_type.clone());
                 looks.entry(key).or_default().insert(target.reference.location.clone());
@@ -190,6 +193,7 @@ impl Observer<'_> {
         let graph = read.await.map_err(|error| failure(error, Side::Source))?;
         Ok(Contents {
             manifests: graph.manifests().map(|manifest| manifest.bytes().len() as u64).sum(),
+            manifest_count: graph.manifests().count() as u64,
             blobs: graph.blobs().iter().map(|blob| (blob.digest.clone(), blob.size)).collect(),
             platforms: graph.platforms().to_vec(),
         })

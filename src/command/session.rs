@@ -204,6 +204,7 @@ fn settings_of(rules: &RegistryRules) -> Result<Settings, Refusal> {
         plain_http: rules.plain_http,
         concurrency: rules.concurrency.unwrap_or(default.concurrency),
         requests_per_second: rules.requests_per_second,
+        keep_pulls: rules.keep_pulls.map(u64::from),
         ca: rules.tls.ca.as_ref().map(read).transpose()?,
         client,
     })

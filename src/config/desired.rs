@@ -97,6 +97,8 @@ pub struct RegistryRules {
     pub concurrency: Option<NonZeroUsize>,
     /// The most requests started in a second; unlimited where `None`.
     pub requests_per_second: Option<NonZeroU32>,
+    /// How many pulls of the registry's quota are left to others; nothing is held back where `None`.
+    pub keep_pulls: Option<u32>,
     /// Speak plain HTTP.
     pub plain_http: bool,
     /// Extra certificate authority and client certificate.

@@ -17,6 +17,8 @@ use super::{OnEmpty, OnTagMove};
 pub(crate) const CONCURRENCY_LIMIT: u32 = 256;
 /// The most requests in a second that can be asked for.
 pub(crate) const RATE_LIMIT: u32 = 10_000;
+/// The most pulls that can be kept back.
+pub(crate) const KEEP_LIMIT: u32 = 1_000_000;
 
 /// What became of a key.
 #[derive(Clone, Debug, Default)]
@@ -97,10 +99,23 @@ pub(crate) struct Registry {
     /// The most requests started in a second.
     #[schemars(with = "Option<u32>", range(min = 1, max = RATE_LIMIT))]
     pub(crate) requests_per_second: Field<u32>,
+    /// The registry's own quota of pulls, where it keeps one, as Docker Hub does.
+    #[schemars(with = "Option<RateLimit>")]
+    pub(crate) rate_limit: Field<RateLimit>,
     /// Where credentials come from. Left out: the environment and the machine's credential files. The only key that an
     /// entry for a namespace may have.
     #[schemars(with = "Option<Auth>")]
     pub(crate) auth: Field<Auth>,
+}
+
+/// What is taken of a registry's quota of pulls.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub(crate) struct RateLimit {
+    /// Pulls to leave for others: no manifest is read that would leave fewer.
+    #[schemars(with = "Option<u32>", range(min = 1, max = KEEP_LIMIT))]
+    pub(crate) keep: Field<u32>,
 }
 
 /// Certificates for one registry. Paths are relative to the file and stay below its directory.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cost::weigh;
 use super::decide::decide;
 use super::overlap::settle_overlaps;
+use super::pulls::{pulls, shortages};
 use super::{Filter, Observed, Plan, Reason, Risk, Scope, Sighting, SourceState, Step, TargetState, Warning};
 use crate::config::{Desired, Mirror, OnEmpty, Wanted};
 use crate::image::{Code, Failure, Reference, Side, Tag};
@@ -33,8 +34,10 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
     }
     let mut steps = settle_overlaps(steps);
     weigh(&mut steps, observed);
+    let pulls = pulls(&steps, desired, observed);
+    warnings.extend(shortages(&pulls));
     warnings.sort();
-    Plan { config: desired.files.clone(), scope: scope.clone(), warnings, steps }
+    Plan { config: desired.files.clone(), scope: scope.clone(), warnings, pulls, steps }
 }
 
 /// A remark for each glob of `--only` that is about nothing: a part that is not there is most often misspelt. It is no

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Bytes, Plan, Reason, Risk, Scope, Step, Summary, Warning, id};
+use super::{Action, Bytes, Plan, Pulls, Reason, Risk, Scope, Step, Summary, Warning, id};
 use crate::config::{ConfigFile, Place};
 use crate::image::{Digest, Failure};
 
@@ -62,6 +62,9 @@ pub struct Document {
     pub bytes: Option<Bytes>,
     /// Remarks.
     pub warnings: Vec<WarningDocument>,
+    /// What the plan takes of the quotas of pulls that registries keep; only where a registry spoke of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<QuotaDocument>,
     /// The steps, in order.
     pub steps: Vec<StepDocument>,
 }
@@ -83,6 +86,25 @@ pub struct WarningDocument {
     pub message: String,
     /// The mirror it is about.
     pub location: Option<PlaceDocument>,
+}
+
+/// What a plan takes of a registry's quota of pulls. A pull is the reading of one manifest; looking one up is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct QuotaDocument {
+    /// The registry.
+    pub registry: String,
+    /// How many pulls apply needs.
+    pub needed: u64,
+    /// Whether it may be more: how many images an index has was not asked.
+    pub at_least: bool,
+    /// How many pulls a window allows; null where the registry did not say.
+    pub limit: Option<u64>,
+    /// How many were left when the plan was made; null where the registry did not say.
+    pub remaining: Option<u64>,
+    /// The length of the window, in seconds; null where the registry did not say.
+    pub window_seconds: Option<u64>,
+    /// How many the configuration keeps back; null where it keeps none.
+    pub keep: Option<u64>,
 }
 
 /// A place in a configuration file.
@@ -242,6 +264,7 @@ impl Plan {
             summary: self.summary(),
             bytes: self.bytes(),
             warnings: self.warnings.iter().map(WarningDocument::from).collect(),
+            quotas: self.pulls.iter().map(QuotaDocument::from).collect(),
             steps: self.steps.iter().map(StepDocument::from).collect(),
         }
     }
@@ -262,6 +285,20 @@ impl From<&ConfigFile> for ConfigDocument {
 impl From<&Warning> for WarningDocument {
     fn from(warning: &Warning) -> Self {
         Self { message: warning.message.clone(), location: warning.place.as_ref().map(PlaceDocument::from) }
+    }
+}
+
+impl From<&Pulls> for QuotaDocument {
+    fn from(pulls: &Pulls) -> Self {
+        Self {
+            registry: pulls.registry.to_string(),
+            needed: pulls.needed,
+            at_least: pulls.at_least,
+            limit: pulls.quota.limit,
+            remaining: pulls.quota.remaining,
+            window_seconds: pulls.quota.window,
+            keep: pulls.keep,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod file;
 mod id;
 mod observed;
 mod overlap;
+mod pulls;
 mod read;
 mod scope;
 mod step;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use build::plan;
 pub use observed::{Contents, Observed, Sighting};
+pub use pulls::Pulls;
 pub(crate) use read::document_of;
 pub use read::{Bases, document};
 pub use scope::{Filter, Scope};

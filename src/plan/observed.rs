@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::SourceImage;
-use crate::image::{Descriptor, Digest, Failure, Location, Platform, Reference, Tag};
+use crate::image::{Descriptor, Digest, Failure, Location, Platform, Quota, Reference, Registry, Tag};
 
 /// What one reference was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Sighting {
 pub struct Contents {
     /// The size of all its manifests together, in bytes.
     pub manifests: u64,
+    /// How many manifests it has: so many are read to copy it.
+    pub manifest_count: u64,
     /// Its blobs with their sizes in bytes, each once, without foreign layers.
     pub blobs: BTreeMap<Digest, u64>,
     /// Its platforms, in the order of its index.
@@ -42,4 +44,6 @@ pub struct Observed {
     pub contents: BTreeMap<(Location, Digest), Result<Contents, Failure>>,
     /// Which blobs of an image (by its digest) a target holds already, where it was asked.
     pub held: BTreeMap<(Digest, Location), Result<BTreeSet<Digest>, Failure>>,
+    /// What registries have said of their quotas of pulls, where they keep any.
+    pub quotas: BTreeMap<Registry, Quota>,
 }

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::file::{
-    ConfigDocument, Document, FORMAT_VERSION, FileError, KIND, PlaceDocument, StepDocument, WarningDocument,
+    ConfigDocument, Document, FORMAT_VERSION, FileError, KIND, PlaceDocument, QuotaDocument, StepDocument,
+    WarningDocument,
 };
-use super::{Plan, Reason, SourceState, Step, TargetState, Warning};
+use super::{Plan, Pulls, Reason, SourceState, Step, TargetState, Warning};
 use crate::config::{ConfigFile, Place};
-use crate::image::{Code, Digest, Failure, Location, MediaType, Platform, Reference, Role, Written};
+use crate::image::{Code, Digest, Failure, Location, MediaType, Platform, Quota, Reference, Role, Written};
 
 /// Where relative layout paths of a plan lead.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +59,7 @@ impl Document {
             config: self.config.iter().map(config_file).collect::<Result<_, _>>()?,
             scope: self.scope.clone(),
             warnings: self.warnings.iter().map(warning).collect(),
+            pulls: self.quotas.iter().map(pulls).collect::<Result<_, _>>()?,
             steps: steps.collect::<Result<_, _>>()?,
         };
         let computed = plan.id().to_string();
@@ -76,6 +78,14 @@ fn config_file(document: &ConfigDocument) -> Result<ConfigFile, FileError> {
 
 fn warning(document: &WarningDocument) -> Warning {
     Warning { message: document.message.clone(), place: document.location.as_ref().map(place) }
+}
+
+fn pulls(document: &QuotaDocument) -> Result<Pulls, FileError> {
+    let registry = document.registry.parse();
+    let registry =
+        registry.map_err(|error| FileError::Syntax(format!("a quota of `{}`: {error}", document.registry)))?;
+    let quota = Quota { limit: document.limit, remaining: document.remaining, window: document.window_seconds };
+    Ok(Pulls { registry, needed: document.needed, at_least: document.at_least, quota, keep: document.keep })
 }
 
 fn place(document: &PlaceDocument) -> Place {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Scope;
+use super::{Pulls, Scope};
 use crate::config::{ConfigFile, Place};
 use crate::image::{Digest, Failure, MediaType, Platform, Reference};
 
@@ -245,6 +245,8 @@ pub struct Plan {
     pub scope: Scope,
     /// Remarks, sorted.
     pub warnings: Vec<Warning>,
+    /// What it takes of the quotas of pulls that registries keep, by registry.
+    pub pulls: Vec<Pulls>,
     /// The steps: in the order of the mirrors, then by target reference.
     pub steps: Vec<Step>,
 }

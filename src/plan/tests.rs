@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use super::file::{Document, Stamp};
 use super::*;
 use crate::config::{ConfigFile, Desired, Mirror, OnEmpty, OnTagMove, Place, SourceImage, TagGlob, TagRule};
-use crate::image::{Code, Descriptor, Digest, Failure, Location, MediaType, Reference, Role, Tag, Written};
+use crate::image::{Code, Descriptor, Digest, Failure, Location, MediaType, Quota, Reference, Role, Tag, Written};
 
-fn location(text: &str) -> Location {
+pub(super) fn location(text: &str) -> Location {
     Written::parse(text, Role::Source, Path::new("/config")).unwrap().location
 }
 
@@ -23,7 +23,7 @@ fn place(line: u32) -> Place {
     Place { file: "regsync.yaml".into(), line, column: 5 }
 }
 
-fn mirror(line: u32, source: &str, targets: &[&str], tags: Vec<TagRule>) -> Mirror {
+pub(super) fn mirror(line: u32, source: &str, targets: &[&str], tags: Vec<TagRule>) -> Mirror {
     Mirror {
         place: place(line),
         source: location(source),
@@ -35,24 +35,24 @@ fn mirror(line: u32, source: &str, targets: &[&str], tags: Vec<TagRule>) -> Mirr
     }
 }
 
-fn exact(names: &[&str]) -> Vec<TagRule> {
+pub(super) fn exact(names: &[&str]) -> Vec<TagRule> {
     names.iter().map(|name| TagRule::Exact(tag(name))).collect()
 }
 
-fn desired(mirrors: Vec<Mirror>) -> Desired {
+pub(super) fn desired(mirrors: Vec<Mirror>) -> Desired {
     let file = ConfigFile { path: "regsync.yaml".into(), sha256: Digest::sha256(b"version: 1") };
     Desired { files: vec![file], mirrors, ..Desired::default() }
 }
 
-fn digest(content: &str) -> Digest {
+pub(super) fn digest(content: &str) -> Digest {
     Digest::sha256(content.as_bytes())
 }
 
-fn present(content: &str) -> Sighting {
+pub(super) fn present(content: &str) -> Sighting {
     Sighting::Present(Descriptor::new(MediaType::oci_index(), digest(content), 1))
 }
 
-fn source(location_text: &str, name: &str) -> SourceImage {
+pub(super) fn source(location_text: &str, name: &str) -> SourceImage {
     SourceImage { location: location(location_text), tag: tag(name), pin: None }
 }
 
@@ -61,7 +61,7 @@ fn target(location_text: &str, name: &str) -> Reference {
 }
 
 /// An observation in which `images` are at the source and `there` at the target.
-fn observed(images: &[(&str, &str, &str)], there: &[(&str, &str, Option<&str>)]) -> Observed {
+pub(super) fn observed(images: &[(&str, &str, &str)], there: &[(&str, &str, Option<&str>)]) -> Observed {
     Observed {
         sources: images.iter().map(|(at, name, content)| (source(at, name), present(content))).collect(),
         targets: there
@@ -72,7 +72,7 @@ fn observed(images: &[(&str, &str, &str)], there: &[(&str, &str, Option<&str>)])
     }
 }
 
-fn planned(desired: &Desired, observed: &Observed) -> Plan {
+pub(super) fn planned(desired: &Desired, observed: &Observed) -> Plan {
     plan(desired, observed, &Scope::default(), &Filter::default())
 }
 
@@ -80,7 +80,7 @@ fn stamp() -> Stamp {
     Stamp { tool_version: "1.2.3".into(), created_at: "2026-01-02T03:04:05Z".into() }
 }
 
-fn rows(plan: &Plan) -> Vec<String> {
+pub(super) fn rows(plan: &Plan) -> Vec<String> {
     let row = |step: &Step| {
         let target = step.target_reference().map_or("-".to_owned(), ToString::to_string);
         format!("{} {target} {}", step.action().symbol(), step.reason.as_str())
@@ -215,6 +215,7 @@ fn a_blob_counts_once_for_each_target() {
     let mut seen = observed(&[(UP, "1", "A"), (UP, "2", "B")], &[(DOWN, "1", None), (DOWN, "2", None)]);
     let contents = |own: &str| Contents {
         manifests: 10,
+        manifest_count: 1,
         blobs: [(digest("shared"), 1000), (digest("held"), 500), (digest(own), 30)].into(),
         platforms: Vec::new(),
     };
@@ -256,6 +257,8 @@ fn varied() -> Plan {
     );
     seen.sources.insert(source(UP, "4"), Sighting::Absent);
     seen.targets.insert(target(DOWN, "4"), Sighting::Absent);
+    let quota = Quota { limit: Some(100), remaining: Some(86), window: Some(21_600) };
+    seen.quotas.insert("docker.io".parse().unwrap(), quota);
     planned(&wanted, &seen)
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::layout::Layout;
 use super::registry::{Network, RegistryClient, Settings};
 use super::{Error, ImageSource, ImageTarget};
-use crate::image::{LayoutPath, Location, Registry, Role};
+use crate::image::{LayoutPath, Location, Quota, Registry, Role};
 
 /// Where all images live.
 pub struct Stores {
@@ -43,6 +43,12 @@ impl Stores {
                 Ok(Arc::clone(layout) as _)
             }
         }
+    }
+
+    /// What the registries that were asked have said of their quotas of pulls, where they keep any.
+    pub fn quotas(&self) -> BTreeMap<Registry, Quota> {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.iter().filter_map(|(registry, client)| Some((registry.clone(), client.quota()?))).collect()
     }
 
     /// The client of one registry. Fails where its certificates cannot be used.

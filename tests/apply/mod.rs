@@ -5,6 +5,7 @@ mod isolation;
 mod kills;
 mod manners;
 mod progress;
+mod quota;
 mod saved_plan;
 mod scheduling;
 mod signals;

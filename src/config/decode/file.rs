@@ -4,7 +4,8 @@ use super::value::{boolean, found, is_missing, list, mapping, number, text, text
 use super::{Place, secrets, unknown};
 use crate::config::problem::{Diagnosis, ProblemCode, shown};
 use crate::config::schema::{
-    Auth, CONCURRENCY_LIMIT, Field, File, Mirror, MirrorRules, Platforms, RATE_LIMIT, Referrers, Registry, Tls,
+    Auth, CONCURRENCY_LIMIT, Field, File, KEEP_LIMIT, Mirror, MirrorRules, Platforms, RATE_LIMIT, RateLimit, Referrers,
+    Registry, Tls,
 };
 use crate::config::suggest::closest;
 use crate::config::text::{At, Span};
@@ -121,11 +122,35 @@ fn registry(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Registry {
             "tls" => registry.tls = tls(entry, diagnosis),
             "plain-http" => registry.plain_http = boolean(entry, diagnosis),
             "concurrency" => registry.concurrency = number(entry, CONCURRENCY_LIMIT, diagnosis),
+            "rate-limit" => registry.rate_limit = rate_limit(entry, diagnosis),
             "requests-per-second" => registry.requests_per_second = number(entry, RATE_LIMIT, diagnosis),
             _ => drop(unknown::report(entry, place, diagnosis)),
         }
     }
     registry
+}
+
+fn rate_limit(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<RateLimit> {
+    if let Content::Scalar(scalar) = &*entry.value.content
+        && scalar.text.parse::<u32>().is_ok()
+    {
+        let problem = type_problem(entry, "a mapping", diagnosis);
+        diagnosis.report(problem.with_help(
+            "write `rate-limit: { keep: N }` to leave N pulls to others; for a pace there is `requests-per-second`",
+        ));
+        return Field::Broken;
+    }
+    let Some(entries) = mapping(entry, diagnosis) else { return Field::Broken };
+    let mut limit = RateLimit::default();
+    for entry in entries {
+        if &*entry.key.value == "keep" {
+            limit.keep = number(entry, KEEP_LIMIT, diagnosis);
+        } else {
+            unknown::report(entry, Place::RateLimit, diagnosis);
+            limit.keep.not_missing();
+        }
+    }
+    Field::Given(At { value: limit, span: entry.key.span })
 }
 
 fn tls(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Tls> {

@@ -17,6 +17,7 @@ enum Place {
     Mirror,
     Registry,
     Namespace,
+    RateLimit,
     Tls,
 }
 
@@ -28,6 +29,7 @@ impl Place {
             Self::Mirror => "a mirror",
             Self::Registry => "a registry",
             Self::Namespace => "a namespace of a registry",
+            Self::RateLimit => "`rate-limit`",
             Self::Tls => "`tls`",
         }
     }
@@ -47,8 +49,9 @@ impl Place {
                 "immutable-tags",
                 "on-empty",
             ],
-            Self::Registry => &["tls", "plain-http", "concurrency", "requests-per-second", "auth"],
+            Self::Registry => &["tls", "plain-http", "concurrency", "requests-per-second", "rate-limit", "auth"],
             Self::Namespace => &["auth"],
+            Self::RateLimit => &["keep"],
             Self::Tls => &["ca", "cert", "key"],
         }
     }

@@ -67,7 +67,7 @@ fn help(key: &str, place: Place) -> String {
 }
 
 fn places_with(key: &str) -> Vec<Place> {
-    let all = [Place::File, Place::Mirror, Place::Registry, Place::Tls];
+    let all = [Place::File, Place::Mirror, Place::Registry, Place::RateLimit, Place::Tls];
     all.into_iter().filter(|place| place.keys().contains(&key)).collect()
 }
 
@@ -84,7 +84,6 @@ fn later(key: &str, place: Place) -> Option<&'static str> {
         (Place::Mirror | Place::Defaults, "include" | "exclude" | "regex" | "semver" | "newest") => {
             "selecting like this is not supported yet: `tags` is a list of names, globs and pins"
         }
-        (Place::Registry, "rate-limit") => "not supported yet; `requests-per-second` and `concurrency` are",
         (Place::Registry, "create-repositories") => "not supported yet: repositories must exist at the target",
         (Place::File, "include" | "includes" | "import") => {
             "give several files on the command line: `-c a.yaml -c b.yaml`"

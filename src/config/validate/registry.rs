@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Reading, reference};
 use crate::config::paths::{join, root_of};
 use crate::config::problem::{ProblemCode, shown};
-use crate::config::schema::{Auth as WrittenAuth, Field, Registry as Entry, Tls as WrittenTls};
+use crate::config::schema::{Auth as WrittenAuth, Field, RateLimit, Registry as Entry, Tls as WrittenTls};
 use crate::config::text::{At, Span};
 use crate::config::{Auth, PathKind, RegistryKey, RegistryRules, Tls, WrittenPath};
 use crate::image::{ReferenceError, Registry, Repository};
@@ -92,6 +92,7 @@ fn rules(key: &At<String>, entry: &Entry, reading: &mut Reading<'_, '_, '_>) -> 
         place: reading.diagnosis.place(key.span),
         concurrency: entry.concurrency.value().and_then(|value| NonZeroUsize::new(usize::try_from(value).ok()?)),
         requests_per_second: entry.requests_per_second.value().and_then(NonZeroU32::new),
+        keep_pulls: entry.rate_limit.given().and_then(|given| keep(given, reading)),
         plain_http,
         tls: entry.tls.given().map(|given| tls(given, reading)).unwrap_or_default(),
         auth: match entry.auth.value() {
@@ -99,6 +100,14 @@ fn rules(key: &At<String>, entry: &Entry, reading: &mut Reading<'_, '_, '_>) -> 
             None => Auth::Keychain,
         },
     }
+}
+
+fn keep(written: &At<RateLimit>, reading: &mut Reading<'_, '_, '_>) -> Option<u32> {
+    if let Field::Absent = written.value.keep {
+        let problem = reading.diagnosis.problem(ProblemCode::Empty, written.span, "`rate-limit` is empty");
+        reading.diagnosis.report(problem.with_help("write `rate-limit: { keep: N }` to leave N pulls to others"));
+    }
+    written.value.keep.value()
 }
 
 fn tls(written: &At<WrittenTls>, reading: &mut Reading<'_, '_, '_>) -> Tls {

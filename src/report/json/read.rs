@@ -30,8 +30,8 @@ impl Saved {
 }
 
 impl ResultDocument {
-    /// The result that the document states, held to the same rules as [`Document::plan`]. The bytes that were planned
-    /// are not in it.
+    /// The result that the document states, held to the same rules as [`Document::plan`]. The bytes and pulls that were
+    /// planned are not in it.
     pub fn saved(&self, bases: &Bases) -> Result<Saved, FileError> {
         let plan = Document {
             format_version: self.format_version.clone(),
@@ -45,6 +45,7 @@ impl ResultDocument {
             summary: Summary::default(),
             bytes: None,
             warnings: self.warnings.clone(),
+            quotas: Vec::new(),
             steps: self.steps.iter().map(StepResult::planned).collect(),
         };
         let outcomes = self

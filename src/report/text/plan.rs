@@ -10,7 +10,7 @@ use super::crowds::Crowds;
 use super::sheet::{Cell, Sheet};
 use super::{clean, failure_cell, faint, files, help, remark, same, tag_name};
 use crate::image::{Digest, Location};
-use crate::plan::{Action, Plan, Reason, Risk, Step, Summary};
+use crate::plan::{Action, Plan, Pulls, Reason, Risk, Step, Summary};
 
 /// Renders `plan`. Ends in a line break.
 pub fn plan(plan: &Plan, style: Style) -> String {
@@ -32,6 +32,7 @@ pub fn plan(plan: &Plan, style: Style) -> String {
     sheet.gap();
     show_warnings(&mut sheet, plan);
     sheet.gap();
+    show_quotas(&mut sheet, plan);
     closing(&mut sheet, plan);
     sheet.render()
 }
@@ -236,6 +237,17 @@ fn show_warnings(sheet: &mut Sheet, plan: &Plan) {
     for warning in &plan.warnings {
         let place = warning.place.as_ref().map(|place| format!("{}: ", clean(place))).unwrap_or_default();
         remark(sheet, &format!("{place}{}", clean(&warning.message)));
+    }
+}
+
+/// `docker.io: this plan needs 14 pulls, 86 of 100 left in 6 h`, for each registry that counts them.
+fn show_quotas(sheet: &mut Sheet, plan: &Plan) {
+    for Pulls { registry, needed, at_least, quota, keep } in plan.pulls.iter().filter(|pulls| pulls.needed > 0) {
+        let least = if *at_least { "at least " } else { "" };
+        let kept = keep.map(|keep| format!(", {keep} to be kept")).unwrap_or_default();
+        let needed = usize::try_from(*needed).unwrap_or(usize::MAX);
+        let text = format!("{registry}: this plan needs {least}{}, {quota}{kept}", count(needed, "pull"));
+        sheet.text(clean(&text));
     }
 }
 

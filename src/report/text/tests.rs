@@ -240,6 +240,7 @@ fn poisoned(bad: &str) -> Plan {
         config: vec![ConfigFile { path: bad.into(), sha256: digest("aa") }],
         scope: Scope { only: vec![bad.to_owned()], exclude: vec![bad.to_owned()], shard: None },
         warnings: vec![Warning { place: Some(place), message: bad.to_owned() }],
+        pulls: Vec::new(),
         steps,
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Call<'a> {
     pub(super) holds_permit: bool,
     /// The size of the blob that is asked for, in bytes; 0 for all else.
     pub(super) blob_size: u64,
+    /// Whether it counts against a quota of pulls: the GET of a manifest.
+    pub(super) pull: bool,
     /// What has been done about refusals so far.
     pub(super) tally: Tally,
 }
@@ -43,6 +45,7 @@ impl<'a> Call<'a> {
             patience: Patience::Usual,
             holds_permit: false,
             blob_size: 0,
+            pull: false,
             tally: Tally::default(),
         }
     }

@@ -6,7 +6,7 @@
 //! ```text
 //! manifests · blobs · download · upload · tags   what is asked, what an answer means
 //!   └─ repeat                            the retry loop                    (retry, tries, wish, budget, outage)
-//!        └─ transport                    turn, redirects                   (permits, pace, answer, call)
+//!        └─ transport                    turn, redirects                   (permits, pace, quota, answer, call)
 //!             ├─ authorization           challenge, credential, tokens      (challenge, scheme, scope, login, token)
 //!             └─ clients                 TLS, proxies, whose client         (tls, proxy, origin, guard)
 //! ```
@@ -36,6 +36,7 @@ mod pace;
 mod permits;
 mod proxy;
 mod publish;
+mod quota;
 mod range;
 mod reach;
 mod redact;
@@ -75,7 +76,7 @@ use self::manifests::ManifestCache;
 use self::origin::Boundary;
 use self::transport::Transport;
 use self::upload::Lessons;
-use crate::image::{Code, Digest, Registry, Repository};
+use crate::image::{Code, Digest, Quota, Registry, Repository};
 use crate::store::Error;
 
 /// A registry, and what this run knows about it. Shared by all of its repositories.
@@ -107,6 +108,11 @@ impl RegistryClient {
             fidelity: OnceCell::new(),
             lessons: Mutex::default(),
         }))
+    }
+
+    /// What the registry has said of its quota of pulls; `None` where it keeps none.
+    pub fn quota(&self) -> Option<Quota> {
+        self.transport.meter.quota()
     }
 
     /// One of its repositories.

@@ -10,6 +10,7 @@
 //! | 408, 499, 500, 502, 504, 522 | after a backoff | counts | – | a back end went away behind its proxy |
 //! | 503 | after a backoff | counts | pauses, asked less | it is overloaded or restarts |
 //! | 429 | after a backoff | free | pauses, asked less | it wants to be asked more slowly |
+//! | 429 at the end of a quota of pulls (Docker Hub) | never | – | – | it may count, and helps nobody |
 //! | 403 with a "secondary rate limit" (GHCR) | after 60 s or more | free | pauses, asked less | the same in other words |
 //! | any of these with a `Retry-After` up to 120 s | after that wait | free | as above | the registry knows best |
 //! | … or with such a wait in its words (GHCR) | after a backoff, not sooner | free | as above | it speaks of one request only |
@@ -28,7 +29,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 
 use super::error::Said;
-use super::wish;
+use super::{quota, wish};
 use crate::image::Code;
 use crate::store::Error;
 
@@ -103,6 +104,9 @@ impl Fault {
         let fault = Self::from(error);
         if fault.again != Again::Backoff {
             return fault;
+        }
+        if fault.error.status == Some(429) && quota::is_used_up(headers, said) {
+            return Self::last(fault.error.hint(quota::advice(headers)));
         }
         let in_words = || said.words.as_deref().and_then(wish::in_words);
         let (wait, again): (_, fn(u32) -> Again) = match (wish::in_header(headers), in_words()) {

@@ -22,6 +22,8 @@ pub struct Settings {
     pub concurrency: NonZeroUsize,
     /// How many requests may begin in a second.
     pub requests_per_second: Option<NonZeroU32>,
+    /// How many pulls of the registry's quota are left to others: no manifest is read where fewer would remain.
+    pub keep_pulls: Option<u64>,
     /// Certificates in PEM to trust besides the system's.
     pub ca: Option<Vec<u8>>,
     /// What to show to a registry that asks for a client certificate. Shown to the registry alone, not to other origins.
@@ -34,6 +36,7 @@ impl Default for Settings {
             plain_http: false,
             concurrency: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
             requests_per_second: None,
+            keep_pulls: None,
             ca: None,
             client: None,
         }

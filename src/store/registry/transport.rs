@@ -21,6 +21,7 @@ use super::origin::{origin, same_origin, sanitized};
 use super::outage::Outage;
 use super::pace::Pace;
 use super::permits::{Permit, Permits, Work};
+use super::quota::{Asked, Meter, Pull};
 use super::retry::Fault;
 use super::scope::Scope;
 use super::settings::{Limits, Network, Settings};
@@ -59,6 +60,7 @@ pub(super) struct Transport {
     pub(super) pace: Pace,
     pub(super) outage: Outage,
     pub(super) budgets: Budgets,
+    pub(super) meter: Arc<Meter>,
     warned: Mutex<BTreeSet<String>>,
 }
 
@@ -76,6 +78,7 @@ impl Transport {
             bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
             pace: Pace::new(settings.requests_per_second),
             outage: Outage::default(),
+            meter: Meter::new(settings.keep_pulls),
             budgets: Budgets::new(Arc::clone(&network.budget)),
             warned: Mutex::default(),
         }
@@ -119,9 +122,12 @@ impl Transport {
                 None => None,
             };
             let Some(turn) = self.authorizer.turn(&call, &grant).await? else { continue };
+            let pull = self.pull(&mut call, &grant).await?;
+            let asked = Asked { holder: grant.holder.number, sent: Instant::now() };
             let outcome = self.follow(&mut call, grant.header.clone()).await;
             let reply = outcome.inspect_err(|fault| turn.failed(fault))?;
             let status = reply.response.status().as_u16();
+            self.note(asked, &reply, pull);
             if status != 401 {
                 self.authorizer.answered(&turn, status);
                 self.proves(&call, &grant, &reply)?;
@@ -156,6 +162,30 @@ impl Transport {
             self.follow(&mut call, grant.header.clone()).await
         };
         let _ = tokio::time::timeout(self.limits.refusal, asking).await;
+    }
+
+    /// A place in the quota of the registry, where the call counts against one. What is left of it is asked for before it
+    /// matters: by a HEAD, which is free.
+    async fn pull(&self, call: &mut Call<'_>, grant: &Grant) -> Result<Option<Pull>, Fault> {
+        if !call.pull {
+            return Ok(None);
+        }
+        let holder = grant.holder.number;
+        if self.must_ask_quota(holder) {
+            let asked = Asked { holder, sent: Instant::now() };
+            call.method = Method::HEAD;
+            let outcome = self.follow(call, grant.header.clone()).await;
+            call.method = Method::GET;
+            self.note(asked, &outcome?, None);
+        }
+        Ok(Some(self.begin_pull(call.request, holder).map_err(Fault::last)?))
+    }
+
+    /// What other places than the registry say of quotas is not about it.
+    fn note(&self, asked: Asked, reply: &Reply, pull: Option<Pull>) {
+        if self.clients.boundary.is_home(&reply.url) {
+            self.note_quota(asked, (reply.response.status().as_u16(), reply.response.headers()), pull);
+        }
     }
 
     /// Learns what the registry wants, where a credential waits to be shown: with `GET /v2/` (distribution-spec, "Determining

@@ -8,12 +8,13 @@ mod access;
 mod blobs;
 mod closure;
 mod manifests;
+mod pulls;
 mod store;
 mod tags;
 mod uploads;
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio_rustls::rustls::ServerConfig;
@@ -48,6 +49,8 @@ pub struct Options {
     pub longest_put: Option<usize>,
     /// What a taken chunk is answered with: 202 by the specification.
     pub chunk_status: u16,
+    /// How many GETs of manifests are left of a hundred in six hours, said and kept as Docker Hub does it.
+    pub pulls_left: Option<u64>,
     /// `Range` is honoured at blobs; otherwise all of it is sent.
     pub ranges: bool,
     pub room: Room,
@@ -65,6 +68,7 @@ impl Default for Options {
             chunk_min_length: None,
             longest_put: None,
             chunk_status: 202,
+            pulls_left: None,
             ranges: true,
             room: Room::default(),
         }
@@ -98,7 +102,8 @@ impl FakeRegistry {
         let store = Store::default();
         let gatekeeper = Gatekeeper::new(options.auth.clone(), &bound.url());
         let base = if options.absolute_locations { bound.url() } else { String::new() };
-        let server = bound.serve(Site { store: store.clone(), options, gatekeeper, base });
+        let pulls = options.pulls_left.map(Mutex::new);
+        let server = bound.serve(Site { store: store.clone(), options, gatekeeper, base, pulls });
         Self { server, store }
     }
 
@@ -163,6 +168,8 @@ struct Site {
     gatekeeper: Gatekeeper,
     /// What `Location` headers begin with.
     base: String,
+    /// How many pulls are left.
+    pulls: Option<Mutex<u64>>,
 }
 
 /// A request's place in a repository.
@@ -191,7 +198,7 @@ impl Handler for Site {
             return Answer::error(400, "NAME_INVALID", "invalid repository name");
         }
         let answer = match route {
-            Route::Manifest(reference) => self.manifests(call, repository, reference),
+            Route::Manifest(reference) => self.metered(call, |site| site.manifests(call, repository, reference)),
             Route::Blob(digest) => self.blobs(call, repository, digest),
             Route::Uploads => self.uploads(call, repository),
             Route::Upload(session) => self.upload(call, repository, session),

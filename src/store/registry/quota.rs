@@ -1,0 +1,290 @@
+//! The quota of pulls that a registry keeps: what it says of it, and what is held back of it.
+//!
+//! Owns the reading of its headers, and the count of pulls under way. A pull is a GET of a manifest; HEADs and blobs are none
+//! (<https://docs.docker.com/docker-hub/usage/pulls/>). Refuses to guess: where a registry says nothing, nothing is held back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use reqwest::header::HeaderMap;
+use tokio::time::Instant;
+
+use super::authorization::lock;
+use super::error::Said;
+use super::transport::Transport;
+use crate::image::{Code, Quota};
+use crate::store::Error;
+
+const LIMIT: &str = "ratelimit-limit";
+const REMAINING: &str = "ratelimit-remaining";
+
+/// What the headers of an answer say; `None` where they do not speak of a quota.
+pub(super) fn read(headers: &HeaderMap) -> Option<Quota> {
+    let of = |name| headers.get(name).map(|value| value.to_str().map(measure).unwrap_or_default());
+    let (limit, remaining) = (of(LIMIT), of(REMAINING));
+    if limit.is_none() && remaining.is_none() {
+        return None;
+    }
+    let ((limit, window), (remaining, same_window)) = (limit.unwrap_or_default(), remaining.unwrap_or_default());
+    Some(Quota { limit, remaining, window: window.or(same_window) })
+}
+
+/// `100;w=21600`: a number, and the length of its window. The number may be missing (`;w=21600`,
+/// <https://github.com/docker/hub-feedback/issues/2081>), and each of them may be something else.
+fn measure(text: &str) -> (Option<u64>, Option<u64>) {
+    let number = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+    let mut parts = text.split(';').map(str::trim);
+    let amount = parts.next().and_then(number);
+    (amount, parts.find_map(|part| part.strip_prefix("w=")).and_then(number))
+}
+
+/// Whether a 429 is the end of a quota and not of patience: to try again would not help, and may count.
+pub(super) fn is_used_up(headers: &HeaderMap, said: &Said) -> bool {
+    let words = said.words.as_deref().unwrap_or_default().to_ascii_lowercase();
+    words.contains("pull rate limit") || read(headers).is_some_and(|quota| quota.remaining == Some(0))
+}
+
+/// What to do where a quota is used up.
+pub(super) fn advice(headers: &HeaderMap) -> String {
+    let window = read(headers).and_then(|quota| quota.window_in_words());
+    let when = window.map_or("later".to_owned(), |window| format!("when its window of {window} has passed"));
+    format!("no pulls are left: run again {when}, or with a credential that has a larger quota")
+}
+
+/// The quotas of one host: one for each credential in use, since registries count by who asks.
+pub(super) struct Meter {
+    /// How many pulls are left to others.
+    keep: Option<u64>,
+    purses: Mutex<BTreeMap<usize, Purse>>,
+}
+
+#[derive(Default)]
+struct Purse {
+    quota: Option<Quota>,
+    /// When what is known was learnt; `None` while nothing was asked.
+    learnt: Option<Instant>,
+    /// Pulls that are not answered yet.
+    under_way: u64,
+}
+
+/// One pull under way. Counts as made when it is dropped, unless the registry has said otherwise.
+pub(super) struct Pull {
+    meter: Arc<Meter>,
+    purse: usize,
+    is_counted: bool,
+}
+
+impl Meter {
+    /// Leaves `keep` pulls to others, where that is wanted.
+    pub(super) fn new(keep: Option<u64>) -> Arc<Self> {
+        Arc::new(Self { keep, purses: Mutex::default() })
+    }
+
+    /// What is known; of several quotas the one with the least left.
+    pub(super) fn quota(&self) -> Option<Quota> {
+        let purses = lock(&self.purses);
+        let known = purses.values().filter_map(|purse| purse.quota);
+        known.min_by_key(|quota| quota.remaining.unwrap_or(u64::MAX))
+    }
+
+    /// Whether a pull could be one too many, and nobody knows.
+    fn must_ask(&self, purse: usize) -> bool {
+        self.keep.is_some() && lock(&self.purses).get(&purse).is_none_or(|purse| purse.learnt.is_none())
+    }
+
+    /// Takes notice of an answer to what was sent at `sent`; whether it says how many pulls are left.
+    fn saw(&self, purse: usize, sent: Instant, headers: &HeaderMap) -> bool {
+        let mut purses = lock(&self.purses);
+        let purse = purses.entry(purse).or_default();
+        let Some(said) = read(headers) else {
+            purse.learnt.get_or_insert_with(Instant::now);
+            return false;
+        };
+        let known = purse.quota.and_then(|quota| quota.remaining);
+        // Answers overtake each other. More than is known is left only where it is said to a later question.
+        let is_news = match (known, said.remaining) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(known), Some(now)) => now <= known || purse.learnt.is_some_and(|learnt| sent > learnt),
+        };
+        let remaining = if is_news { said.remaining } else { known };
+        purse.quota = Some(Quota { remaining, ..said });
+        if is_news || purse.learnt.is_none() {
+            purse.learnt = Some(Instant::now());
+        }
+        said.remaining.is_some()
+    }
+
+    /// Begins a pull; refused where it would leave fewer than are to be kept.
+    fn begin(self: &Arc<Self>, purse: usize) -> Result<Pull, Quota> {
+        let mut purses = lock(&self.purses);
+        let own = purses.entry(purse).or_default();
+        if let (Some(keep), Some(quota)) = (self.keep, own.quota)
+            && quota.remaining.is_some_and(|left| left.saturating_sub(own.under_way) <= keep)
+        {
+            return Err(quota);
+        }
+        own.under_way += 1;
+        Ok(Pull { meter: Arc::clone(self), purse, is_counted: true })
+    }
+}
+
+impl Drop for Pull {
+    fn drop(&mut self) {
+        let mut purses = lock(&self.meter.purses);
+        let Some(purse) = purses.get_mut(&self.purse) else { return };
+        purse.under_way = purse.under_way.saturating_sub(1);
+        if let (true, Some(quota)) = (self.is_counted, purse.quota.as_mut()) {
+            quota.remaining = quota.remaining.map(|left| left.saturating_sub(1));
+        }
+    }
+}
+
+/// A question that was sent with a credential.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// Which credential.
+    pub(super) holder: usize,
+    /// When.
+    pub(super) sent: Instant,
+}
+
+impl Transport {
+    /// Whether it must be found out first how many pulls are left.
+    pub(super) fn must_ask_quota(&self, holder: usize) -> bool {
+        self.meter.must_ask(holder)
+    }
+
+    /// Begins a pull; an error where the configuration keeps it back.
+    pub(super) fn begin_pull(&self, request: &str, holder: usize) -> Result<Pull, Error> {
+        self.meter.begin(holder).map_err(|quota| self.held_back(request, quota))
+    }
+
+    /// Takes notice of what an answer of the registry says of its quota, and of the pull that it answers.
+    pub(super) fn note_quota(&self, asked: Asked, (status, headers): (u16, &HeaderMap), pull: Option<Pull>) {
+        if status == 401 {
+            // Nobody was let in: nothing was counted, and what is said is not said to this credential.
+            if let Some(mut pull) = pull {
+                pull.is_counted = false;
+            }
+            return;
+        }
+        let is_told = self.meter.saw(asked.holder, asked.sent, headers);
+        if let Some(mut pull) = pull {
+            pull.is_counted = !is_told && status == 200;
+        }
+    }
+
+    fn held_back(&self, request: &str, quota: Quota) -> Error {
+        let (registry, keep) = (&self.registry, self.meter.keep.unwrap_or_default());
+        let message = format!("{registry} has {quota} of its pulls, and {keep} are to be kept: it was not asked");
+        let wait =
+            quota.window_in_words().map(|window| format!("run again when its window of {window} has passed, or "));
+        let wait = wait.unwrap_or_default();
+        Error::new(Code::RateLimited, request, message)
+            .hint(format!("{wait}lower `rate-limit.keep` of {registry} in `registries`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::store::registry::redact::Redactor;
+
+    fn headers(limit: Option<&str>, remaining: Option<&str>) -> HeaderMap {
+        let pair = |name, value: &str| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        limit.map(|value| pair(LIMIT, value)).into_iter().chain(remaining.map(|value| pair(REMAINING, value))).collect()
+    }
+
+    fn left(remaining: &str) -> HeaderMap {
+        headers(Some("100;w=21600"), Some(remaining))
+    }
+
+    #[test]
+    fn the_headers_in_every_form() {
+        let quota = |limit, remaining, window| Some(Quota { limit, remaining, window });
+        let table = [
+            (Some("100;w=21600"), Some("86;w=21600"), quota(Some(100), Some(86), Some(21600))),
+            (Some("100;w=21600"), Some(";w=21600"), quota(Some(100), None, Some(21600))),
+            (Some("100"), Some("0"), quota(Some(100), Some(0), None)),
+            (Some(" 100 ; w=60 "), Some("5 ;x=1;w=7"), quota(Some(100), Some(5), Some(60))),
+            (None, Some("86;w=21600"), quota(None, Some(86), Some(21600))),
+            (Some("200;w=10"), None, quota(Some(200), None, Some(10))),
+            (Some("many"), Some("-1;w=+6"), quota(None, None, None)),
+            (Some(""), Some("99999999999999999999;w="), quota(None, None, None)),
+            (None, None, None),
+        ];
+        for (limit, remaining, expected) in table {
+            assert_eq!(read(&headers(limit, remaining)), expected, "{limit:?} {remaining:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_is_too_odd(bytes in any::<Vec<u8>>(), more in "[0-9;w= ,.-]{0,40}") {
+            for bytes in [bytes.as_slice(), more.as_bytes()] {
+                if let Ok(value) = HeaderValue::from_bytes(bytes) {
+                    let headers = [(HeaderName::from_static(REMAINING), value)].into_iter().collect();
+                    prop_assert!(read(&headers).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_quota_is_told_from_haste() {
+        let said = |words: &str| Said::read(format!(r#"{{"message":"{words}"}}"#).as_bytes(), &Redactor::default());
+        let nothing = HeaderMap::new();
+        assert!(is_used_up(&nothing, &said("You have reached your pull rate limit. You may increase the limit by …")));
+        assert!(is_used_up(&nothing, &said("You have reached your unauthenticated pull rate limit.")));
+        assert!(is_used_up(&left("0;w=21600"), &said("no")));
+        assert!(!is_used_up(&left("5;w=21600"), &said("Too Many Requests (HAP429).")));
+        assert!(!is_used_up(&nothing, &said("Rate exceeded")));
+        assert!(advice(&left("0;w=21600")).contains("window of 6 h"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pulls_under_way_are_counted_against_what_is_kept() {
+        let meter = Meter::new(Some(20));
+        assert!(meter.must_ask(0));
+        assert!(!meter.saw(0, Instant::now(), &HeaderMap::new()));
+        assert!(!meter.must_ask(0) && meter.begin(0).is_ok(), "a host that says nothing keeps nothing back");
+        assert!(meter.saw(0, Instant::now(), &left("22")));
+        let (one, two) = (meter.begin(0).ok().unwrap(), meter.begin(0).ok().unwrap());
+        assert_eq!(meter.begin(0).err().unwrap().remaining, Some(22));
+        // Of another credential nothing is known.
+        assert!(meter.must_ask(1) && meter.begin(1).is_ok());
+        // One whose answer never came has counted, and one that the registry did not count has not.
+        drop(one);
+        assert_eq!(meter.quota().unwrap().remaining, Some(21));
+        let mut two = two;
+        two.is_counted = false;
+        drop(two);
+        assert_eq!(meter.quota().unwrap().remaining, Some(21));
+        assert!(meter.begin(0).is_ok());
+        assert!(meter.begin(0).is_err(), "the one before has counted");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_were_overtaken_give_nothing_back() {
+        let meter = Meter::new(None);
+        let early = Instant::now();
+        advance(Duration::from_millis(1)).await;
+        let remaining = |headers: &HeaderMap, sent| {
+            meter.saw(0, sent, headers);
+            meter.quota().unwrap().remaining
+        };
+        assert_eq!(remaining(&left("84"), Instant::now()), Some(84));
+        assert_eq!(remaining(&left("85"), early), Some(84));
+        assert_eq!(remaining(&left(";w=21600"), early), Some(84));
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(remaining(&left("100"), Instant::now()), Some(100), "the window has passed");
+        assert!(meter.begin(0).is_ok() && !meter.must_ask(0), "without a wish, nothing is kept back");
+    }
+}
