@@ -98,12 +98,11 @@ impl Transfers {
         let home = Arc::clone(lock(&self.homes).entry((own.registry().clone(), need.blob.digest.clone())).or_default());
         let mut moved = None;
         let bring_first = async {
-            moved = Some(match need.passage.source.location() {
-                Location::Repository(from) if from.registry() == own.registry() && from != own => {
-                    self.mount_or_push(need, from).await?
-                }
-                _ => self.check_and_push(need).await?,
-            });
+            let from = match need.passage.source.location() {
+                Location::Repository(from) if from.registry() == own.registry() => from,
+                _ => own,
+            };
+            moved = Some(self.mount_or_push(need, from).await?);
             Ok::<_, Error>(own.clone())
         };
         let from = home.get_or_try_init(|| bring_first).await?;
@@ -120,10 +119,12 @@ impl Transfers {
         self.meet_and_push(need, None).await
     }
 
-    /// A mount is a question whether the blob is there, too, and opens the upload where it is not.
+    /// A mount is a question whether the blob is there, too, and opens the upload where it is not; `from` the target itself it
+    /// is nothing else.
     async fn mount_or_push(&self, need: Need<'_>, from: &Repository) -> Result<Moved, Error> {
         match need.passage.target.mount_blob(need.blob, from).await.on(Side::Target)? {
             Mount::Mounted => Ok(Moved { mounted: need.blob.size, ..Moved::default() }),
+            Mount::Here => Ok(Moved { reused: need.blob.size, ..Moved::default() }),
             Mount::Declined(session) => self.meet_and_push(need, session).await,
         }
     }

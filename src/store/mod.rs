@@ -54,7 +54,13 @@ pub trait ImageTarget: ImageSource {
     /// Whether the blob is there.
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool>;
 
-    /// Asks the registry to make a blob of its repository `from` available in this one, without sending it.
+    /// Whether the location as a whole is proven to be missing, so that no tag is there; a doubt is a no. At a registry, one
+    /// GET where nothing has been found there so far, and nothing from then on. It is an answer of the first moment: what
+    /// this run writes there does not change it.
+    fn is_missing(&self) -> BoxFuture<'_, bool>;
+
+    /// Asks the registry to make a blob of its repository `from` available in this one, without sending it. `from` may be
+    /// this repository itself: then it is only asked whether the blob is there.
     fn mount_blob<'a>(&'a self, descriptor: &'a Descriptor, from: &'a Repository) -> Answer<'a, Mount>;
 
     /// Writes a blob: opens it with `open`, checks it while it streams, and completes the upload only if its size and
@@ -78,9 +84,11 @@ pub trait ImageTarget: ImageSource {
 /// The answer to a mount.
 #[derive(Debug)]
 pub enum Mount {
-    /// The blob is there now.
+    /// The blob is there now, and came from the other repository.
     Mounted,
-    /// It must be uploaded; the registry may have opened the upload already.
+    /// It was there before.
+    Here,
+    /// It is not there, as far as can be known, and must be uploaded; the registry may have opened the upload already.
     Declined(Option<UploadSession>),
 }
 

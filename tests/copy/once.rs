@@ -107,15 +107,17 @@ fn within_one_registry_blobs_are_mounted_and_not_moved() {
 }
 
 #[test]
-fn what_is_there_already_is_not_sent() {
-    let pair = Pair::start();
-    let image = zoo::index("there");
-    image.push_to(&pair.source, "app", "1");
-    image.push_to(&pair.target, "app", "other");
-    pair.target.delete_tag("app", "other");
-    pair.regsync(&[pair.mirror("app", &["1"])]).run(["apply"]).assert_status(0);
-    assert_eq!(pair.target.count("POST", "/uploads/"), 0);
-    assert_eq!(pair.source.count("GET", "/blobs/"), 0);
+fn what_is_there_already_is_not_sent_even_where_mounts_are_declined() {
+    for mounts in [true, false] {
+        let pair = Pair::with(Options::default(), Options { mounts, ..Options::default() });
+        let image = zoo::index("there");
+        image.push_to(&pair.source, "app", "1");
+        image.push_to(&pair.target, "app", "other");
+        pair.regsync(&[pair.mirror("app", &["1"])]).run(["apply"]).assert_status(0);
+        assert_eq!(uploads(&pair.target).0.len(), 0, "mounts: {mounts}");
+        assert_eq!(pair.source.count("GET", "/blobs/"), 0, "mounts: {mounts}");
+        pair.target.assert_closed();
+    }
 }
 
 #[derive(Default)]
@@ -161,13 +163,31 @@ fn a_target_that_was_wrong_about_its_blobs_gets_them_once_more() {
         let pair = Pair::start();
         let image = image(single);
         image.push_to(&pair.source, "app", "1");
-        // Collected since, or never there: HEAD says 200, and the manifest is refused with MANIFEST_BLOB_UNKNOWN.
+        // Collected since, or never there: the registry says otherwise, and the manifest is refused with
+        // MANIFEST_BLOB_UNKNOWN.
         pair.target.fault(Match::new("HEAD", "/blobs/"), Fault::status(200));
+        pair.target.fault(Match::new("POST", "mount="), Fault::status(201));
         pair.regsync(&[pair.mirror("app", &["1"])]).run(["apply"]).assert_status(0);
         let (uploads, _) = uploads(&pair.target);
         assert_eq!(uploads.len(), BTreeSet::from_iter(image.blob_digests()).len());
         let refused = pair.target.requests().iter().filter(|request| request.status == Some(400)).count();
         assert!(refused > 0, "the first writing was refused");
         pair.target.assert_closed();
+    }
+}
+
+#[test]
+fn a_target_that_says_it_has_mounted_what_it_has_not_gets_it() {
+    let image = zoo::index("phantom");
+    for checks_references in [true, false] {
+        let pair = Pair::with(Options::default(), Options { checks_references, ..Options::default() });
+        image.push_to(&pair.source, "app", "1");
+        // To itself, and from one repository of it to another.
+        let targets = [pair.target.reference("one"), pair.target.reference("two")];
+        let mirror = Mirror::new(&pair.source.reference("app"), &[targets[0].as_str(), targets[1].as_str()], &["1"]);
+        pair.target.fault(Match::new("POST", "mount="), Fault::status(201));
+        pair.regsync(&[mirror]).run(["apply"]).assert_status(0);
+        pair.target.assert_closed();
+        assert_eq!(uploads(&pair.target).0.len(), BTreeSet::from_iter(image.blob_digests()).len());
     }
 }

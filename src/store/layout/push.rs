@@ -54,6 +54,12 @@ impl ImageTarget for Layout {
         self.run(request, work).boxed()
     }
 
+    /// A directory that is not there.
+    fn is_missing(&self) -> BoxFuture<'_, bool> {
+        let work = |directory: &Directory| Ok(directory.read()?.is_none());
+        self.run(format!("look for {}", self.location), work).map(|missing| missing.unwrap_or(false)).boxed()
+    }
+
     /// Never: a layout's blobs are shared by all its tags already, and a registry's are elsewhere.
     fn mount_blob<'a>(&'a self, _: &'a Descriptor, _: &'a Repository) -> Answer<'a, Mount> {
         futures_util::future::ready(Ok(Mount::Declined(None))).boxed()

@@ -57,7 +57,12 @@ impl RegistryRepository {
     pub(super) async fn look_up(&self, version: &TagOrDigest) -> Result<Option<Descriptor>, Error> {
         let request = format!("look up {}", self.reference(version));
         let request = request.as_str();
-        self.transport().retrying(request, |_| Box::pin(self.head_manifest(request, version))).await
+        let found = self.transport().retrying(request, |_| Box::pin(self.head_manifest(request, version))).await;
+        if matches!(found, Ok(Some(_))) {
+            // Whoever asks for the repository itself later has the answer then; or it had been asked for before.
+            let _ = self.missing().set(false);
+        }
+        found
     }
 
     /// [`crate::store::ImageSource::manifest`].

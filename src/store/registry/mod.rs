@@ -4,7 +4,7 @@
 //! repositories are stores of images. A request goes this way:
 //!
 //! ```text
-//! manifests · blobs · download · upload · tags   what is asked, what an answer means
+//! manifests · blobs · download · mount · upload · tags   what is asked, what an answer means
 //!   └─ repeat                            the retry loop                    (retry, tries, wish, budget, outage)
 //!        └─ transport                    turn, redirects                   (permits, pace, quota, answer, call)
 //!             ├─ authorization           challenge, credential, tokens      (challenge, scheme, scope, login, token)
@@ -30,6 +30,7 @@ mod line;
 mod link;
 mod login;
 mod manifests;
+mod mount;
 mod origin;
 mod outage;
 mod pace;
@@ -73,6 +74,7 @@ pub use tls::Roots;
 
 use self::clients::Clients;
 use self::manifests::ManifestCache;
+use self::mount::Mounts;
 use self::origin::Boundary;
 use self::transport::Transport;
 use self::upload::Lessons;
@@ -89,6 +91,9 @@ pub struct RegistryClient {
     fidelity: OnceCell<()>,
     /// What its ways of taking blobs are.
     lessons: Mutex<Lessons>,
+    mounts: Mounts,
+    /// Repositories that were looked for as a whole.
+    missing: Mutex<HashMap<Repository, Arc<OnceCell<bool>>>>,
 }
 
 impl RegistryClient {
@@ -107,6 +112,8 @@ impl RegistryClient {
             manifests: Mutex::default(),
             fidelity: OnceCell::new(),
             lessons: Mutex::default(),
+            mounts: Mounts::default(),
+            missing: Mutex::default(),
         }))
     }
 

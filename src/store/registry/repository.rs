@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 
 use super::RegistryClient;
 use super::authorization::lock;
+use super::mount::Mounts;
 use super::transport::Transport;
 use super::upload::Lessons;
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Reference, Repository, Tag, TagOrDigest, View};
@@ -50,6 +51,15 @@ impl RegistryRepository {
         lock(&self.client.lessons)
     }
 
+    pub(super) fn mounts(&self) -> &Mounts {
+        &self.client.mounts
+    }
+
+    /// Whether the repository as a whole is missing, once that was asked; a tag that was found there is an answer, too.
+    pub(super) fn missing(&self) -> Arc<OnceCell<bool>> {
+        Arc::clone(lock(&self.client.missing).entry(self.repository.clone()).or_default())
+    }
+
     /// An image of it in words.
     pub(super) fn reference(&self, version: &TagOrDigest) -> Reference {
         Reference { location: self.location.clone(), version: version.clone() }
@@ -58,14 +68,17 @@ impl RegistryRepository {
     /// Whether a blob is here, as far as this run has learnt it. A blob that was not here may have come meanwhile from
     /// somebody else: then it is sent once too often, which harms nobody.
     pub(super) fn knows_blob(&self, digest: &Digest) -> Option<bool> {
-        let presence = *lock(&self.client.blobs).get(&self.repository)?.get(digest)?;
-        Some(presence == Presence::Here)
+        self.presence(digest).map(|presence| presence == Presence::Here)
+    }
+
+    /// All that is known of it.
+    pub(super) fn presence(&self, digest: &Digest) -> Option<Presence> {
+        lock(&self.client.blobs).get(&self.repository)?.get(digest).copied()
     }
 
     /// Whether the registry has said that a blob is here, and meant it not.
     pub(super) fn doubts_blob(&self, digest: &Digest) -> bool {
-        let blobs = lock(&self.client.blobs);
-        blobs.get(&self.repository).and_then(|known| known.get(digest)) == Some(&Presence::Doubted)
+        self.presence(digest) == Some(Presence::Doubted)
     }
 
     /// Notes what the registry says of a blob. Of one that it was wrong about, its word counts no more.
@@ -128,6 +141,10 @@ impl ImageSource for RegistryRepository {
 }
 
 impl ImageTarget for RegistryRepository {
+    fn is_missing(&self) -> BoxFuture<'_, bool> {
+        Box::pin(self.prove_missing())
+    }
+
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {
         Box::pin(self.find_blob(descriptor))
     }

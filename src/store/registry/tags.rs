@@ -66,6 +66,35 @@ impl RegistryRepository {
         }
     }
 
+    /// [`crate::store::ImageTarget::is_missing`]. One request for the shortest list there is, once in a run: not a list's
+    /// silence is the proof, but the registry's word that it knows no such name. It may say so of a repository that has
+    /// blobs and no tag yet (distribution does).
+    pub(super) async fn prove_missing(&self) -> bool {
+        let missing = self.missing();
+        *missing.get_or_init(|| self.has_no_name()).await
+    }
+
+    /// Whether that was found out already.
+    pub(super) fn is_known_missing(&self) -> bool {
+        self.missing().get() == Some(&true)
+    }
+
+    /// Asked without repetition: without an answer, there is no proof, and nothing is lost.
+    async fn has_no_name(&self) -> bool {
+        let request = format!("look for {}", self.repository());
+        let mut url = self.transport().url(&format!("/v2/{}/tags/list", self.repository().name()));
+        url.query_pairs_mut().append_pair("n", "1");
+        let call = Call::new(&request, Method::GET, url, Scope::new(self.repository(), Access::Pull));
+        match self.transport().exchange(call).await {
+            Ok(answer) if answer.status() == 404 => {
+                let (_, said) = answer.refusal_with_words().await;
+                // Harbor has a code of its own. A registry without tag lists answers 404, too, in other words.
+                said.has("NAME_UNKNOWN") || said.has("NOT_FOUND")
+            }
+            _ => false,
+        }
+    }
+
     async fn read_list(&self, request: &str, first: Url, plain: &Url) -> Result<Vec<Tag>, Error> {
         let mut list = List::default();
         let mut next = Some(first);

@@ -5,6 +5,7 @@ mod dripping;
 mod encrypted;
 mod first;
 mod giving_up;
+mod mounting;
 mod publishing;
 mod reading;
 mod secrets;

@@ -173,42 +173,6 @@ async fn copies_within_one_registry_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn a_mount_saves_the_upload_or_begins_it() {
-    let answers = |status: u16| {
-        Server::start(move |seen| match seen.method.as_str() {
-            "POST" if seen.target.contains("mount=") => reply(status, &[("location", SESSION)], ""),
-            _ => taking(seen),
-        })
-    };
-    let layer = blob(b"layer");
-    let server = answers(201);
-    let fixture = Fixture::new(&server, None);
-    let repository = fixture.repository("a");
-    assert!(matches!(repository.mount_blob(&layer, &fixture.named("b/c")).await.unwrap(), Mount::Mounted));
-    let digest = layer.digest.to_string().replace(':', "%3A");
-    assert_eq!(server.log()[0].target, format!("/v2/a/blobs/uploads/?mount={digest}&from=b%2Fc"));
-    assert!(repository.has_blob(&layer).await.unwrap() && server.log().len() == 1);
-
-    let server = answers(202);
-    let fixture = Fixture::new(&server, None);
-    let repository = fixture.repository("a");
-    let Mount::Declined(session) = repository.mount_blob(&layer, &fixture.named("b")).await.unwrap() else {
-        panic!("declined")
-    };
-    let open = |_: Progress| -> Answer<'_, BlobStream> { Box::pin(async { Ok(source(&layer, &[b"layer"])) }) };
-    repository.push_blob(&layer, &open, session).await.unwrap();
-    assert_eq!((server.count("POST", "/"), server.count("PUT", SESSION)), (1, 1));
-
-    for status in [400, 401, 403, 404, 405, 500] {
-        let server = answers(status);
-        let fixture = Fixture::new(&server, None);
-        let mount = fixture.repository("a").mount_blob(&layer, &fixture.named("b")).await.unwrap();
-        assert!(matches!(mount, Mount::Declined(None)), "{status}");
-        assert_eq!(server.log().len(), 1);
-    }
-}
-
-#[tokio::test]
 async fn a_mount_asks_for_both_scopes_and_does_without() {
     let server = Server::start(|seen| match (seen.target.starts_with("/token"), seen.authorization()) {
         (true, _) if seen.target.matches("scope=").count() > 1 => reply(403, &[], ""),
