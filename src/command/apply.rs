@@ -29,7 +29,7 @@ pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Ref
 }
 
 async fn fresh(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
-    let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work };
+    let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: true };
     let Planned { plan, stores, voice } = inputs.plan(session).await?;
 
     if args.output.format == FormatArg::Text {

@@ -10,7 +10,7 @@ use super::output::{Refusal, deliver, say};
 use super::session::{Session, stamp};
 use super::voice::Voice;
 use super::{Exit, signals};
-use crate::cli::{ConfigArgs, PlanArgs, ScopeArgs, WorkArgs};
+use crate::cli::{ConfigArgs, PlanArgs, ScopeArgs, SizesArg, WorkArgs};
 use crate::config::Desired;
 use crate::observe::Observer;
 use crate::plan::{self, Filter, Observed, Plan, Scope};
@@ -20,7 +20,7 @@ use crate::store::Stores;
 pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refusal> {
     check_writable(args.out.iter().map(PathBuf::as_path).chain(args.output.reports().map(|(_, file)| file)))?;
     let Planned { plan, .. } =
-        Inputs { config: &args.config, scope: &args.scope, work: &args.work }.plan(session).await?;
+        Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: false }.plan(session).await?;
 
     let stamp = stamp();
     let saved = args.out.as_ref().map_or(Ok(()), |path| write_file(path, &plan.to_json(&stamp)));
@@ -44,6 +44,8 @@ pub(super) struct Inputs<'a> {
     pub(super) config: &'a ConfigArgs,
     pub(super) scope: &'a ScopeArgs,
     pub(super) work: &'a WorkArgs,
+    /// Whether the plan is carried out at once.
+    pub(super) copies: bool,
 }
 
 /// A plan, and what it was made with: the stores know by now what they will be asked again.
@@ -67,6 +69,7 @@ impl Inputs<'_> {
             reporter: reporter.as_ref(),
             filter: &filter,
             sizes: self.work.sizes.into(),
+            asks_for_blobs: !self.copies || self.work.sizes == SizesArg::Always,
             concurrency: self.work.concurrency.into(),
         };
         let observed = observe(&observer, &loaded.desired).await;

@@ -6,6 +6,7 @@
 
 mod berths;
 mod error;
+mod once;
 mod patience;
 mod reads;
 mod relay;
@@ -19,6 +20,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 pub use error::Error;
 use error::OnSide;
+use once::Once;
 use reads::Reads;
 pub use reads::Siblings;
 use transfers::{Need, Transfers};
@@ -35,6 +37,8 @@ const MANIFESTS_AT_ONCE: usize = 8;
 /// Copies images; one for a whole run, so that what one image has brought serves the others.
 pub struct Copier {
     transfers: Transfers,
+    /// Manifests below a root, by where they were written: images under several tags share them.
+    children: Once<(Location, Digest)>,
 }
 
 /// From where to where.
@@ -65,7 +69,7 @@ impl Copier {
     /// A copier that reads the images of `siblings` once for all of their targets. Of each tag, it has to hear
     /// [when it is done with](Self::ended).
     pub fn with_siblings(reporter: Arc<dyn Reporter>, siblings: Siblings) -> Self {
-        Self { transfers: Transfers::new(reporter, Reads::new(siblings)) }
+        Self { transfers: Transfers::new(reporter, Reads::new(siblings)), children: Once::default() }
     }
 
     /// A tag at `target` is done with, well or not: the other targets of the image with the digest `image` at `source` need
@@ -105,10 +109,13 @@ impl Copier {
 
     /// Sends again what the root of an image refers to, without asking whether it is there: the target was wrong about it.
     pub async fn repair(&self, passage: &Passage, copied: &mut Copied) -> Result<(), Error> {
-        let sent = match copied.root.view() {
-            View::Image(image) => self.again(passage, (copied.root.digest(), image)).await?,
-            _ => self.children(passage, &copied.graph).await?,
-        };
+        if let View::Image(image) = copied.root.view() {
+            copied.moved += self.again(passage, (copied.root.digest(), image)).await?;
+            return Ok(());
+        }
+        let below = copied.graph.levels_below_root().flatten();
+        below.for_each(|manifest| self.children.forget(&child(passage, manifest)));
+        let sent = self.children(passage, &copied.graph).await?;
         copied.moved += sent;
         Ok(())
     }
@@ -127,12 +134,23 @@ impl Copier {
     async fn children(&self, passage: &Passage, graph: &Graph) -> Result<Moved, Error> {
         let mut moved = Moved::default();
         for level in graph.levels_below_root() {
-            let pushes = level.iter().map(|manifest| self.manifest(passage, manifest));
+            let pushes = level.iter().map(|manifest| self.child(passage, manifest));
             let mut pushes = stream::iter(pushes).buffer_unordered(MANIFESTS_AT_ONCE);
             while let Some(sent) = pushes.try_next().await? {
                 moved += sent;
             }
         }
+        Ok(moved)
+    }
+
+    /// Writes a manifest below a root, unless this run has written it there.
+    async fn child(&self, passage: &Passage, manifest: &Manifest) -> Result<Moved, Error> {
+        let mut moved = Moved { reused: manifest.bytes().len() as u64, ..Moved::default() };
+        let write = async {
+            moved = self.manifest(passage, manifest).await?;
+            Ok::<(), Error>(())
+        };
+        self.children.of(child(passage, manifest)).get_or_try_init(|| write).await?;
         Ok(moved)
     }
 
@@ -149,4 +167,9 @@ impl Copier {
         }
         Ok(moved)
     }
+}
+
+/// What a manifest below a root is remembered by.
+fn child(passage: &Passage, manifest: &Manifest) -> (Location, Digest) {
+    (passage.target.location().clone(), manifest.digest().clone())
 }

@@ -99,6 +99,7 @@ fn step(mirror: &Mirror, wanted: &Wanted, target: &Reference, observed: &Observe
         digest: after,
         platforms: Vec::new(),
         bytes: None,
+        at_most: None,
         place: mirror.place.clone(),
         warnings: moved_pin(wanted, observed),
         reason,
@@ -145,6 +146,7 @@ fn unselected(mirror: &Mirror, observed: &Observed, filter: &Filter, warnings: &
         digest: None,
         platforms: Vec::new(),
         bytes: None,
+        at_most: None,
         place: mirror.place.clone(),
         warnings: Vec::new(),
     })

@@ -25,15 +25,19 @@ fn weigh_step(step: &mut Step, observed: &Observed, promised: &mut BTreeSet<(Loc
     };
     step.platforms.clone_from(&contents.platforms);
     let held = match observed.held.get(&(digest.clone(), target.clone())) {
-        None => return,
-        Some(Ok(held)) => held,
+        None => None,
+        Some(Ok(held)) => Some(held),
         Some(Err(failure)) => return step.fail(unreadable(failure, Side::Target)),
     };
     let mut bytes = Bytes { transfer: contents.manifests, present: 0 };
     for (blob, size) in &contents.blobs {
-        let there = held.contains(blob) || !promised.insert((target.clone(), blob.clone()));
+        let held = held.is_some_and(|held| held.contains(blob));
+        let there = held || !promised.insert((target.clone(), blob.clone()));
         let (transfer, present) = if there { (0, *size) } else { (*size, 0) };
         bytes += Bytes { transfer, present };
     }
-    step.bytes = Some(bytes);
+    match held {
+        Some(_) => step.bytes = Some(bytes),
+        None => step.at_most = Some(bytes.transfer),
+    }
 }

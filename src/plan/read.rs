@@ -123,6 +123,7 @@ fn step(document: &StepDocument, bases: &Bases) -> Result<Step, String> {
         digest: digest(document.digest.as_deref())?,
         platforms: document.platforms.iter().map(|text| platform(text)).collect(),
         bytes: document.bytes,
+        at_most: None,
         place: place(&document.location),
         warnings: document.warnings.iter().map(|text| Arc::from(text.as_str())).collect(),
     };

@@ -201,6 +201,9 @@ pub struct Step {
     pub platforms: Vec<Platform>,
     /// How much it moves, where it was asked.
     pub bytes: Option<Bytes>,
+    /// What goes over the wire to the target at most, in bytes: where the image was looked into, and the target was not
+    /// asked what it holds of it.
+    pub at_most: Option<u64>,
     /// The mirror it comes from.
     pub place: Place,
     /// Remarks that do not change the action.
@@ -219,6 +222,7 @@ impl Step {
         self.digest = self.target.as_ref().and_then(|target| target.digest.clone());
         self.risk.clear();
         self.bytes = None;
+        self.at_most = None;
     }
 
     /// The target tag, where the step has one.
@@ -299,5 +303,12 @@ impl Plan {
             total += step.bytes?;
         }
         Some(total)
+    }
+
+    /// What all steps that write send at most, in bytes; `None` where any of them does not know its own.
+    pub fn at_most(&self) -> Option<u64> {
+        let writing = self.steps.iter().filter(|step| step.action().writes());
+        let mut each = writing.map(|step| step.bytes.map(|bytes| bytes.transfer).or(step.at_most));
+        each.try_fold(0_u64, |sum, bytes| Some(sum.saturating_add(bytes?)))
     }
 }

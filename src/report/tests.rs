@@ -66,6 +66,7 @@ impl Mirror {
             digest: some(if writes { wanted } else { now }),
             platforms: Vec::new(),
             bytes: None,
+            at_most: None,
             place: place(self.line),
             warnings: Vec::new(),
         }

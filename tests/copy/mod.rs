@@ -4,6 +4,7 @@ mod boundary;
 mod forms;
 mod layouts;
 mod once;
+mod requests;
 mod resume;
 mod secrets;
 mod shared;

@@ -101,7 +101,8 @@ impl Built {
         };
         let desired = config::parse(&[file], &Rules::default()).unwrap();
         let filter = Filter::default();
-        let observer = Observer { stores, reporter, filter: &filter, sizes: Sizes::Auto, concurrency: 4 };
+        let sizes = Sizes::Auto;
+        let observer = Observer { stores, reporter, filter: &filter, sizes, asks_for_blobs: true, concurrency: 4 };
         let observed = observer.observe(&desired).await;
         plan::plan(&desired, &observed, &Scope::default(), &filter)
     }

@@ -33,6 +33,7 @@
 
 pub mod canary;
 pub mod cdn;
+pub mod costs;
 pub mod digest;
 pub mod harness;
 pub mod http;

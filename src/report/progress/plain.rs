@@ -115,6 +115,10 @@ fn applying(plan: &Plan, stage: &mut Stage) -> Option<String> {
     let total = plan.steps.iter().filter(|step| step.action().writes()).count();
     let whole = plan.bytes().map(|bytes| bytes.transfer);
     *stage = Stage::Copying { done: 0, total, sent: 0, whole };
-    let amount = whole.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
+    let amount = match (whole, plan.at_most()) {
+        (Some(bytes), _) => format!(", {}", size(bytes)),
+        (None, Some(limit)) => format!(", at most {}", size(limit)),
+        (None, None) => String::new(),
+    };
     (total > 0).then(|| format!("copying {}{amount}", count(total, "image")))
 }

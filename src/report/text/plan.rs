@@ -186,7 +186,11 @@ fn unchanged(step: &Step) -> String {
 fn amounts(step: &Step) -> [Cell; 4] {
     let platforms = step.platforms.iter().filter(|platform| !platform.is_unknown()).count();
     let platforms = if platforms == 0 { String::new() } else { count(platforms, "platform") };
-    let transfer = step.bytes.map_or(String::new(), |bytes| size(bytes.transfer));
+    let transfer = match (step.bytes, step.at_most) {
+        (Some(bytes), _) => size(bytes.transfer),
+        (None, Some(bytes)) => format!("up to {}", size(bytes)),
+        (None, None) => String::new(),
+    };
     let present = step.bytes.filter(|bytes| bytes.present > 0);
     let present = present.map_or(String::new(), |bytes| format!("({} already there)", size(bytes.present)));
     let risks: Vec<String> = step.risk.iter().map(|risk| format!("RISK {}", risk_name(*risk))).collect();
@@ -300,10 +304,11 @@ fn transfer(plan: &Plan) -> String {
         .filter(|step| step.action().writes())
         .filter_map(|step| step.bytes)
         .fold(0, |sum, bytes| sum.saturating_add(bytes.transfer));
-    match plan.bytes() {
+    match (plan.bytes(), plan.at_most()) {
         _ if !plan.has_changes() => "Nothing to transfer.".to_owned(),
-        Some(bytes) => format!("{} to transfer.", size(bytes.transfer)),
-        None if known > 0 => format!("At least {} to transfer.", size(known)),
-        None => "Sizes were not asked for.".to_owned(),
+        (Some(bytes), _) => format!("{} to transfer.", size(bytes.transfer)),
+        (None, Some(limit)) => format!("At most {} to transfer.", size(limit)),
+        (None, None) if known > 0 => format!("At least {} to transfer.", size(known)),
+        (None, None) => "Sizes were not asked for.".to_owned(),
     }
 }

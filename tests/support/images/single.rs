@@ -24,7 +24,7 @@ pub struct Single {
     layer_size: usize,
     zero_byte_layer: bool,
     foreign_url: Option<String>,
-    shared_layer: Option<String>,
+    shared_layers: Vec<String>,
 }
 
 struct Layer {
@@ -56,7 +56,7 @@ impl Single {
             layer_size: 300,
             zero_byte_layer: false,
             foreign_url: None,
-            shared_layer: None,
+            shared_layers: Vec::new(),
         }
     }
 
@@ -91,8 +91,9 @@ impl Single {
     }
 
     /// With one more layer that depends on this seed alone: images with the same one share it.
-    pub fn shared_layer(self, seed: &str) -> Self {
-        Self { shared_layer: Some(seed.to_owned()), ..self }
+    pub fn shared_layer(mut self, seed: &str) -> Self {
+        self.shared_layers.push(seed.to_owned());
+        self
     }
 
     /// What the foreign layer holds.
@@ -135,7 +136,7 @@ impl Single {
             Layer { content, diff_id, url }
         };
         let own = (0..self.layers).map(|n| format!("{} {} layer {n}", self.seed, self.platform));
-        let seeds = own.chain(self.shared_layer.clone());
+        let seeds = own.chain(self.shared_layers.iter().cloned());
         let mut layers: Vec<_> = seeds.map(|seed| layer(own_type, self.layer(&seed), None)).collect();
         if self.zero_byte_layer {
             layers.push(layer(own_type, (sha256(&[]), Vec::new()), None));

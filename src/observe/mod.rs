@@ -3,6 +3,8 @@
 //! Owns which questions are asked, and that no more are: one HEAD per side and tag, a tag list only where a glob needs
 //! one, and a look into manifests only for what would be copied. Refuses to decide: a failed read is carried as data.
 
+mod targets;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -54,6 +56,8 @@ pub struct Observer<'a> {
     pub filter: &'a Filter,
     /// Whether sizes are asked for.
     pub sizes: Sizes,
+    /// Whether the targets are asked which blobs they hold, where sizes are. Who copies right away is told so anyway.
+    pub asks_for_blobs: bool,
     /// Images looked into at once.
     pub concurrency: usize,
 }
@@ -136,18 +140,6 @@ impl Observer<'_> {
         ask_all(images, |image| &image.location, read).await.collect()
     }
 
-    async fn read_targets(&self, references: BTreeSet<Reference>) -> BTreeMap<Reference, Sighting> {
-        let read = |reference: Reference| async move {
-            let found = match self.stores.target(&reference.location) {
-                Ok(target) => target.resolve(&reference.version).await,
-                Err(error) => Err(error),
-            };
-            self.reporter.event(Event::Observed);
-            (reference, sighting(found, Side::Target))
-        };
-        ask_all(references, |reference| &reference.location, read).await.collect()
-    }
-
     /// The images that would be copied, with their targets. What would be copied is asked of the plan itself: the decision
     /// stands in one place.
     fn looks_needed(&self, desired: &Desired, observed: &Observed) -> Looks {
@@ -204,11 +196,19 @@ impl Observer<'_> {
             let held = self.held_at(contents, &location).await.map_err(|error| failure(error, Side::Target));
             (location, held)
         };
-        stream::iter(targets).map(ask).buffer_unordered(TARGETS_AT_ONCE).collect().await
+        let held = stream::iter(targets).map(ask).buffer_unordered(TARGETS_AT_ONCE);
+        held.filter_map(|(location, held)| async { Some((location, held.transpose()?)) }).collect().await
     }
 
-    async fn held_at(&self, contents: &Contents, location: &Location) -> Result<BTreeSet<Digest>, Error> {
+    /// Which of the blobs are at `location`; `None` where that was not asked.
+    async fn held_at(&self, contents: &Contents, location: &Location) -> Result<Option<BTreeSet<Digest>>, Error> {
         let target = self.stores.target(location)?;
+        if target.is_missing().await {
+            return Ok(Some(BTreeSet::new()));
+        }
+        if !self.asks_for_blobs {
+            return Ok(None);
+        }
         let ask = |(digest, size): (&Digest, &u64)| {
             let blob = Descriptor::new(MediaType::new(""), digest.clone(), *size);
             let target = Arc::clone(&target);
@@ -219,7 +219,7 @@ impl Observer<'_> {
         while let Some(answer) = answers.next().await {
             held.extend(answer?);
         }
-        Ok(held)
+        Ok(Some(held))
     }
 }
 
