@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::call::Call;
 use super::challenge::{Bearer, Challenge};
@@ -104,7 +105,8 @@ impl Grant {
 #[derive(Default)]
 pub(super) struct Tally {
     learned: bool,
-    refreshed: bool,
+    /// When a token was first refused.
+    refused: Option<Instant>,
     widened: bool,
 }
 
@@ -290,7 +292,10 @@ impl Authorizer {
             call.scope.extra = more;
             return true;
         }
-        !std::mem::replace(&mut call.tally.refreshed, true)
+        // One that was held already at the first refusal has ended for the same reason, and says nothing of a fresh one.
+        let first = call.tally.refused;
+        call.tally.refused = first.or_else(|| Some(Instant::now()));
+        first.is_none_or(|first| token.is_older_than(first))
     }
 
     /// A challenge as a scheme; what it leaves out is as it was in the scheme `before`.

@@ -54,6 +54,11 @@ impl Token {
         let reserve = Duration::from_secs(10).max(self.lifetime / if long { 2 } else { 10 });
         self.received.elapsed() + reserve < self.lifetime
     }
+
+    /// Whether it was received before then.
+    pub(super) fn is_older_than(&self, then: Instant) -> bool {
+        self.received < then
+    }
 }
 
 /// A wish for a token.

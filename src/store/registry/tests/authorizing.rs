@@ -1,12 +1,15 @@
 //! Challenges, tokens and credentials.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures_util::future::join_all;
 
 use super::server::{Reply, Seen, Server, reply};
 use super::{Fixture, basic, index, tag};
 use crate::auth::{Credential, Secret};
 use crate::image::{Code, Descriptor};
-use crate::store::{Error, ImageSource};
+use crate::store::{Error, ImageSource, ImageTarget};
 
 /// A registry that wants a token from its own `/token`, as anybody or as `robot`.
 fn guarded(seen: &Seen) -> Reply {
@@ -46,6 +49,31 @@ async fn twenty_at_once_cost_one_refusal_and_one_token() {
     let query = "/token?service=the+registry&scope=repository%3Ateam%2Fapp%3Apull&client_id=regsync";
     assert_eq!((tokens[0].target.as_str(), tokens[0].authorization()), (query, None));
     assert!(tokens[1].target.contains("repository%3Aother%3Apull"));
+}
+
+/// A token that reads and one that writes have ended together: neither is shown in the place of the other.
+#[tokio::test]
+async fn a_token_that_ended_is_not_replaced_by_one_as_old() {
+    let (generation, issued) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (current, count) = (Arc::clone(&generation), Arc::clone(&issued));
+    let server = Server::start(move |seen| {
+        let now = current.load(Ordering::Relaxed);
+        if seen.target.starts_with("/token") {
+            let number = count.fetch_add(1, Ordering::Relaxed);
+            return reply(200, &[], format!(r#"{{"token":"generation-{now}-{number}","expires_in":300}}"#));
+        }
+        let living = format!("Bearer generation-{now}-");
+        match seen.authorization() {
+            Some(shown) if shown.starts_with(&living) => reply(404, &[], ""),
+            _ => reply(401, &[("www-authenticate", r#"Bearer realm="/token",error="invalid_token""#)], ""),
+        }
+    });
+    let fixture = Fixture::new(&server, Some(basic()));
+    look_up(&fixture, "a").await.unwrap();
+    let _ = fixture.repository("a").push_manifest(&index(), None).await;
+    generation.fetch_add(1, Ordering::Relaxed);
+    assert_eq!(look_up(&fixture, "a").await, Ok(None));
+    assert_eq!(issued.load(Ordering::Relaxed), 3, "one to read, one to write, and one more");
 }
 
 #[tokio::test]
