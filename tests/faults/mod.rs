@@ -3,4 +3,5 @@
 mod bodies;
 mod connections;
 mod floods;
+mod proxies;
 mod streams;

@@ -17,6 +17,8 @@ pub(super) const BODY_LIMIT: usize = 64 * 1024;
 /// The most of a registry's words that is repeated, in characters.
 const WORDS_LIMIT: usize = 300;
 
+const PROXY_HINT: &str = "check the name of the host, the firewall, and the proxy (HTTPS_PROXY, NO_PROXY)";
+
 /// What a registry said when it refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
@@ -133,6 +135,8 @@ pub(super) fn code_of(status: u16) -> Code {
         401 => Code::Auth,
         403 => Code::Denied,
         404 => Code::NotFound,
+        // Said by a proxy, where no tunnel leads through it.
+        407 => Code::Connect,
         408 => Code::Timeout,
         429 => Code::RateLimited,
         300..=399 => Code::Redirect,
@@ -157,7 +161,9 @@ pub(super) fn refused(request: &str, who: &str, status: u16, said: &Said) -> Err
     let code = if is_secondary_limit(status, said) { Code::RateLimited } else { code_of(status) };
     let mut error = Error::new(code, request, format!("{who} answered {status}{name}{words}"));
     error.status = Some(status);
-    if said.page {
+    if status == 407 {
+        error = error.hint(PROXY_HINT);
+    } else if said.page {
         error = error.hint("the answer is a web page: is there a captive portal or a proxy in between?");
     }
     error
@@ -178,10 +184,25 @@ pub(super) fn disconnected(request: &str, who: &str, error: reqwest::Error) -> E
         return Error::new(Code::Timeout, request, format!("{who} did not answer in time: {cause}"));
     }
     if error.is_connect() {
-        return Error::new(Code::Connect, request, format!("cannot connect to {who}: {cause}"))
-            .hint("check the name of the host, the firewall, and the proxy (HTTPS_PROXY, NO_PROXY)");
+        return unreachable(request, who, &error, &cause);
     }
     Error::new(Code::Connect, request, format!("the connection to {who} broke: {cause}"))
+}
+
+/// A connection that could not be made, with the part that a proxy had in it. The client names its tunnel's failures in words
+/// only (hyper-util, `TunnelError`).
+fn unreachable(request: &str, who: &str, error: &reqwest::Error, cause: &str) -> Error {
+    let tunnel = chain(error).map(ToString::to_string).find(|text| text.starts_with("tunnel error"));
+    let (way, cause, status) = match tunnel.as_deref() {
+        None => ("", cause, None),
+        Some("tunnel error: proxy authorization required") => {
+            (" through the proxy", "it wants a credential, or another one than it was shown", Some(407))
+        }
+        Some("tunnel error: unsuccessful") => (" through the proxy", "it refuses to lead there", None),
+        Some(_) => (" through the proxy", cause, None),
+    };
+    let error = Error::new(Code::Connect, request, format!("cannot connect to {who}{way}: {cause}")).hint(PROXY_HINT);
+    Error { status, ..error }
 }
 
 /// No answer for as long as we wait.
@@ -282,6 +303,7 @@ mod tests {
             (403, Code::Denied),
             (404, Code::NotFound),
             (405, Code::Refused),
+            (407, Code::Connect),
             (408, Code::Timeout),
             (413, Code::Refused),
             (415, Code::Refused),

@@ -26,6 +26,29 @@ impl Ward {
         self.converges();
     }
 
+    /// As [`Self::ends_well`], but apply alone: for a table of many forms of one fault.
+    #[track_caller]
+    pub fn passes(&self) {
+        let (output, document) = self.apply();
+        output.assert_status(0);
+        self.assert_struck(&output);
+        self.assert_five(&document, &output);
+        self.assert_faulty(&document, ["copied", "updated"], None, &output);
+        self.image.assert_at(&self.target, FAULTY, TAG);
+    }
+
+    /// As [`Self::fails`], but apply alone: for a table of many forms of one fault.
+    #[track_caller]
+    pub fn is_refused(&self, code: &str) -> Value {
+        let (output, document) = self.apply();
+        output.assert_status(3);
+        self.assert_struck(&output);
+        self.assert_five(&document, &output);
+        let error = self.assert_faulty(&document, ["failed"; 2], Some(code), &output);
+        self.assert_tag_is_as_before();
+        error
+    }
+
     /// The faulty image fails with this code, whether plan sees it already or apply finds out. Gives back the error.
     #[track_caller]
     pub fn fails(&self, code: &str) -> Value {
@@ -127,7 +150,7 @@ impl Ward {
 
     /// Runs the binary in a fresh place, then looks at all that it said and did.
     #[track_caller]
-    fn run<const N: usize>(&self, args: [&str; N]) -> Output {
+    pub fn run<const N: usize>(&self, args: [&str; N]) -> Output {
         let regsync = self.regsync().patience(PATIENCE);
         let output = regsync.run(args);
         let secrets = self.secrets();

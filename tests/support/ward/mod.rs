@@ -9,6 +9,8 @@ mod oracle;
 
 use std::sync::Arc;
 
+use tokio_rustls::rustls::ServerConfig;
+
 pub use course::{step, told};
 
 use super::canary::canary;
@@ -50,7 +52,7 @@ pub struct Setup {
     pub apart: bool,
     /// The hosts of the faulty image speak TLS, which is h2 as well.
     pub encrypted: bool,
-    /// What they show, where they are encrypted.
+    /// What the source shows, where it is encrypted.
     pub certificate: ServerCertificate,
     /// The ways of the faulty image's source. Left open, it wants tokens of [`Ward::tokens`] (encrypted: of its own realm).
     pub source: Options,
@@ -98,18 +100,17 @@ impl Setup {
     fn source_options(&self, tokens: &TokenServer, ca: &TestCa) -> Options {
         let own_realm = Auth::bearer(tokens.issuer());
         let wanted = if self.encrypted { own_realm } else { Auth::bearer_at(tokens) };
-        self.completed(&self.source, wanted, ca)
+        self.completed(&self.source, wanted, ca.server(self.certificate))
     }
 
     fn target_options(&self, issuer: &Arc<Issuer>, ca: &TestCa) -> Options {
         let wanted = if self.target_wants_tokens { Auth::bearer(issuer) } else { password(SECRETS[1]) };
-        self.completed(&self.target, wanted, ca)
+        self.completed(&self.target, wanted, ca.server(ServerCertificate::Sound))
     }
 
-    fn completed(&self, options: &Options, wanted: Auth, ca: &TestCa) -> Options {
+    fn completed(&self, options: &Options, wanted: Auth, tls: Arc<ServerConfig>) -> Options {
         let auth = if matches!(options.auth, Auth::Open) { wanted } else { options.auth.clone() };
-        let tls = self.encrypted.then(|| ca.server(self.certificate));
-        Options { auth, tls: options.tls.clone().or(tls), ..options.clone() }
+        Options { auth, tls: self.encrypted.then_some(tls), ..options.clone() }
     }
 }
 
@@ -142,6 +143,8 @@ pub struct Ward {
     sound: Vec<(&'static str, Image)>,
 }
 
+/// The label of the source's password, as [`canary`] takes it.
+pub const SOURCE_SECRET: &str = SECRETS[0];
 /// Passwords, one for each host.
 const SECRETS: [&str; 4] = ["ward-source", "ward-target", "ward-other-source", "ward-other-target"];
 
