@@ -7,4 +7,5 @@ mod oracle;
 #[cfg(unix)]
 mod runner;
 mod uploads;
+mod ward;
 mod witnesses;

@@ -5,7 +5,7 @@
 //! Refuses to say how a fault works.
 
 mod course;
-mod oracle;
+pub mod oracle;
 
 use std::sync::Arc;
 

@@ -8,14 +8,14 @@ use crate::support::server::{RecordedRequest, Server, decode_pairs};
 
 /// Panics when text of a run holds any secret.
 #[track_caller]
-pub(super) fn assert_silent(place: &str, text: &str, secrets: &[String]) {
+pub fn assert_silent(place: &str, text: &str, secrets: &[String]) {
     let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
     assert_no_canary(place, text, &secrets);
 }
 
 /// Panics when a request to this server holds a secret that is not its own: in its URL, a header or its body.
 #[track_caller]
-pub(super) fn assert_secrets_stay(server: &Server, own: &[String], secrets: &[String]) {
+pub fn assert_secrets_stay(server: &Server, own: &[String], secrets: &[String]) {
     let foreign: Vec<_> = secrets.iter().filter(|secret| !own.contains(secret)).collect();
     for request in server.requests() {
         let body = String::from_utf8_lossy(&request.body_start).into_owned();
@@ -36,7 +36,7 @@ type Stored = BTreeMap<String, usize>;
 /// Panics unless each manifest was sent after all that it names had been stored, by what the client was told: blobs before
 /// manifests, children before their index, and a tag after everything else.
 #[track_caller]
-pub(super) fn assert_written_in_order(registry: &FakeRegistry) {
+pub fn assert_written_in_order(registry: &FakeRegistry) {
     let mut stored: BTreeMap<String, Stored> = BTreeMap::new();
     let requests: Vec<_> = registry.requests().into_iter().filter(succeeded).collect();
     for request in &requests {

@@ -10,6 +10,7 @@ mod publishing;
 mod reading;
 mod secrets;
 mod server;
+mod stalling;
 mod writing;
 
 use std::collections::BTreeMap;
