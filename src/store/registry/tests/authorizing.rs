@@ -70,7 +70,7 @@ async fn a_token_that_ended_is_not_replaced_by_one_as_old() {
     });
     let fixture = Fixture::new(&server, Some(basic()));
     look_up(&fixture, "a").await.unwrap();
-    let _ = fixture.repository("a").push_manifest(&index(), None).await;
+    let _ = fixture.repository("a").push_manifest(&index()).await;
     generation.fetch_add(1, Ordering::Relaxed);
     assert_eq!(look_up(&fixture, "a").await, Ok(None));
     assert_eq!(issued.load(Ordering::Relaxed), 3, "one to read, one to write, and one more");
