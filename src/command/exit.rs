@@ -71,6 +71,8 @@ impl From<Exit> for std::process::ExitCode {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::event::Moved;
     use crate::image::{Code, Failure};
@@ -98,5 +100,44 @@ mod tests {
         assert_eq!(of(&[Skipped, stale.clone(), Blocked]), Exit::Stale);
         assert_eq!(of(&[Copied, Blocked]), Exit::Blocked);
         assert_eq!(of(&[failed, Blocked]), Exit::Failed);
+    }
+
+    fn ending() -> impl Strategy<Value = Ending> {
+        let failure = || Failure::new(Code::Denied, "no");
+        prop::sample::select(vec![
+            Ending::Copied,
+            Ending::Updated,
+            Ending::Skipped,
+            Ending::Stale(failure()),
+            Ending::Blocked,
+            Ending::Failed(failure()),
+            Ending::NotRun(failure()),
+        ])
+    }
+
+    /// Which codes fit, as the documentation has them, the strongest first.
+    fn fitting(endings: &[Ending]) -> Vec<Exit> {
+        let has = |names: &[&str]| endings.iter().any(|ending| names.contains(&ending.as_str()));
+        let wrote = has(&["copied", "updated"]);
+        let rows = [
+            (wrote && has(&["failed", "stale"]), Exit::Partial),
+            (!wrote && has(&["failed"]), Exit::Failed),
+            (!wrote && has(&["stale"]), Exit::Stale),
+            (has(&["blocked"]), Exit::Blocked),
+            (true, Exit::Done),
+        ];
+        rows.into_iter().filter_map(|(fits, exit)| fits.then_some(exit)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_code_follows_from_which_outcomes_there_are(endings in prop::collection::vec(ending(), 0..6)) {
+            let exit = of(&endings);
+            prop_assert_eq!(exit, fitting(&endings)[0]);
+            let turned: Vec<_> = endings.iter().rev().cloned().collect();
+            prop_assert_eq!(of(&turned), exit, "not their order");
+            let twice = [endings.clone(), endings].concat();
+            prop_assert_eq!(of(&twice), exit, "nor how many there are");
+        }
     }
 }

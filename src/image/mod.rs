@@ -6,6 +6,8 @@
 mod descriptor;
 mod digest;
 mod failure;
+#[cfg(test)]
+mod grammar;
 mod location;
 mod manifest;
 mod media_type;

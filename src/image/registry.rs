@@ -140,7 +140,116 @@ impl fmt::Debug for Registry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use reqwest::Url;
+
     use super::*;
+
+    /// Host and port as the URL standard sees them, without the dot at the end of a name. An address with an IPv4 address
+    /// in it is spelled in another way there, so addresses are compared as such.
+    fn by_the_standard(text: &str) -> Option<(String, u16)> {
+        let url: Url = format!("https://{text}/").parse().ok()?;
+        let host = url.host_str()?.trim_end_matches('.');
+        let address = host.trim_matches(['[', ']']).parse::<Ipv6Addr>();
+        Some((address.map_or(host.to_owned(), |address| format!("[{address}]")), url.port_or_known_default()?))
+    }
+
+    fn host_and_port(registry: &Registry) -> (String, u16) {
+        let (host, port) = split_port(registry.as_str());
+        (host.to_owned(), port.map_or(443, |port| port.parse().unwrap()))
+    }
+
+    /// Spellings that mean the same to some reader and another host to the next.
+    fn spelling() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "a",
+            "B",
+            "io",
+            "GHCR",
+            "localhost",
+            "xn--80ak6aa92e",
+            "127",
+            "0",
+            "1",
+            "255",
+            "256",
+            "0x7f",
+            "0177",
+            "2130706433",
+            "-",
+            "_",
+            ".",
+            ".",
+            "..",
+            "\u{430}",
+            "\u{3002}",
+            "%2e",
+            "@",
+            "user:pw@",
+            "[",
+            "]",
+            "::1",
+            "::ffff:127.0.0.1",
+            "/",
+            "\\",
+            " ",
+        ]);
+        let port = prop::sample::select(vec!["", "", ":443", ":80", ":5000", ":0", ":65536", ":0443", ":", ":http"]);
+        let address =
+            prop::sample::select(vec!["[::1]", "[0:0::1]", "[::FFFF:127.0.0.1]", "127.0.0.1", "127.1", "[::1"]);
+        let name = "[a-zA-Z0-9]{1,4}(-[a-z]{1,2})?(\\.[a-zA-Z]{2,3}){0,2}\\.?".prop_map(String::from);
+        let host = prop_oneof![
+            name,
+            prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat()),
+            address.prop_map(str::to_owned),
+        ];
+        (host, port).prop_map(|(host, port)| format!("{host}{port}"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_the_host_of_the_url_standard(text in spelling()) {
+            let Ok(registry) = text.parse::<Registry>() else { return Ok(()) };
+            prop_assert_eq!(registry.to_string().parse::<Registry>().unwrap(), registry.clone(), "canonical is canonical");
+            let (host, port) = by_the_standard(&text).expect("what we accept is the host of a URL");
+            prop_assert_eq!(host_and_port(&registry), (host, port));
+            prop_assert!(registry.as_str().is_ascii() && !registry.as_str().contains(['@', '/', '%', '\\']));
+        }
+
+        #[test]
+        fn equal_is_what_the_url_standard_calls_equal(one in spelling(), other in spelling()) {
+            let (Ok(a), Ok(b)) = (one.parse::<Registry>(), other.parse::<Registry>()) else { return Ok(()) };
+            prop_assert_eq!(a == b, by_the_standard(&one) == by_the_standard(&other), "{} and {}", one, other);
+        }
+    }
+
+    #[test]
+    fn spellings_and_what_becomes_of_them() {
+        for (text, canonical) in [
+            ("GHCR.IO", Some("ghcr.io")),
+            ("ghcr.io.:443", Some("ghcr.io")),
+            ("ghcr.io:80", Some("ghcr.io:80")),
+            ("127.0.0.1:443", Some("127.0.0.1")),
+            ("[0:0:0:0:0:0:0:1]:443", Some("[::1]")),
+            ("[::FFFF:127.0.0.1]", Some("[::ffff:127.0.0.1]")),
+            ("127.1", None),
+            ("0177.0.0.1", None),
+            ("0x7f000001", None),
+            ("2130706433", None),
+            ("127.0.0.1.", Some("127.0.0.1")),
+            ("user@ghcr.io", None),
+            ("user:pw@ghcr.io", None),
+            ("b\u{fc}cher.example", None),
+            ("xn--bcher-kva.example", None),
+            ("a.xn--p1ai", None),
+            ("ghcr\u{3002}io", None),
+            ("ghcr.io/", None),
+            ("[::1%25eth0]", None),
+        ] {
+            let read = text.parse::<Registry>().ok();
+            assert_eq!(read.as_ref().map(Registry::as_str), canonical, "{text}");
+        }
+    }
 
     fn canonical(text: &str) -> String {
         text.parse::<Registry>().expect(text).to_string()

@@ -180,6 +180,7 @@ impl Stream for BlobStream {
 #[cfg(test)]
 mod tests {
     use futures_util::StreamExt;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::image::{Descriptor, Digest, MediaType};
@@ -190,11 +191,17 @@ mod tests {
 
     /// What a receiver gets: the bytes before the end or the error, and the error.
     fn receive(descriptor: &Descriptor, chunks: &[&'static [u8]]) -> (Vec<u8>, Option<Code>) {
+        receive_pieces(descriptor, chunks.iter().copied().map(Bytes::from_static).collect())
+    }
+
+    fn receive_pieces(descriptor: &Descriptor, pieces: Vec<Bytes>) -> (Vec<u8>, Option<Code>) {
         // As bodies of answers are: one that must not be asked again after its end.
-        let inner = futures_util::stream::unfold(
-            chunks.iter().copied().collect::<std::collections::VecDeque<_>>(),
-            |mut rest| async move { rest.pop_front().map(|chunk| (Ok(Bytes::from_static(chunk)), rest)) },
-        );
+        let pieces = std::collections::VecDeque::from(pieces);
+        let inner =
+            futures_util::stream::unfold(
+                pieces,
+                |mut rest| async move { rest.pop_front().map(|piece| (Ok(piece), rest)) },
+            );
         let mut stream = BlobStream::new(Progress::start(descriptor), "read a blob", inner.boxed());
         let mut received = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -217,6 +224,43 @@ mod tests {
             assert_eq!(receive(&wanted, chunks), (b"hello".to_vec(), None));
         }
         assert_eq!(receive(&descriptor(b""), &[]), (vec![], None));
+    }
+
+    proptest! {
+        /// However the bytes are cut: right ones pass whole, and of wrong ones the last never arrives.
+        #[test]
+        fn no_cut_changes_what_is_proven(
+            content in prop::collection::vec(any::<u8>(), 0..200),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+            damage in prop::option::of((any::<prop::sample::Index>(), 0..4_u8)),
+        ) {
+            let wanted = descriptor(&content);
+            let mut sent = content.clone();
+            if let Some((place, kind)) = damage {
+                let at = place.index(sent.len() + 1);
+                match kind {
+                    0 => sent.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 0x80),
+                    1 => sent.truncate(at),
+                    2 => sent.insert(at, 0),
+                    _ => sent.extend([1; 70]),
+                }
+            }
+            let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(sent.len() + 1)).collect();
+            places.extend([0, sent.len()]);
+            places.sort_unstable();
+            // An empty piece is one, too.
+            let pieces: Vec<Bytes> =
+                places.windows(2).map(|pair| Bytes::copy_from_slice(&sent[pair[0]..pair[1]])).collect();
+            let (received, code) = receive_pieces(&wanted, pieces);
+            if sent == content {
+                prop_assert_eq!((received, code), (content, None));
+            } else {
+                let expected = if sent.len() == content.len() { Code::Digest } else { Code::Size };
+                prop_assert_eq!(code, Some(expected));
+                prop_assert!(received.len() < content.len() || content.is_empty(), "{} bytes", received.len());
+                prop_assert_eq!(&received[..], &sent[..received.len()]);
+            }
+        }
     }
 
     #[test]

@@ -182,7 +182,31 @@ fn registry_of(url: &Url) -> Option<Registry> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn url() -> impl Strategy<Value = Url> {
+        let scheme = prop::sample::select(vec!["http", "https", "HTTPS"]);
+        let login = prop::sample::select(vec!["", "", "user@", "user:pw@"]);
+        let host =
+            prop::sample::select(vec!["r.io", "R.IO", "r.io.", "127.0.0.1", "2130706433", "[::1]", "b\u{fc}cher.io"]);
+        let port = prop::sample::select(vec!["", ":80", ":443", ":5000"]);
+        (scheme, login, host, port, "(/[a-z]{0,3}){0,2}(\\?[a-z=]{0,4})?").prop_map(
+            |(scheme, login, host, port, rest)| format!("{scheme}://{login}{host}{port}{rest}").parse().unwrap(),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn origins_are_those_of_the_url_standard(one in url(), other in url()) {
+            prop_assert_eq!(same_origin(&one, &other), one.origin() == other.origin(), "{} and {}", one, other);
+            prop_assert_eq!(same_origin(&one, &other), origin(&one) == origin(&other), "{} and {}", one, other);
+            let again: Url = origin(&one).parse().unwrap();
+            prop_assert_eq!(origin(&again), origin(&one));
+            prop_assert!(!origin(&one).contains('@') && !sanitized(&one).contains('@'));
+        }
+    }
 
     fn boundary(base: &str) -> Boundary {
         Boundary::new(base.parse().unwrap(), BTreeSet::new())

@@ -1,6 +1,7 @@
 //! The registry client against servers on this machine.
 
 mod authorizing;
+mod bounds;
 mod dripping;
 mod encrypted;
 mod first;
