@@ -52,6 +52,8 @@ pub mod command;
 pub mod config;
 pub mod copy;
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod image;
 pub mod observe;
 pub mod plan;

@@ -9,6 +9,8 @@ mod docker;
 mod documents;
 mod environment;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod helper;
 mod keychain;
 mod origin;

@@ -17,6 +17,8 @@ pub use blob::{BlobStream, Relayed};
 pub use error::{Error, PushError};
 pub use graph::{Graph, MANIFEST_BYTES_LIMIT, MANIFEST_COUNT_LIMIT, NESTING_LIMIT};
 pub use layout::Layout;
+#[cfg(any(test, fuzzing))]
+pub(crate) use layout::fuzzing as layout_checks;
 pub use progress::Progress;
 pub use stores::Stores;
 

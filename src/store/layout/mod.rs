@@ -12,6 +12,8 @@ mod closure;
 mod content;
 mod directory;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod index;
 mod inspect;
 mod lock;

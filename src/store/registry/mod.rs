@@ -25,6 +25,8 @@ mod clients;
 mod download;
 mod error;
 mod flow;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 mod line;
 mod link;

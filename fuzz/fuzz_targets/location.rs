@@ -1,0 +1,5 @@
+//! See `regsync::fuzzing::location`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| regsync::fuzzing::location(data));

@@ -1,0 +1,140 @@
+//! What must hold of what registries send in headers and refusals, whatever it is. For `crate::fuzzing`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+
+use super::challenge::{self, Challenge};
+use super::error::{BODY_LIMIT, Said, refused};
+use super::link;
+use super::origin::{Boundary, same_origin};
+use super::reach::{Reach, reach};
+use super::redact::Redactor;
+use super::retry::{ATTEMPTS, Fault};
+use crate::image::{Code, Failure};
+
+/// The longest wait that a registry is granted.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Each line of the input as a header, where it may be one.
+fn headers(bytes: &[u8]) -> Vec<HeaderValue> {
+    bytes.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok()).take(8).collect()
+}
+
+/// Registries of each kind: public, on the own network, on this machine.
+fn boundaries() -> impl Iterator<Item = Boundary> {
+    let bases = ["https://r.example/", "https://r.example:5000/", "https://10.0.0.5/", "http://localhost:5000/"];
+    bases.into_iter().filter_map(|base| base.parse().ok()).map(|base| Boundary::new(base, BTreeSet::new()))
+}
+
+fn assert_clean(url: &Url) {
+    assert!(matches!(url.scheme(), "http" | "https") && url.has_host(), "{url}");
+    assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none(), "{url}");
+}
+
+/// Where a request of `home` may be led by it: not to less encryption, and no deeper into a network than it is itself.
+fn assert_led_well(home: &Boundary, url: &Url) {
+    assert_clean(url);
+    assert!(url.scheme() == "https" || home.base().scheme() == "http", "a downgrade to {url}");
+    let near_enough = reach(url) != Reach::Nowhere && reach(url) <= reach(home.base());
+    assert!(near_enough || url.host_str() == home.base().host_str(), "{} leads to {url}", home.base());
+}
+
+/// `WWW-Authenticate`.
+pub(crate) fn www_authenticate(bytes: &[u8]) {
+    let headers = headers(bytes);
+    let found = challenge::parse(&headers);
+    let printed = found.iter().map(|challenge| HeaderValue::from_str(&print(challenge)));
+    // What was not ASCII has been replaced, and would not be the same header again.
+    if let Ok(printed) = printed.collect::<Result<Vec<_>, _>>() {
+        assert_eq!(challenge::parse(&printed), found, "printed and read again");
+    }
+    for challenge in &found {
+        let Challenge::Bearer(bearer) = challenge else { continue };
+        for text in bearer.realm.iter().chain(&bearer.service).chain(&bearer.scope) {
+            assert!(!text.is_empty(), "an empty parameter is none");
+        }
+        for home in boundaries() {
+            if let Some(Ok(url)) = bearer.realm.as_deref().map(|realm| home.realm(realm)) {
+                assert_led_well(&home, &url);
+            }
+        }
+    }
+}
+
+fn print(challenge: &Challenge) -> String {
+    let Challenge::Bearer(bearer) = challenge else { return "Basic realm=\"x\"".to_owned() };
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let named = [("realm", &bearer.realm), ("service", &bearer.service), ("scope", &bearer.scope)];
+    let parameters = named.iter().filter_map(|(name, value)| Some(format!("{name}=\"{}\"", quoted(value.as_ref()?))));
+    format!("Bearer {}", parameters.collect::<Vec<_>>().join(","))
+}
+
+/// `Link`.
+pub(crate) fn link(bytes: &[u8]) {
+    let headers = headers(bytes);
+    let Some(target) = link::next(&headers) else { return };
+    assert!(!target.contains('>') && target.trim() == target, "{target:?}");
+    if let Ok(plain) = HeaderValue::from_str(&format!("<{target}>; rel=\"next\"")) {
+        assert_eq!(link::next([&plain]).as_ref(), Some(&target), "printed and read again");
+    }
+    for home in boundaries() {
+        let Ok(from) = home.base().join("v2/app/tags/list?n=1000") else { continue };
+        if let Ok(url) = home.link(&from, &target) {
+            assert_clean(&url);
+            assert!(home.is_home(&url), "a list of {} goes on at {url}", home.base());
+        }
+    }
+}
+
+/// `Location`, of an upload and of a redirect.
+pub(crate) fn location(bytes: &[u8]) {
+    let headers = headers(bytes);
+    let Some(value) = headers.first() else { return };
+    for home in boundaries() {
+        let Ok(from) = home.base().join("v2/app/blobs/uploads/") else { continue };
+        if let Ok(url) = home.upload(&from, value) {
+            assert_clean(&url);
+            assert!(same_origin(home.base(), &url), "private bytes of {} go to {url}", home.base());
+        }
+        if let Ok(url) = home.redirect(&from, value) {
+            assert_led_well(&home, &url);
+            let again = HeaderValue::from_str(url.as_str()).map(|value| home.redirect(&from, &value));
+            assert_eq!(again.ok(), Some(Ok(url)), "resolved, and resolved again");
+        }
+    }
+}
+
+/// `Retry-After`, beside a `Date` on the second line, at a refusal whose body is the rest.
+pub(crate) fn retry_after(bytes: &[u8]) {
+    let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
+    let mut map = HeaderMap::new();
+    for name in [RETRY_AFTER, DATE] {
+        if let Some(value) = lines.next().and_then(|line| HeaderValue::from_bytes(line).ok()) {
+            map.insert(name, value);
+        }
+    }
+    let said = Said::read(lines.next().unwrap_or_default(), &Redactor::default());
+    for status in [403, 429, 500, 503] {
+        let error = refused("read", "r.example", status, &said);
+        let retried = status != 403;
+        let fault = Fault::answered(error, &map, &said);
+        let wait = fault.wait(1, 0.5);
+        assert!(wait.is_none_or(|wait| wait <= PATIENCE), "{status}: a wait of {wait:?}");
+        assert!(retried || wait.is_none(), "{status} is tried again");
+        if retried && wait.is_none() {
+            assert_eq!(fault.error.code, Code::RateLimited, "not tried again, and not because of the wait");
+        }
+        assert_eq!(fault.wait(ATTEMPTS, 0.5), None, "tried for ever");
+    }
+}
+
+/// What is told of a refusal with this body.
+pub(crate) fn refusal(bytes: &[u8]) -> Failure {
+    let body = &bytes[..bytes.len().min(BODY_LIMIT)];
+    let said = Said::read(body, &Redactor::default());
+    assert!(said.words.as_ref().is_none_or(|words| !words.is_empty()));
+    Failure::from(refused("read the manifest of r.example/app:1", "r.example", 403, &said))
+}
