@@ -9,6 +9,7 @@ mod giving_up;
 mod mounting;
 mod publishing;
 mod reading;
+mod refusing_early;
 mod secrets;
 mod server;
 mod stalling;
