@@ -408,6 +408,27 @@ enum Mishap {
     SessionLost,
 }
 
+#[tokio::test]
+async fn a_source_is_left_before_it_is_opened_again() {
+    let bench = Bench::taught().await;
+    bench.registry.fault(Match::new("PATCH", "/uploads/").nth(2), Fault::ResetUpload { after: 50_000 });
+    let content = content();
+    let blob = Descriptor::new(MediaType::new("x/y"), Digest::sha256(&content), content.len() as u64);
+    // Each open stream holds one: at a host with one place, a second reader would wait for the first one for ever.
+    let place = Arc::new(());
+    let places_taken = std::sync::Mutex::new(Vec::new());
+    let open = |from: Progress| {
+        places_taken.lock().unwrap().push(Arc::strong_count(&place) - 1);
+        let (held, rest) = (Arc::clone(&place), &content[usize::try_from(from.offset()).unwrap()..]);
+        let pieces: Vec<_> = rest.chunks(10_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let pieces = stream::iter(pieces).inspect(move |_| assert!(Arc::strong_count(&held) > 1));
+        futures_util::future::ready(Ok(BlobStream::new(from, "read it", pieces.boxed()))).boxed()
+    };
+    bench.target.push_blob(&blob, &open, None).await.unwrap();
+    bench.assert_holds(&content);
+    assert_eq!(*places_taken.lock().unwrap(), [0, 0], "places taken when the source was opened");
+}
+
 fn mishap() -> impl Strategy<Value = Mishap> {
     prop_oneof![
         3 => (0..5000_usize).prop_map(Mishap::Breaks),

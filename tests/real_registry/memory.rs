@@ -11,9 +11,11 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::RealPair;
+use crate::support::harness::Regsync;
 use crate::support::http::{Reply, parse, send};
 use crate::support::images::{Content, media_type, upload_url};
-use crate::support::real_registry::witness_digest;
+use crate::support::real_registry::{RealRegistry, witness_digest};
+use crate::support::stage::Mirror;
 
 const LAYERS: u64 = 8;
 const BLOCKS: usize = 128;
@@ -99,7 +101,24 @@ fn a_gibibyte_passes_through_64_mebibytes() {
     let url = format!("{}/v2/big/manifests/1", pair.source.url());
     assert_eq!(send("PUT", &url, &[("Content-Type", &root.media_type)], &root.bytes).unwrap().status, 201);
 
-    let regsync = pair.regsync(&[pair.mirror("big", &["1"])]);
+    let highest = highest_while_copying(&pair.regsync(&[pair.mirror("big", &["1"])]), 1);
+    assert!(highest < LIMIT_KIB, "{} MiB of memory for 1 GiB of layers", highest / 1024);
+    assert_eq!(witness_digest(&pair.target.host(), "big", "1"), root.digest);
+
+    // The same to two targets that are fed from one read.
+    let targets = [RealRegistry::start().unwrap(), RealRegistry::start().unwrap()];
+    let references = targets.each_ref().map(|target| format!("{}/big", target.host()));
+    let source = format!("{}/big", pair.source.host());
+    let mirror = Mirror::new(&source, &references.each_ref().map(String::as_str), &["1"]);
+    let highest = highest_while_copying(&pair.regsync(&[mirror]), 2);
+    assert!(highest < LIMIT_KIB, "{} MiB of memory for 1 GiB of layers to two targets", highest / 1024);
+    for target in &targets {
+        assert_eq!(witness_digest(&target.host(), "big", "1"), root.digest);
+    }
+}
+
+/// Applies, to so many targets; the most memory that took, in KiB.
+fn highest_while_copying(regsync: &Regsync, targets: u64) -> u64 {
     let mut run = regsync.spawn(["apply", "--format", "json"]);
     let mut highest = 0;
     while !run.has_ended() {
@@ -108,8 +127,7 @@ fn a_gibibyte_passes_through_64_mebibytes() {
     }
     let result = run.wait();
     let sent = result.assert_status(0).json()["bytes"]["sent"].as_u64().unwrap();
-    assert!(sent > LAYERS * (BLOCKS * BLOCK) as u64, "only {sent} bytes were sent");
+    assert!(sent > targets * LAYERS * (BLOCKS * BLOCK) as u64, "only {sent} bytes were sent");
     assert!(highest > 0, "nothing was measured");
-    assert!(highest < LIMIT_KIB, "{} MiB of memory for 1 GiB of layers", highest / 1024);
-    assert_eq!(witness_digest(&pair.target.host(), "big", "1"), root.digest);
+    highest
 }

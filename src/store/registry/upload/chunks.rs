@@ -162,6 +162,8 @@ impl RegistryRepository {
         let Some(at) = stated.filter(grows) else { return Err(upload.restart(last_words).into()) };
         course.resumed_at = Some(at);
         if at < sent {
+            // First: two reads at once would need two places at the source, and could wait for each other for ever.
+            course.source = None;
             let source = (upload.open)(start).await.map_err(|error| upload.source_failed_for_good(error))?;
             course.source = Some(self.skip(upload, source, at).await?);
         }
