@@ -106,11 +106,13 @@ impl Applier<'_> {
         let Some(job) = Job::of(step) else {
             return rest(Ending::Failed(Failure::new(Code::Internal, "the step does not say what to write")));
         };
-        self.reporter.event(Event::Started(step));
         let begin = Instant::now();
         let mut moved = Moved::default();
-        let copy = std::panic::AssertUnwindSafe(self.carry_out(run, &job, &mut moved)).catch_unwind();
-        let ending = copy.await.unwrap_or_else(|_| {
+        let copy = async {
+            self.reporter.event(Event::Started(step));
+            self.carry_out(run, &job, &mut moved).await
+        };
+        let ending = std::panic::AssertUnwindSafe(copy).catch_unwind().await.unwrap_or_else(|_| {
             Ending::Failed(Failure::new(Code::Internal, format!("a fault in regsync while copying {}", job.target)))
         });
         let attempts = ending.failure().and_then(|failure| failure.attempts).unwrap_or(1);

@@ -4,6 +4,7 @@ mod exits;
 mod isolation;
 mod kills;
 mod manners;
+mod panics;
 mod progress;
 mod quota;
 mod saved_plan;

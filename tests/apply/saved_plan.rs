@@ -48,6 +48,18 @@ fn the_planned_digest_arrives_though_the_source_tag_has_moved() {
 }
 
 #[test]
+fn a_planned_digest_that_is_gone_fails_its_step_and_no_other() {
+    let pair = three_to_copy();
+    let regsync = planned(&pair);
+    zoo::single("moved since").push_to(&pair.source, "app", "2");
+    pair.source.store.delete_manifest("app", zoo::index("2").digest());
+    let applied = regsync.run(["apply", "plan.json", "--format", "json"]);
+    assert_eq!(result(&applied, 3), ["app:1 copied new", "app:2 failed new E_NOT_FOUND", "app:3 copied new"]);
+    assert_eq!(pair.target.store.tags("app"), ["1", "3"], "nothing else is copied in its place");
+    pair.target.assert_closed();
+}
+
+#[test]
 fn a_target_that_moved_since_the_plan_is_stale_and_the_others_are_done() {
     let pair = three_to_copy();
     let regsync = planned(&pair);

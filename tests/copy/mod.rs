@@ -3,6 +3,7 @@
 mod boundary;
 mod forms;
 mod layouts;
+mod memory;
 mod once;
 mod requests;
 mod resume;

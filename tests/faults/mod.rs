@@ -3,10 +3,16 @@
 mod answers;
 mod bodies;
 mod connections;
+#[cfg(unix)]
+mod disk;
 mod floods;
+mod graphs;
 mod lists;
+mod manifests;
+mod mounts;
 mod proxies;
 mod redirects;
 mod streams;
 mod throttling;
 mod tokens;
+mod uploads;

@@ -17,7 +17,7 @@ use super::canary::canary;
 use super::harness::Regsync;
 use super::images::{Content, Image, Single, zoo};
 use super::registry::{Auth, FakeRegistry, Options};
-use super::server::{RecordedRequest, Server};
+use super::server::{Answer, Fault, Match, RecordedRequest, Server};
 use super::stage::Mirror;
 use super::tls::{ServerCertificate, TestCa};
 use super::token::{Access, Account, Issuer, IssuerOptions, TokenServer};
@@ -216,6 +216,16 @@ impl Ward {
     /// The path of the faulty image's root by digest.
     pub fn root_path(&self) -> String {
         format!("/v2/{FAULTY}/manifests/{}", self.image.digest())
+    }
+
+    /// Has the source serve this manifest in the place of the faulty image's, under its tag and by its digest, until faults
+    /// are cleared. What it refers to is not there, unless a test puts it there.
+    pub fn serve_instead(&self, root: &Content) {
+        let answer = Answer::status(200).header("Content-Type", &root.media_type);
+        let answer = answer.header("Docker-Content-Digest", &root.digest).body(root.bytes.clone());
+        for path in [TAG_PATH.to_owned(), format!("/v2/{FAULTY}/manifests/{}", root.digest)] {
+            self.source.fault(Match::new("*", &path), Fault::Reply(answer.clone()));
+        }
     }
 
     /// This server, of a test's own, was shown no secret of the ward.
