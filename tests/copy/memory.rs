@@ -21,7 +21,8 @@ const IMAGES: usize = 200;
 /// In all, 1 GiB.
 const LAYER: usize = (1 << 30) / IMAGES;
 const AT_ONCE: usize = 32;
-const LIMIT_KIB: u64 = 1;
+/// Code that is not optimised takes some 15 MiB more.
+const LIMIT_KIB: u64 = if cfg!(debug_assertions) { 80 * 1024 } else { 64 * 1024 };
 
 /// A source of images that are made when they are asked for; a target that counts what comes and keeps nothing but tags.
 struct Many {
@@ -117,7 +118,7 @@ fn peak(id: u32) -> Option<u64> {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "/proc tells how much memory a process has")]
-fn two_hundred_images_of_a_gibibyte_pass_through_64_mebibytes() {
+fn two_hundred_images_of_a_gibibyte_take_little_memory() {
     let sink = Sink::default();
     let (source, target) = (Bound::new(None).serve(Many::new()), Bound::new(None).serve(sink.clone()));
     let tags: Vec<_> = (0..IMAGES).map(|n| format!("t{n}")).collect();
