@@ -111,6 +111,16 @@ fn a_place_that_asks_for_a_credential_gets_none() {
 }
 
 #[test]
+fn a_place_that_has_nothing_proves_no_absence() {
+    let ward = Ward::of(Species::Index);
+    let cdn = BlobCdn::start();
+    ward.source.fault(Match::new("GET", &ward.layer_path()), redirect(307, format!("{}/gone", cdn.url())));
+    let error = ward.fails("E_UNAVAILABLE");
+    assert!(error["message"].as_str().unwrap().contains("proves nothing"), "{error:#}");
+    ward.assert_told_nothing(&cdn);
+}
+
+#[test]
 fn encryption_is_not_left() {
     let ward = Ward::begin(Setup::encrypted(Species::Single));
     let cdn = BlobCdn::start();

@@ -177,6 +177,10 @@ async fn read(wish: &Wish<'_>, who: &str, mut response: reqwest::Response) -> Re
     }
     let said = Said::read(&body, wish.redactor);
     let mut error = refused(wish.request, who, status.as_u16(), &said);
+    if status == StatusCode::NOT_FOUND {
+        // It proves nothing about what the token was for.
+        error.code = Code::Protocol;
+    }
     if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         if let Credential::Anonymous = wish.credential {
             error.code = Code::NoCredentials;

@@ -224,7 +224,7 @@ impl Transport {
         }
         if !self.clients.boundary.is_home(&reply.url) {
             let message = format!("a redirect led to {}, which answered 404: that proves nothing", origin(&reply.url));
-            return Err(Fault::last(Error::new(Code::NotFound, call.request, message)));
+            return Err(Fault::last(Error::new(Code::Unavailable, call.request, message)));
         }
         if grant.withholds() {
             let source = &grant.holder.source;

@@ -117,6 +117,21 @@ async fn an_identity_token_is_exchanged() {
 }
 
 #[tokio::test]
+async fn a_realm_that_takes_no_identity_token_is_an_error_and_nothing_else_is_tried() {
+    for (status, code) in [(400, Code::Auth), (401, Code::Auth), (404, Code::Protocol), (405, Code::Refused)] {
+        let server = Server::start(move |seen| match seen.target.as_str() {
+            target if target.starts_with("/token") => reply(status, &[], "no such grant"),
+            _ => reply(401, &[("www-authenticate", r#"Bearer realm="/token""#)], ""),
+        });
+        let identity = Credential::Identity(Secret::new("identity-token"));
+        let error = look_up(&Fixture::new(&server, Some(identity)), "a").await.unwrap_err();
+        assert_eq!((error.code, error.attempts), (code, 1), "{status}: {error}");
+        assert!(error.to_string().contains("no such grant"), "{error}");
+        assert_eq!((server.count("POST", "/token"), server.count("GET", "/token")), (1, 0), "{status}");
+    }
+}
+
+#[tokio::test]
 async fn an_identity_token_is_no_password() {
     let server = Server::start(|seen| match seen.target.as_str() {
         target if target.starts_with("/token") => reply(200, &[], r#"{"token":"t"}"#),

@@ -147,10 +147,10 @@ async fn a_404_from_another_origin_is_no_absence() {
     let server = Server::start(move |_| reply(307, &[("location", &format!("http://{there}/gone?sig=1"))], ""));
     let fixture = Fixture::new(&server, None);
     let error = fixture.repository("a").resolve(&tag("1")).await.unwrap_err();
-    assert_eq!((error.code, error.attempts), (Code::NotFound, 1));
+    assert_eq!((error.code, error.attempts), (Code::Unavailable, 1));
     assert!(error.to_string().contains("proves nothing"), "{error}");
     let layer = fixture.repository("a").blob(start(b"x")).await.err().unwrap();
-    assert_eq!((layer.code, layer.attempts), (Code::NotFound, 1));
+    assert_eq!((layer.code, layer.attempts), (Code::Unavailable, 1));
 }
 
 #[tokio::test]
