@@ -20,6 +20,7 @@ pub type Check = fn(&[u8]);
 /// Every target by the name of its file in `fuzz/fuzz_targets`.
 pub const TARGETS: &[(&str, Check)] = &[
     ("configuration", configuration),
+    ("content_range", content_range),
     ("docker_config", docker_config),
     ("error_body", error_body),
     ("layout", layout),
@@ -31,6 +32,11 @@ pub const TARGETS: &[(&str, Check)] = &[
     ("retry_after", retry_after),
     ("www_authenticate", www_authenticate),
 ];
+
+/// `Content-Range` of a part, `Range` of a session: a part fits one place, and no bytes are taken for others.
+pub fn content_range(bytes: &[u8]) {
+    crate::store::registry::fuzzing::content_range(bytes);
+}
 
 /// docker's `config.json`: helpers have names and no paths, secrets are not shown.
 pub fn docker_config(bytes: &[u8]) {

@@ -203,6 +203,7 @@ macro_rules! targets {
 
 targets!(
     configuration,
+    content_range,
     docker_config,
     error_body,
     layout,

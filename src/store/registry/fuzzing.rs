@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, DATE, HeaderMap, HeaderValue, RANGE, RETRY_AFTER};
 
 use super::challenge::{self, Challenge};
 use super::error::{BODY_LIMIT, Said, refused};
 use super::link;
 use super::origin::{Boundary, same_origin};
+use super::range;
 use super::reach::{Reach, reach};
 use super::redact::Redactor;
 use super::retry::{ATTEMPTS, Fault};
+use super::upload::session_offset;
 use crate::image::{Code, Failure};
 
 /// The longest wait that a registry is granted.
@@ -137,4 +139,36 @@ pub(crate) fn refusal(bytes: &[u8]) -> Failure {
     let said = Said::read(body, &Redactor::default());
     assert!(said.words.as_ref().is_none_or(|words| !words.is_empty()));
     Failure::from(refused("read the manifest of r.example/app:1", "r.example", 403, &said))
+}
+
+/// `Content-Range` with `Content-Length` of a part, and `Range` of an upload session: a line each.
+pub(crate) fn content_range(bytes: &[u8]) {
+    let mut map = HeaderMap::new();
+    for (name, line) in [CONTENT_RANGE, CONTENT_LENGTH, RANGE].into_iter().zip(bytes.split(|byte| *byte == b'\n')) {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            map.append(name, value);
+        }
+    }
+    for size in [0, 1, 100, 1 << 40, u64::MAX] {
+        let places = [0, 1, 5, 99, 100, 1 << 39, u64::MAX - 1];
+        let fitting: Vec<u64> = places.into_iter().filter(|place| range::check(&map, *place, size).is_ok()).collect();
+        assert!(fitting.len() <= 1, "one part, at {fitting:?}");
+        for offset in fitting {
+            assert!(offset < size, "a part at {offset} of {size} bytes");
+            let stated = map.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            assert!(stated.contains(&offset.to_string()), "{stated} is not at {offset}");
+            let mut other = map.clone();
+            other.append(CONTENT_RANGE, HeaderValue::from_static("bytes 0-0/1"));
+            assert!(range::check(&other, offset, size).is_err(), "two of them");
+        }
+    }
+    if let Some(offset) = session_offset(&map) {
+        assert!(offset > 1, "one byte is not told from none");
+        let again = HeaderMap::from_iter(
+            [(RANGE, HeaderValue::from_str(&format!("0-{}", offset - 1)))]
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.ok()?))),
+        );
+        assert_eq!(session_offset(&again), Some(offset), "printed and read again");
+    }
 }

@@ -31,12 +31,18 @@ impl Pace {
 
     /// Waits until a request may begin.
     pub(super) async fn turn(&self) {
-        if let Some(slot) = self.slot() {
-            tokio::time::sleep_until(slot).await;
-        }
-        // A pause may be announced while another one is waited for.
-        while let Some(until) = self.pause_end() {
-            tokio::time::sleep_until(until).await;
+        loop {
+            // A pause may be announced while another one is waited for.
+            while let Some(until) = self.pause_end() {
+                tokio::time::sleep_until(until).await;
+            }
+            if let Some(slot) = self.slot() {
+                tokio::time::sleep_until(slot).await;
+            }
+            // A slot that a pause came upon is gone: all who held one would begin at once when it ends.
+            if self.pause_end().is_none() {
+                return;
+            }
         }
     }
 
@@ -82,5 +88,21 @@ mod tests {
         assert_eq!(started.elapsed().as_secs(), 3);
         pace.turn().await;
         assert_eq!(started.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_waited_for_a_pause_to_end_keep_their_distance() {
+        let pace = Pace::new(NonZeroU32::new(10));
+        let started = Instant::now();
+        let turn = || async {
+            pace.turn().await;
+            started.elapsed().as_millis()
+        };
+        let pause = async { pace.pause(Duration::from_secs(2)) };
+        let (first, second, (), third, fourth) = tokio::join!(turn(), turn(), pause, turn(), turn());
+        assert_eq!(first, 0);
+        let mut others = [second, third, fourth];
+        others.sort_unstable();
+        assert!(others[0] >= 2000 && others[1] >= others[0] + 100 && others[2] >= others[1] + 100, "{others:?}");
     }
 }

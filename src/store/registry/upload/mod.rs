@@ -39,6 +39,8 @@ use crate::image::{Code, Descriptor, Digest};
 use crate::store::{BlobStream, Error, OpenBlob, Progress, PushError, UploadSession};
 
 pub(super) use forms::Lessons;
+#[cfg(any(test, fuzzing))]
+pub(super) use session::offset as session_offset;
 
 /// How often a blob is begun again with a new session, where the old one cannot be gone on with.
 const RESTARTS: u32 = 2;

@@ -133,7 +133,7 @@ fn least_chunk(headers: &HeaderMap) -> u64 {
 
 /// How many bytes a session has, by its `Range: 0-<last>`. Also with `bytes=`, as Quay writes it. `0-0` is one byte by its
 /// words, and none at Docker's registry: that is not known, as nothing is of a range that cannot be read.
-pub(super) fn offset(headers: &HeaderMap) -> Option<u64> {
+pub(in crate::store::registry) fn offset(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(RANGE)?.to_str().ok()?.trim();
     let last = text.strip_prefix("bytes=").unwrap_or(text).strip_prefix("0-")?;
     let digits = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
