@@ -16,6 +16,7 @@
 //! | … or with such a wait in its words (GHCR) | after a backoff, not sooner | free | as above | it speaks of one request only |
 //! | … or with a longer one | never | – | – | a run that waits for hours is none |
 //! | a blob that broke after a gain | after a backoff, from there on | free | – | it gets on |
+//! | a part of an upload in chunks, any of these | as above, from the registry's offset; else the blob anew, twice | as above | as above | the parts before it are there |
 //! | wrong bytes; an upload's session lost (404, 416, `DIGEST_INVALID`); a token that ended in an upload | once | counts | – | twice is no accident |
 //! | a failure shared with the request that met it | as that one | free | as that one | the other has paid for it |
 //! | a token realm's, any of the above | as above | free | – | it says nothing of the registry |

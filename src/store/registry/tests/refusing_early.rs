@@ -34,7 +34,7 @@ async fn serve(mut stream: TcpStream) -> Option<()> {
         );
         stream.write_all(refused.as_bytes()).await.ok()?;
         stream.shutdown().await.ok()?;
-        let mut thrown_away = [0; 64 * 1024];
+        let mut thrown_away = vec![0; 64 * 1024];
         while stream.read(&mut thrown_away).await.ok()? > 0 {}
         return Some(());
     }
