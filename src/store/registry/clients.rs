@@ -3,40 +3,46 @@
 //! Owns the choice between them, so that a client certificate is shown to the registry alone, and names that it hands out
 //! are resolved with care.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use reqwest::Url;
 
 use super::guard::Guard;
 use super::origin::Boundary;
 use super::settings::{Network, Settings};
-use super::tls;
+use super::tls::{self, Trust};
 use crate::store::Error;
 
 /// The clients, and the boundary between what is the registry and what is not.
 pub(super) struct Clients {
     pub(super) boundary: Boundary,
     home: reqwest::Client,
-    abroad: reqwest::Client,
+    abroad: Abroad,
 }
+
+/// Most registries send us nowhere, or soon: it is made when it is needed.
+type Abroad = LazyLock<Result<reqwest::Client, Error>, Box<dyn FnOnce() -> Result<reqwest::Client, Error> + Send>>;
 
 impl Clients {
     /// Sets up TLS and proxies; nothing is connected yet.
     pub(super) fn new(boundary: Boundary, settings: &Settings, network: &Network) -> Result<Self, Error> {
         let transfers = settings.concurrency.get();
-        let ca = settings.ca.as_deref();
-        let home = tls::client(network, ca, settings.client.as_ref(), transfers)?;
-        let mut abroad = tls::builder(network, ca, None, transfers)?;
+        // Where nothing is encrypted on the way home, nobody is trusted, and no certificate is read for it.
+        let plain = boundary.base().scheme() == "http" && network.proxies.is_empty();
+        let trust = if plain { Trust::Nobody } else { Trust::Roots };
+        let home = tls::client(network, (settings.ca.as_deref(), trust), settings.client.as_ref(), transfers)?;
         // Behind a proxy, the names that are resolved here are those of proxies.
-        if !boundary.is_inside() && network.proxies.is_empty() {
-            abroad = abroad.dns_resolver(Arc::new(Guard));
-        }
-        let abroad = tls::build(abroad)?;
-        Ok(Self { boundary, home, abroad })
+        let guarded = !boundary.is_inside() && network.proxies.is_empty();
+        let (network, ca) = (network.clone(), settings.ca.clone());
+        let abroad = move || {
+            let builder = tls::builder(&network, (ca.as_deref(), Trust::Roots), None, transfers)?;
+            tls::build(if guarded { builder.dns_resolver(Arc::new(Guard)) } else { builder })
+        };
+        Ok(Self { boundary, home, abroad: Abroad::new(Box::new(abroad)) })
     }
 
     /// The client for `url`.
-    pub(super) fn of(&self, url: &Url) -> &reqwest::Client {
-        if self.boundary.is_home(url) { &self.home } else { &self.abroad }
+    pub(super) fn of(&self, url: &Url) -> Result<&reqwest::Client, Error> {
+        if self.boundary.is_home(url) { Ok(&self.home) } else { self.abroad.as_ref().map_err(Error::clone) }
     }
 }

@@ -49,14 +49,14 @@ mod tests {
     use crate::image::Code;
     use crate::store::registry::error::disconnected;
     use crate::store::registry::settings::Network;
-    use crate::store::registry::tls;
+    use crate::store::registry::tls::{self, Trust};
 
     #[tokio::test]
     async fn a_name_of_this_machine_is_not_connected_to() {
         assert!(Guard.resolve("localhost".parse().unwrap()).await.is_err());
         let network = Network::new("regsync-test", Arc::new(Keychain::fixed([].into())), Arc::new(Silent));
-        let client = tls::client(&network, None, None, 1).unwrap();
-        let guarded = tls::builder(&network, None, None, 1).unwrap();
+        let client = tls::client(&network, (None, Trust::Nobody), None, 1).unwrap();
+        let guarded = tls::builder(&network, (None, Trust::Nobody), None, 1).unwrap();
         let guarded = guarded.dns_resolver(Arc::new(Guard)).build().unwrap();
         let refused = guarded.get("http://localhost:1/").send().await.unwrap_err();
         let error = disconnected("read", "cdn", refused);

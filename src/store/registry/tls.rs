@@ -2,7 +2,7 @@
 //!
 //! Owns the set-up of the HTTP clients. Refuses to skip a check: there is no setting for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,46 +12,56 @@ use super::settings::{ClientIdentity, Network};
 use crate::image::Code;
 use crate::store::Error;
 
-/// The certificates that are trusted everywhere.
+/// The certificates that are trusted everywhere. Read from disk when they are first needed, once for a run.
 #[derive(Clone, Debug)]
-pub struct Roots(Arc<RootCertStore>);
+pub struct Roots(Arc<LazyLock<Arc<RootCertStore>>>);
+
+/// Whom a client trusts besides the `ca` of its registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The shared roots.
+    Roots,
+    /// Nobody: it never speaks TLS.
+    Nobody,
+}
 
 impl Roots {
     /// The system's certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured), or Mozilla's, where a system has none.
-    /// Reads them from disk: once for a run.
     pub fn system() -> Self {
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if store.is_empty() {
-            store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-        Self(Arc::new(store))
+        Self(Arc::new(LazyLock::new(|| {
+            let mut store = RootCertStore::empty();
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if store.is_empty() {
+                store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+            Arc::new(store)
+        })))
     }
 }
 
-/// An HTTP client that trusts the shared roots and `ca`, and shows `identity` where a server asks for it.
+/// An HTTP client that trusts whom `trust` says (a `ca` in PEM, and others), and shows `identity` where a server asks for it.
 ///
 /// It follows no redirect, sends no `Referer`, keeps no cookies, retries nothing and decodes nothing: all of that is decided
 /// here, or must not happen.
 pub(super) fn client(
     network: &Network,
-    ca: Option<&[u8]>,
+    trust: (Option<&[u8]>, Trust),
     identity: Option<&ClientIdentity>,
     transfers: usize,
 ) -> Result<reqwest::Client, Error> {
-    build(builder(network, ca, identity, transfers)?)
+    build(builder(network, trust, identity, transfers)?)
 }
 
 /// What [`client`] builds, for those who add to it.
 pub(super) fn builder(
     network: &Network,
-    ca: Option<&[u8]>,
+    trust: (Option<&[u8]>, Trust),
     identity: Option<&ClientIdentity>,
     transfers: usize,
 ) -> Result<reqwest::ClientBuilder, Error> {
     let (stream, connection) = windows(transfers);
     let builder = reqwest::ClientBuilder::new()
-        .tls_backend_preconfigured(config(network, ca, identity)?)
+        .tls_backend_preconfigured(config(network, trust, identity)?)
         .user_agent(&network.user_agent)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
@@ -88,11 +98,19 @@ pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, 
     builder.build().map_err(|error| set_up(format!("the HTTP client: {}", error.without_url())))
 }
 
-fn config(network: &Network, ca: Option<&[u8]>, identity: Option<&ClientIdentity>) -> Result<ClientConfig, Error> {
-    let mut roots = (*network.roots.0).clone();
+fn config(
+    network: &Network,
+    (ca, trust): (Option<&[u8]>, Trust),
+    identity: Option<&ClientIdentity>,
+) -> Result<ClientConfig, Error> {
+    let mut roots = match trust {
+        Trust::Roots => Arc::clone(&**network.roots.0),
+        Trust::Nobody => Arc::new(RootCertStore::empty()),
+    };
     if let Some(ca) = ca {
+        let own = Arc::make_mut(&mut roots);
         for certificate in certificates(ca, "tls.ca")? {
-            roots.add(certificate).map_err(|error| set_up(format!("a certificate of `tls.ca`: {error}")))?;
+            own.add(certificate).map_err(|error| set_up(format!("a certificate of `tls.ca`: {error}")))?;
         }
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -146,8 +164,8 @@ mod tests {
         let (chain, key) = pair();
         let identity = ClientIdentity { chain: chain.clone().into_bytes(), key: Secret::new(key) };
         let network = network();
-        assert!(client(&network, Some(chain.as_bytes()), Some(&identity), 1).is_ok());
-        let config = config(&network, None, None).unwrap();
+        assert!(client(&network, (Some(chain.as_bytes()), Trust::Roots), Some(&identity), 1).is_ok());
+        let config = config(&network, (None, Trust::Nobody), None).unwrap();
         assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
     }
 
@@ -167,10 +185,10 @@ mod tests {
     fn what_is_not_pem_is_named() {
         let (chain, _) = pair();
         let network = network();
-        let error = client(&network, Some(b"nothing"), None, 1).expect_err("no certificate");
+        let error = client(&network, (Some(b"nothing"), Trust::Nobody), None, 1).expect_err("no certificate");
         assert!(error.to_string().contains("tls.ca"), "{error}");
         let identity = ClientIdentity { chain: chain.into_bytes(), key: Secret::new("hunter2") };
-        let error = client(&network, None, Some(&identity), 1).expect_err("no key");
+        let error = client(&network, (None, Trust::Nobody), Some(&identity), 1).expect_err("no key");
         assert!(error.to_string().contains("tls.key") && !error.to_string().contains("hunter2"), "{error}");
     }
 }

@@ -94,7 +94,7 @@ async fn exchange(clients: &Clients, wish: &Wish<'_>, who: &str) -> Result<Token
     let mut url = wish.realm.url.clone();
     for _ in 0..=REALM_REDIRECTS {
         let started = Instant::now();
-        let sent = request(clients.of(&url), wish, &url).send().await;
+        let sent = request(clients.of(&url)?, wish, &url).send().await;
         let response = sent.map_err(|error| disconnected(wish.request, who, error))?;
         let (status, milliseconds) = (response.status().as_u16(), started.elapsed().as_millis());
         tracing::debug!(url = wish.redactor.sweep(&sanitized(&url)), status, milliseconds, "token");

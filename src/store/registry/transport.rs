@@ -340,7 +340,7 @@ impl Transport {
         }
         *request.body_mut() = call.body.take();
         let started = Instant::now();
-        let sent = self.clients.of(url).execute(request);
+        let sent = self.clients.of(url)?.execute(request);
         let outcome = tokio::select! {
             outcome = sent => outcome.map_err(|error| disconnected(call.request, &self.place(url), error)),
             limit = call.patience.end(self.limits.headers) => Err(timed_out(call.request, &self.place(url), limit)),
