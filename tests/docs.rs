@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use regsync::store::limits::*;
 
 /// Every code of [`regsync::image::Code`], as its schema lists them.
 fn codes() -> Vec<String> {
@@ -143,4 +146,102 @@ fn the_index_lists_every_page() {
         let name = page.file_name().unwrap().to_str().unwrap();
         assert!(name == "README.md" || links.contains(&name), "docs/README.md does not list {name}");
     }
+}
+
+fn bytes(number: impl TryInto<u64>) -> String {
+    let number = number.try_into().unwrap_or_default();
+    match (number % (1 << 20), number % (1 << 10)) {
+        (0, _) => format!("{} MiB", number >> 20),
+        (_, 0) => format!("{} KiB", number >> 10),
+        _ => format!("{number} bytes"),
+    }
+}
+
+fn time(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
+}
+
+/// What `docs/limits.md` must say of the stores, in its order.
+fn limits_of_stores() -> Vec<(String, String)> {
+    let row = |name: &str, value: String| (name.to_owned(), value);
+    let large = format!("manifests above {} read at a time, for each registry", bytes(MANIFEST_LARGE));
+    vec![
+        row("indexes nested in each other", NESTING.to_string()),
+        row("manifests of one image", MANIFESTS.to_string()),
+        row("bytes of the manifests of one image", bytes(MANIFEST_BYTES_IN_ALL)),
+        row("blobs of one image", BLOBS.to_string()),
+        row("a manifest that is read", bytes(MANIFEST_READ)),
+        row("a manifest that is written to a registry", bytes(MANIFEST_WRITTEN)),
+        row("manifests kept for a second reading, for each registry", bytes(MANIFEST_CACHE)),
+        row(&large, MANIFESTS_LARGE_AT_ONCE.to_string()),
+        row("`index.json` of a layout", bytes(LAYOUT_INDEX)),
+        row("`oci-layout` of a layout", bytes(LAYOUT_MARK)),
+        row("tags asked for in one page", TAGS_PER_PAGE.to_string()),
+        row("a page of tags", bytes(TAG_PAGE_BYTES)),
+        row("pages of tags of one repository", TAG_PAGES.to_string()),
+        row("tags of one repository", TAGS.to_string()),
+        row("the body of a refusal", bytes(REFUSAL_BYTES)),
+        row("words of a registry that are repeated", format!("{WORDS} characters")),
+        row("the answer of a token realm", bytes(TOKEN_BYTES)),
+        row("redirects of a registry", REDIRECTS.to_string()),
+        row("redirects of a token realm", REALM_REDIRECTS.to_string()),
+        row("different warnings of a registry", WARNINGS.to_string()),
+        row("the warnings of one answer", bytes(WARNING_BYTES)),
+        row("attempts at anything", ATTEMPTS.to_string()),
+        row("attempts where no file can be opened for a connection", ATTEMPTS_IN_SHORTAGE.to_string()),
+        row("a wait that a registry asks for", time(LONGEST_WAIT)),
+        row("the ceiling of the first backoff", time(FIRST_BACKOFF)),
+        row("the ceiling of any backoff", time(LAST_BACKOFF)),
+        row("retries that a host, and a run, always have", RETRIES.to_string()),
+        row("requests that earn one more", REQUESTS_PER_RETRY.to_string()),
+        row("requests without an answer until a host counts as down", SILENT_REQUESTS.to_string()),
+        row("rest of a host that is down", time(REST_WHEN_DOWN)),
+        row("a connection, TLS included", time(CONNECT_TIME)),
+        row("the headers of an answer", time(HEADERS_TIME)),
+        row("the next bytes of a body, either way", time(IDLE_TIME)),
+        row("the whole of a manifest or page of tags", time(DOCUMENT_TIME)),
+        row("the words of a refusal", time(REFUSAL_TIME)),
+        row("the answer to an upload, after its last byte", time(COMMIT_TIME)),
+        row("a token", time(TOKEN_TIME)),
+        row("the least that flows of a blob in a second", bytes(LEAST_PACE)),
+        row("open files for each idle connection", OPEN_FILES_PER_IDLE_CONNECTION.to_string()),
+    ]
+}
+
+/// What it must say of files, and the constants that say so in the sources: they are private to their formats.
+const LIMITS_OF_FILES: [(&str, &str, &str, &str); 13] = [
+    ("a configuration file", "1 MiB", "src/config/text.rs", "FILE_LIMIT: usize = 1 << 20;"),
+    ("levels of nesting in it", "32", "src/config/yaml/mod.rs", "DEPTH_LIMIT: usize = 32;"),
+    ("values in it, aliases followed", "100000", "src/config/yaml/mod.rs", "NODE_LIMIT: usize = 100_000;"),
+    ("mirrors in it", "10000", "src/config/decode/file.rs", "MIRROR_LIMIT: usize = 10_000;"),
+    ("problems reported of it", "500", "src/config/problem/diagnosis.rs", "PROBLEM_LIMIT: usize = 500;"),
+    ("a glob", "2048 bytes", "src/config/glob.rs", "GLOB_LIMIT: usize = 2048;"),
+    ("`concurrency`", "256", "src/config/schema.rs", "CONCURRENCY_LIMIT: u32 = 256;"),
+    ("`requests-per-second`", "10000", "src/config/schema.rs", "RATE_LIMIT: u32 = 10_000;"),
+    ("`rate-limit.keep`", "1000000", "src/config/schema.rs", "KEEP_LIMIT: u32 = 1_000_000;"),
+    ("a saved plan or result", "256 MiB", "src/command/load.rs", "DOCUMENT_LIMIT: u64 = 256 << 20;"),
+    ("a credential file", "1 MiB", "src/auth/documents.rs", "SIZE_LIMIT: u64 = 1 << 20;"),
+    ("the answer of a credential helper", "64 KiB", "src/auth/helper.rs", "ANSWER_LIMIT: u64 = 64 << 10;"),
+    (
+        "the time that a credential helper may take",
+        "30 s",
+        "src/auth/helper.rs",
+        "TIME_LIMIT: Duration = Duration::from_secs(30);",
+    ),
+];
+
+#[test]
+fn every_limit_is_on_its_page_as_it_is() {
+    let page = read("docs/limits.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    let rows: Vec<_> = rows.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let told: Vec<_> = rows.into_iter().filter(|(name, _)| name != "limit").collect();
+    let files = LIMITS_OF_FILES.iter().map(|(name, value, ..)| ((*name).to_owned(), (*value).to_owned()));
+    assert_eq!(told, limits_of_stores().into_iter().chain(files).collect::<Vec<_>>());
+    for (name, _, source, constant) in LIMITS_OF_FILES {
+        assert!(read(source).contains(constant), "{name}: {source} has no `{constant}`");
+    }
+    // A constant that is new must come here, too.
+    let constants = read("src/store/limits.rs").lines().filter(|line| line.starts_with("pub const ")).count();
+    assert_eq!(constants, limits_of_stores().len() + 1, "`MANIFEST_LARGE` shares its row");
 }

@@ -10,6 +10,7 @@ mod exit;
 mod files;
 mod generate;
 mod load;
+mod open_files;
 mod output;
 mod plan;
 mod session;

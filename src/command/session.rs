@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Exit;
 use super::load::Loaded;
+use super::open_files;
 use super::output::Refusal;
 use super::voice::Voice;
 use crate::auth::{Environment, Keychain, Secret};
@@ -133,6 +134,7 @@ impl Session {
             Network::new(concat!("regsync/", env!("CARGO_PKG_VERSION")), Arc::new(keychain), voice.reporter());
         network.proxies = Proxies::from_environment(|name| self.environment.get(name).map(str::to_owned));
         network.insecure_hosts = hosts.map(parse).collect::<Result<_, _>>()?;
+        network.open_files = open_files::raise();
         Ok(network)
     }
 

@@ -24,6 +24,8 @@ pub struct Error {
     pub hint: Option<String>,
     /// Whether a manifest was refused for what it refers to: blobs or manifests that were believed to be there are not.
     pub missing_blobs: bool,
+    /// Whether this machine lacks for now what it takes, an open file: it says nothing of the other side.
+    pub shortage: bool,
 }
 
 impl Error {
@@ -38,6 +40,7 @@ impl Error {
             elapsed: Duration::ZERO,
             hint: None,
             missing_blobs: false,
+            shortage: false,
         }
     }
 

@@ -6,13 +6,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Error, ImageSource};
 use crate::image::{Code, Descriptor, Digest, Manifest, MediaType, Platform, View};
+use crate::store::limits::{BLOBS, MANIFEST_BYTES_IN_ALL, MANIFESTS, NESTING};
 
-/// How deep indexes may be nested.
-pub const NESTING_LIMIT: usize = 8;
-/// How many manifests one image may have.
-pub const MANIFEST_COUNT_LIMIT: usize = 2_000;
-/// How many bytes the manifests of one image may have together. They are held in memory while the image is copied.
-pub const MANIFEST_BYTES_LIMIT: u64 = 24 << 20;
 /// Manifests of one image read at once.
 const READS_AT_ONCE: usize = 8;
 
@@ -38,7 +33,7 @@ struct Walk {
 
 impl Graph {
     /// Reads the graph of the image with this digest, level by level. Everything that is read has been checked against its digest; every
-    /// limit that a hostile index could break is one of this module's constants.
+    /// limit that a hostile index could break is one of [`limits`](super::limits).
     pub async fn read(source: &dyn ImageSource, digest: &Digest, media_type: &MediaType) -> Result<Self, Error> {
         let about = format!("read the image {}@{digest}", source.location());
         let Some(root) = source.manifest(digest, media_type).await? else {
@@ -46,7 +41,7 @@ impl Graph {
         };
         let mut walk = Walk::new(about);
         walk.bytes = root.bytes().len() as u64;
-        let mut children = walk.enter(&root);
+        let mut children = walk.enter(&root)?;
         for depth in 1.. {
             if children.is_empty() {
                 break;
@@ -107,17 +102,24 @@ impl Walk {
     }
 
     /// Notes the blobs of `manifest`, and gives back its children.
-    fn enter(&mut self, manifest: &Manifest) -> Children {
+    fn enter(&mut self, manifest: &Manifest) -> Result<Children, Error> {
+        let mut children = Children::new();
         match manifest.view() {
-            View::Index(index) => index.manifests.iter().map(|child| (child.digest.clone(), child.clone())).collect(),
-            View::Image(image) => {
-                for blob in image.blobs() {
-                    self.blobs.entry(blob.digest.clone()).or_insert_with(|| blob.clone());
-                }
-                Children::new()
+            View::Index(index) => {
+                children.extend(index.manifests.iter().map(|child| (child.digest.clone(), child.clone())));
             }
-            View::Opaque => Children::new(),
+            View::Image(image) => image.blobs().try_for_each(|blob| self.note_blob(blob))?,
+            View::Opaque => {}
         }
+        Ok(children)
+    }
+
+    fn note_blob(&mut self, blob: &Descriptor) -> Result<(), Error> {
+        self.blobs.entry(blob.digest.clone()).or_insert_with(|| blob.clone());
+        if self.blobs.len() > BLOBS {
+            return Err(Error::new(Code::Limit, &self.about, format!("it has more than {BLOBS} blobs")));
+        }
+        Ok(())
     }
 
     fn visit(&mut self, depth: usize, child: &Descriptor, manifest: Option<Manifest>) -> Result<Children, Error> {
@@ -126,7 +128,7 @@ impl Walk {
             if !is_any_content(child) {
                 return Err(missing(&self.about, &child.digest));
             }
-            self.blobs.insert(child.digest.clone(), child.clone());
+            self.note_blob(child)?;
             return Ok(Children::new());
         };
         let size = manifest.bytes().len() as u64;
@@ -134,7 +136,7 @@ impl Walk {
             let message = format!("{} has {size} bytes, not the {} stated", child.digest, child.size);
             return Err(Error::new(Code::Size, &self.about, message));
         }
-        let children = self.enter(&manifest);
+        let children = self.enter(&manifest)?;
         if self.depth_of.insert(child.digest.clone(), depth).is_none() {
             self.bytes += size;
             self.manifests.insert(child.digest.clone(), manifest);
@@ -145,14 +147,11 @@ impl Walk {
     fn allow(&self, depth: usize, children: &Children) -> Result<(), Error> {
         let stated: u64 = children.values().fold(0, |sum, child| sum.saturating_add(child.size));
         let limits = [
-            (depth > NESTING_LIMIT, format!("its indexes are nested more than {NESTING_LIMIT} deep")),
+            (depth > NESTING, format!("its indexes are nested more than {NESTING} deep")),
+            (self.manifests.len() + children.len() > MANIFESTS, format!("it has more than {MANIFESTS} manifests")),
             (
-                self.manifests.len() + children.len() > MANIFEST_COUNT_LIMIT,
-                format!("it has more than {MANIFEST_COUNT_LIMIT} manifests"),
-            ),
-            (
-                self.bytes.saturating_add(stated) > MANIFEST_BYTES_LIMIT,
-                format!("its manifests have more than {MANIFEST_BYTES_LIMIT} bytes"),
+                self.bytes.saturating_add(stated) > MANIFEST_BYTES_IN_ALL,
+                format!("its manifests have more than {MANIFEST_BYTES_IN_ALL} bytes"),
             ),
         ];
         match limits.into_iter().find(|(broken, _)| *broken) {
@@ -191,4 +190,30 @@ fn is_any_content(child: &Descriptor) -> bool {
 
 fn missing(about: &str, digest: &Digest) -> Error {
     Error::new(Code::NotFound, about, format!("its manifest {digest} is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(blobs: std::ops::Range<usize>) -> Manifest {
+        let layer = |number| {
+            format!(r#"{{"mediaType":"a/b","digest":"{}","size":1}}"#, Digest::sha256(&usize::to_le_bytes(number)))
+        };
+        let layers: Vec<String> = blobs.map(layer).collect();
+        let config = r#"{"mediaType":"a/b","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
+        let text = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#, layers.join(","));
+        Manifest::identify(text.into(), &MediaType::oci_manifest()).unwrap()
+    }
+
+    #[test]
+    fn an_image_has_no_more_blobs_than_can_be_held() {
+        let mut walk = Walk::new("read the image r.io/a@sha256:1".to_owned());
+        // The configuration is one of them, and so are those that both manifests have.
+        assert!(walk.enter(&image(0..BLOBS / 2)).is_ok() && walk.enter(&image(1..BLOBS - 1)).is_ok());
+        assert_eq!(walk.blobs.len(), BLOBS);
+        let error = walk.enter(&image(0..BLOBS)).unwrap_err();
+        assert_eq!(error.code, Code::Limit);
+        assert_eq!(error.to_string(), "could not read the image r.io/a@sha256:1: it has more than 20000 blobs");
+    }
 }

@@ -7,6 +7,7 @@ mod blob;
 mod error;
 mod graph;
 mod layout;
+pub mod limits;
 mod progress;
 pub mod registry;
 mod stores;
@@ -15,7 +16,7 @@ use futures_util::future::BoxFuture;
 
 pub use blob::{BlobStream, Relayed};
 pub use error::{Error, PushError};
-pub use graph::{Graph, MANIFEST_BYTES_LIMIT, MANIFEST_COUNT_LIMIT, NESTING_LIMIT};
+pub use graph::Graph;
 pub use layout::Layout;
 #[cfg(any(test, fuzzing))]
 pub(crate) use layout::fuzzing as layout_checks;

@@ -1,5 +1,7 @@
 //! Applying: saved plans, kills and signals, failures that stay with their image, exit codes, and what is said.
 
+#[cfg(unix)]
+mod descriptors;
 mod exits;
 mod isolation;
 mod kills;

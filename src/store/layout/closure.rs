@@ -7,11 +7,7 @@ use std::collections::HashSet;
 use super::files::{Dir, Fault};
 use super::{content, directory};
 use crate::image::{Code, Descriptor, Digest, Manifest, View};
-
-/// How deep indexes may lie in each other.
-const DEPTH: usize = 8;
-/// How many manifests one image may have.
-const NODES: usize = 2000;
+use crate::store::limits::{MANIFESTS, NESTING};
 
 /// Refuses unless everything that `root` leads to is in the layout: manifests with the right content, blobs with the
 /// right size. Foreign layers may be absent.
@@ -22,8 +18,8 @@ pub(super) fn require(dir: &Dir, root: &Manifest) -> Result<(), Fault> {
         if !seen.insert(child.digest.clone()) {
             continue;
         }
-        if depth > DEPTH || seen.len() > NODES {
-            let message = format!("more than {DEPTH} levels or {NODES} manifests belong to {}", root.digest());
+        if depth > NESTING || seen.len() > MANIFESTS {
+            let message = format!("more than {NESTING} levels or {MANIFESTS} manifests belong to {}", root.digest());
             return Err(Fault::new(Code::Limit, message));
         }
         if let Some(manifest) = manifest(dir, &child)? {

@@ -9,8 +9,7 @@ use super::directory::{self, Directory};
 use super::files::{self, Dir, Fault};
 use crate::image::{Code, Descriptor, Digest, Manifest, MediaType, Role, Tag, TagOrDigest};
 
-/// The largest manifest that is read, in bytes: twice what registries must take (distribution-spec, "Pushing Manifests").
-pub(super) const LIMIT: u64 = 8 * 1024 * 1024;
+pub(super) const LIMIT: u64 = crate::store::limits::MANIFEST_READ as u64;
 
 /// What a tag or digest names.
 ///

@@ -12,10 +12,10 @@ use super::index::{self, Index};
 use super::lock::Lock;
 use super::members::Members;
 use crate::image::{Algorithm, Descriptor, Digest, LayoutPath, Role, Tag};
+use crate::store::limits::{LAYOUT_INDEX, LAYOUT_MARK};
 
 /// The file that says that the directory is a layout, and of which version (image-spec `image-layout.md`).
 const MARK: &str = "oci-layout";
-const MARK_LIMIT: u64 = 64 * 1024;
 const MARK_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const VERSION: &str = "1.0.0";
 const BLOBS: &str = "blobs";
@@ -108,7 +108,7 @@ pub(super) fn check(dir: &Dir, role: Role) -> Result<bool, Fault> {
 
 /// The content of the file that makes `dir` a layout; `None` for a directory with nothing in it, which a target may be.
 fn mark(dir: &Dir, role: Role) -> Result<Option<Vec<u8>>, Fault> {
-    if let Some(content) = files::bytes(dir, MARK, MARK_LIMIT)? {
+    if let Some(content) = files::bytes(dir, MARK, LAYOUT_MARK)? {
         return Ok(Some(content));
     }
     if role == Role::Source {
@@ -118,7 +118,7 @@ fn mark(dir: &Dir, role: Role) -> Result<Option<Vec<u8>>, Fault> {
         return Ok(None);
     }
     // Another first writer may have been at work between the two looks. It makes the mark before anything else.
-    match files::bytes(dir, MARK, MARK_LIMIT)? {
+    match files::bytes(dir, MARK, LAYOUT_MARK)? {
         Some(content) => Ok(Some(content)),
         None => Err(Fault::layout(format!("it holds other files and no `{MARK}`: not an image layout"))),
     }
@@ -132,7 +132,7 @@ fn is_vacant(dir: &Dir) -> Result<bool, Fault> {
 
 /// The index of a layout. A target may lack it: its writer was stopped, or comes now.
 pub(super) fn read_index(dir: &Dir, role: Role) -> Result<Index, Fault> {
-    match files::bytes(dir, index::NAME, index::LIMIT)? {
+    match files::bytes(dir, index::NAME, LAYOUT_INDEX)? {
         Some(bytes) => Index::parse(&bytes),
         None if role == Role::Target => Index::parse(&Index::empty()),
         None => Err(Fault::layout(format!("there is no `{}` in it", index::NAME))),

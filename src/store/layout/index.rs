@@ -11,11 +11,10 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::files::Fault;
 use super::members::Members;
 use crate::image::{Code, Descriptor, MediaType, Tag};
+use crate::store::limits::LAYOUT_INDEX;
 
 /// The name of the file.
 pub(super) const NAME: &str = "index.json";
-/// The largest one that is read or written, in bytes: room for some fifteen thousand tags.
-pub(super) const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// The annotation that holds the tag (image-spec `annotations.md`). Only a value that is a tag and nothing else counts:
 /// full references, which some tools write there, are names of other things.
@@ -125,8 +124,8 @@ impl Index {
         }
         let manifests = written(&entries)?;
         let bytes = self.to_bytes(&manifests)?;
-        if bytes.len() as u64 > LIMIT {
-            return Err(Fault::new(Code::Limit, format!("`{NAME}` would become larger than {LIMIT} bytes")));
+        if bytes.len() as u64 > LAYOUT_INDEX {
+            return Err(Fault::new(Code::Limit, format!("`{NAME}` would become larger than {LAYOUT_INDEX} bytes")));
         }
         Ok(Some(bytes))
     }
@@ -289,7 +288,7 @@ mod tests {
 
     #[test]
     fn it_never_grows_past_what_is_read_again() {
-        let filler = "x".repeat(usize::try_from(LIMIT).unwrap() - 100);
+        let filler = "x".repeat(usize::try_from(LAYOUT_INDEX).unwrap() - 100);
         let text = format!(r#"{{"manifests":[],"filler":"{filler}"}}"#);
         let new = Descriptor::new(MediaType::oci_index(), Digest::sha256(b"new"), 3);
         let fault = Index::parse(text.as_bytes()).unwrap().with(&tag("x"), &new).unwrap_err();

@@ -10,7 +10,7 @@ use reqwest::header::{AsHeaderName, HeaderMap};
 use reqwest::{Response, Url};
 use tokio::time::Instant;
 
-use super::error::{BODY_LIMIT, Said, crawled, disconnected, refused, timed_out};
+use super::error::{Said, crawled, disconnected, refused, timed_out};
 use super::flow::Flow;
 use super::permits::Permit;
 use super::redact::Redactor;
@@ -19,6 +19,7 @@ use super::scope::Access;
 use super::settings::Limits;
 use crate::image::{Code, Repository};
 use crate::store::Error;
+use crate::store::limits::REFUSAL_BYTES;
 
 /// The headers of an answer, its body still to be read.
 pub(super) struct Answer {
@@ -145,8 +146,8 @@ impl Answer {
         let reading = async {
             while let Ok(Some(chunk)) = self.response.chunk().await {
                 body.extend_from_slice(&chunk);
-                if body.len() > BODY_LIMIT {
-                    body.truncate(BODY_LIMIT);
+                if body.len() > REFUSAL_BYTES {
+                    body.truncate(REFUSAL_BYTES);
                     break;
                 }
             }

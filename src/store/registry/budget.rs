@@ -6,11 +6,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::authorization::lock;
-
-/// So often anything may be tried again.
-const LEAST: u64 = 100;
-/// And beyond, once in so many requests.
-const REQUESTS_PER_RETRY: u64 = 5;
+use crate::store::limits::{REQUESTS_PER_RETRY, RETRIES};
 
 /// What has been asked, and what of it was tried again.
 #[derive(Debug, Default)]
@@ -30,7 +26,7 @@ impl Budget {
     /// Takes one retry; where there is none left, how many there have been.
     fn take(&self) -> Result<(), u64> {
         let mut spent = lock(&self.0);
-        if spent.retries >= LEAST.max(spent.requests / REQUESTS_PER_RETRY) {
+        if spent.retries >= RETRIES.max(spent.requests / REQUESTS_PER_RETRY) {
             return Err(spent.retries);
         }
         spent.retries += 1;

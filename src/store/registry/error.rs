@@ -11,11 +11,7 @@ use super::guard::Inside;
 use super::redact::Redactor;
 use crate::image::Code;
 use crate::store::Error;
-
-/// The most of an error's body that is read, in bytes.
-pub(super) const BODY_LIMIT: usize = 64 * 1024;
-/// The most of a registry's words that is repeated, in characters.
-const WORDS_LIMIT: usize = 300;
+use crate::store::limits::WORDS;
 
 const PROXY_HINT: &str = "check the name of the host, the firewall, and the proxy (HTTPS_PROXY, NO_PROXY)";
 
@@ -118,7 +114,7 @@ pub(super) fn one_line(text: &str) -> Option<String> {
             length += 1;
         }
         for character in word.chars() {
-            if length >= WORDS_LIMIT {
+            if length >= WORDS {
                 line.push('…');
                 return Some(line);
             }
@@ -179,6 +175,11 @@ pub(super) fn disconnected(request: &str, who: &str, error: reqwest::Error) -> E
         return Error::new(Code::Tls, request, format!("the TLS connection to {who} failed: {tls}"))
             .hint(tls_hint(&tls));
     }
+    if is_shortage(&error) {
+        let error = Error::new(Code::Io, request, format!("no connection to {who} can be opened: too many open files"));
+        let hint = "raise the limit of open files (`ulimit -n`), or lower `concurrency` in `registries`";
+        return Error { shortage: true, ..error }.hint(hint);
+    }
     let cause = innermost(&error);
     if error.is_timeout() {
         return Error::new(Code::Timeout, request, format!("{who} did not answer in time: {cause}"));
@@ -224,6 +225,13 @@ fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error
 
 fn innermost(error: &reqwest::Error) -> String {
     chain(error).last().and_then(|cause| one_line(&cause.to_string())).unwrap_or_default()
+}
+
+/// Whether the system has no open file left: for this program (`EMFILE`; `WSAEMFILE` on Windows) or for all (`ENFILE`).
+fn is_shortage(error: &reqwest::Error) -> bool {
+    let codes = if cfg!(windows) { [10024, 10024] } else { [24, 23] };
+    let numbers = chain(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
+    numbers.into_iter().any(|number| codes.contains(&number))
 }
 
 /// The TLS error in the chain, in words. An [`std::io::Error`] hides what it wraps from `source`.
@@ -291,7 +299,7 @@ mod tests {
         assert_eq!(read(b""), Said::default());
         assert_eq!(words(b"\xff\xfe").as_deref(), Some("\u{fffd}\u{fffd}"));
         let bomb = words(&vec![b'x'; 10_000_000]).unwrap();
-        assert_eq!(bomb.chars().count(), WORDS_LIMIT + 1);
+        assert_eq!(bomb.chars().count(), WORDS + 1);
         assert!(read(&vec![b'['; 100_000]).words.is_some());
     }
 

@@ -2,10 +2,8 @@
 //!
 //! Owns the least pace of a blob. Refuses to count the time in which the other side of the copy was waited for.
 
+use crate::store::limits::LEAST_PACE;
 use std::time::Duration;
-
-/// The least that must flow in a second, in bytes.
-const LEAST_PACE: u128 = 1024;
 
 /// What has flowed in the present window of time.
 #[derive(Debug, Default)]
@@ -24,7 +22,7 @@ impl Flow {
         }
         let past = std::mem::take(self);
         // Bytes and milliseconds: both sides in thousandths of a byte.
-        past.bytes * 1000 < past.waited.as_millis() * LEAST_PACE
+        past.bytes * 1000 < past.waited.as_millis() * u128::from(LEAST_PACE)
     }
 }
 

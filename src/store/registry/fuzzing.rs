@@ -7,15 +7,16 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, DATE, HeaderMap, HeaderValue, RANGE, RETRY_AFTER};
 
 use super::challenge::{self, Challenge};
-use super::error::{BODY_LIMIT, Said, refused};
+use super::error::{Said, refused};
 use super::link;
 use super::origin::{Boundary, same_origin};
 use super::range;
 use super::reach::{Reach, reach};
 use super::redact::Redactor;
-use super::retry::{ATTEMPTS, Fault};
+use super::retry::Fault;
 use super::upload::session_offset;
 use crate::image::{Code, Failure};
+use crate::store::limits::{ATTEMPTS, REFUSAL_BYTES};
 
 /// The longest wait that a registry is granted.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -135,7 +136,7 @@ pub(crate) fn retry_after(bytes: &[u8]) {
 
 /// What is told of a refusal with this body.
 pub(crate) fn refusal(bytes: &[u8]) -> Failure {
-    let body = &bytes[..bytes.len().min(BODY_LIMIT)];
+    let body = &bytes[..bytes.len().min(REFUSAL_BYTES)];
     let said = Said::read(body, &Redactor::default());
     assert!(said.words.as_ref().is_none_or(|words| !words.is_empty()));
     Failure::from(refused("read the manifest of r.example/app:1", "r.example", 403, &said))
@@ -164,11 +165,10 @@ pub(crate) fn content_range(bytes: &[u8]) {
     }
     if let Some(offset) = session_offset(&map) {
         assert!(offset > 1, "one byte is not told from none");
-        let again = HeaderMap::from_iter(
-            [(RANGE, HeaderValue::from_str(&format!("0-{}", offset - 1)))]
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value.ok()?))),
-        );
+        let mut again = HeaderMap::new();
+        if let Ok(range) = HeaderValue::from_str(&format!("0-{}", offset - 1)) {
+            again.insert(RANGE, range);
+        }
         assert_eq!(session_offset(&again), Some(offset), "printed and read again");
     }
 }

@@ -17,11 +17,7 @@ use crate::image::{
     Code, Descriptor, Digest, MANIFEST_ACCEPT, Manifest, ManifestError, MediaType, Repository, TagOrDigest,
 };
 use crate::store::Error;
-
-/// The largest manifest that is read, in bytes; the specification asks registries to take 4 MiB.
-const READ_LIMIT: usize = 8 * 1024 * 1024;
-/// How much of what was read is kept for a second reading, in bytes.
-const CACHE_LIMIT: usize = 8 * 1024 * 1024;
+use crate::store::limits::{MANIFEST_CACHE, MANIFEST_READ};
 
 /// Manifests read in this run, by the repository they were read from: what was planned is applied without a second GET.
 #[derive(Default)]
@@ -45,7 +41,7 @@ impl ManifestCache {
         }
         self.bytes += manifest.bytes().len();
         self.oldest_first.push_back(key);
-        while self.bytes > CACHE_LIMIT {
+        while self.bytes > MANIFEST_CACHE {
             let Some(oldest) = self.oldest_first.pop_front() else { return };
             self.bytes -= self.held.remove(&oldest).map_or(0, |manifest| manifest.bytes().len());
         }
@@ -123,7 +119,7 @@ impl RegistryRepository {
         let stated = content_digest(answer.headers());
         let who = answer.who.clone();
         let permit = self.transport().body_permit(request, answer.content_length()).await?;
-        let bytes = answer.read(READ_LIMIT).await?;
+        let bytes = answer.read(MANIFEST_READ).await?;
         drop(permit);
         let read = match (version, &stated) {
             (TagOrDigest::Digest(digest), _) | (TagOrDigest::Tag(_), Some(digest)) => {
@@ -220,7 +216,7 @@ mod tests {
         let elsewhere = Repository::new("r.io".parse().unwrap(), "b").unwrap();
         assert!(cache.get(&elsewhere, first.digest()).is_none());
         (1..10).for_each(|number| cache.put(&repository, &manifest(number)));
-        assert!(cache.get(&repository, first.digest()).is_none() && cache.bytes <= CACHE_LIMIT);
+        assert!(cache.get(&repository, first.digest()).is_none() && cache.bytes <= MANIFEST_CACHE);
         assert!(cache.get(&repository, manifest(9).digest()).is_some());
     }
 }

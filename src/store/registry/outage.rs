@@ -10,11 +10,7 @@ use tokio::time::Instant;
 use super::authorization::lock;
 use crate::image::Code;
 use crate::store::Error;
-
-/// After so many requests without an answer, each tried as often as may be, the host counts as down.
-const SILENT_REQUESTS: u32 = 3;
-/// How long nothing is asked of a host that is down; then one request finds out whether it still is.
-const REST: Duration = Duration::from_secs(30);
+use crate::store::limits::{REST_WHEN_DOWN, SILENT_REQUESTS};
 
 /// What may be done for a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,7 +44,7 @@ impl Outage {
         let Some((at, error)) = record.last_silence.as_mut().filter(|_| silent >= SILENT_REQUESTS) else {
             return Verdict::Try;
         };
-        if at.elapsed() >= REST {
+        if at.elapsed() >= REST_WHEN_DOWN {
             // Whoever comes while this one tries does not try.
             *at = Instant::now();
             return Verdict::TryOnce;
@@ -118,7 +114,7 @@ mod tests {
             error.message.ends_with("refused (the host has not answered 3 requests in 4.0 s; not asked again)"),
             "{error}"
         );
-        tokio::time::advance(REST).await;
+        tokio::time::advance(REST_WHEN_DOWN).await;
         assert_eq!(outage.verdict("read b"), Verdict::TryOnce);
         assert!(matches!(outage.verdict("read b"), Verdict::Refuse(_)));
         outage.answered();

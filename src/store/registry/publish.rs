@@ -16,9 +16,7 @@ use super::retry::{Again, Fault};
 use super::scope::{Access, Scope};
 use crate::image::{Code, Digest, Manifest, Tag, TagOrDigest};
 use crate::store::Error;
-
-/// The largest manifest that is written, in bytes.
-const WRITE_LIMIT: usize = 4 * 1024 * 1024;
+use crate::store::limits::MANIFEST_WRITTEN;
 
 /// A manifest on its way.
 #[derive(Clone, Copy)]
@@ -88,8 +86,8 @@ impl RegistryRepository {
     ) -> Result<Stored, Error> {
         let request = format!("write the manifest {}", self.reference(version));
         let size = manifest.bytes().len();
-        if size > WRITE_LIMIT {
-            let message = format!("it has {size} bytes, and registries need not take more than {WRITE_LIMIT}");
+        if size > MANIFEST_WRITTEN {
+            let message = format!("it has {size} bytes, and registries need not take more than {MANIFEST_WRITTEN}");
             return Err(Error::new(Code::Limit, request, message));
         }
         let writing = Writing { request: &request, manifest, version, before };

@@ -6,6 +6,7 @@
 //! | failure | tried again | in the budgets | whole host | why |
 //! |---|---|---|---|---|
 //! | no connection, or a broken one; no such name | after a backoff | counts | – | networks have accidents |
+//! | no open file left for a connection | up to 20 times | free | is asked less | others must end first; the host has no part in it |
 //! | nothing came within a limit of time | after a backoff | counts | – | so have servers |
 //! | 408, 499, 500, 502, 504, 522 | after a backoff | counts | – | a back end went away behind its proxy |
 //! | 503 | after a backoff | counts | pauses, asked less | it is overloaded or restarts |
@@ -33,16 +34,11 @@ use super::error::Said;
 use super::{quota, wish};
 use crate::image::Code;
 use crate::store::Error;
+use crate::store::limits::{ATTEMPTS, ATTEMPTS_IN_SHORTAGE, FIRST_BACKOFF, LAST_BACKOFF, LONGEST_WAIT};
 
-/// How often anything is tried in all.
-pub(super) const ATTEMPTS: u32 = 5;
-/// The longest wait that a registry may ask for.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// What GitHub wants left alone where its secondary limit does not say how long
 /// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>).
 const SECONDARY_WAIT: Duration = Duration::from_secs(60);
-const FIRST_CEILING: Duration = Duration::from_millis(500);
-const LAST_CEILING: Duration = Duration::from_secs(30);
 
 /// An attempt that failed.
 #[derive(Clone, Debug)]
@@ -75,7 +71,7 @@ pub(super) enum Again {
     Once,
     /// After a wait of ours.
     Backoff,
-    /// After the wait that the registry asked for, in milliseconds; at most [`PATIENCE`].
+    /// After the wait that the registry asked for, in milliseconds; at most [`LONGEST_WAIT`].
     After(u32),
     /// After a wait of ours, and not before what the registry named in its words, in milliseconds: there it speaks of the
     /// next single request, often very near, and many wait for that.
@@ -116,7 +112,7 @@ impl Fault {
             (None, None) if fault.error.status == Some(403) => (SECONDARY_WAIT, Again::NotBefore),
             (None, None) => return fault,
         };
-        if wait > PATIENCE {
+        if wait > LONGEST_WAIT {
             let hint = format!("the registry asks to come back in {} s; run again then", wait.as_secs());
             return Self::last(Error { code: Code::RateLimited, ..fault.error }.hint(hint));
         }
@@ -129,13 +125,19 @@ impl Fault {
         too_much && self.again != Again::Never
     }
 
-    /// Whether the registry itself has asked for another attempt, later: that is no flood of ours.
+    /// Whether another attempt is no flood of ours: the registry itself has asked for it, or it was sent nothing yet.
     pub(super) fn is_asked_for(&self) -> bool {
-        self.error.code == Code::RateLimited || matches!(self.again, Again::After(_) | Again::NotBefore(_))
+        self.error.shortage
+            || self.error.code == Code::RateLimited
+            || matches!(self.again, Again::After(_) | Again::NotBefore(_))
     }
 
     /// The wait before the next attempt after `attempts` of them; `None` when there is none. `jitter` is from 0 to 1.
     pub(super) fn wait(&self, attempts: u32, jitter: f64) -> Option<Duration> {
+        if self.error.shortage {
+            // The ceiling stays low: what others hold is given back soon.
+            return (attempts < ATTEMPTS_IN_SHORTAGE).then(|| backoff(attempts.min(2), jitter));
+        }
         match self.again {
             _ if attempts >= ATTEMPTS => None,
             Again::Never => None,
@@ -150,6 +152,7 @@ impl Fault {
 /// Whether the same request may succeed later: the one place that decides it.
 pub(super) fn is_transient(error: &Error) -> bool {
     match error.status {
+        None if error.shortage => true,
         // A refusal for now, told from one for good by its words alone: see `error`.
         Some(403) => error.code == Code::RateLimited,
         Some(status) => is_transient_status(status),
@@ -169,8 +172,8 @@ fn milliseconds(wait: Duration) -> u32 {
 
 /// Full jitter below a ceiling that doubles.
 fn backoff(attempts: u32, jitter: f64) -> Duration {
-    let doubled = FIRST_CEILING.saturating_mul(1 << attempts.saturating_sub(1).min(16));
-    doubled.min(LAST_CEILING).mul_f64(jitter.clamp(0.0, 1.0))
+    let doubled = FIRST_BACKOFF.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+    doubled.min(LAST_BACKOFF).mul_f64(jitter.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -206,7 +209,7 @@ mod tests {
         let ceilings: Vec<_> = (1..=5).map(|attempts| fault.wait(attempts, 1.0).map(|wait| wait.as_millis())).collect();
         assert_eq!(ceilings, [Some(500), Some(1000), Some(2000), Some(4000), None]);
         assert_eq!(fault.wait(1, 0.0), Some(Duration::ZERO));
-        assert_eq!(backoff(60, 1.0), LAST_CEILING);
+        assert_eq!(backoff(60, 1.0), LAST_BACKOFF);
         assert_eq!(backoff(1, f64::NAN.max(0.0)), Duration::ZERO);
     }
 
@@ -235,7 +238,7 @@ mod tests {
     fn a_wait_that_was_asked_for_is_kept() {
         assert_eq!(after("2", None).again, Again::After(2_000));
         assert_eq!(after("0", None).wait(1, 1.0), Some(Duration::ZERO));
-        assert_eq!(after("120", None).wait(4, 0.0), Some(PATIENCE));
+        assert_eq!(after("120", None).wait(4, 0.0), Some(LONGEST_WAIT));
         assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT", None).again, Again::After(37_000));
     }
 
@@ -271,6 +274,15 @@ mod tests {
         assert!(fault.concerns_host() && fault.is_asked_for());
         let headers = [(RETRY_AFTER, HeaderValue::from_static("7"))].into_iter().collect();
         assert_eq!(Fault::answered(limit, &headers, &Said::default()).wait(1, 1.0), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_shortage_of_our_own_is_outlasted_and_blamed_on_nobody() {
+        let fault = Fault::from(Error { shortage: true, ..Error::new(Code::Io, "read", "too many open files") });
+        assert!(fault.is_asked_for() && !fault.concerns_host());
+        assert_eq!(fault.wait(19, 1.0), Some(Duration::from_secs(1)));
+        assert_eq!(fault.wait(20, 1.0), None);
+        assert_eq!(Fault::from(Error::new(Code::Io, "read", "the disk is broken")).wait(1, 1.0), None);
     }
 
     #[test]

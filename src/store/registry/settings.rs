@@ -12,6 +12,7 @@ use super::tls::Roots;
 use crate::auth::{Keychain, Secret};
 use crate::event::Reporter;
 use crate::image::Registry;
+use crate::store::limits;
 
 /// How to talk to one registry.
 #[derive(Clone, Debug)]
@@ -77,6 +78,8 @@ pub struct Network {
     pub reporter: Arc<dyn Reporter>,
     /// How often anything may be tried again in the whole run.
     pub budget: Arc<Budget>,
+    /// How many files and connections the system lets the program have open, where that is known.
+    pub open_files: Option<u64>,
 }
 
 impl Network {
@@ -91,6 +94,7 @@ impl Network {
             keychain,
             reporter,
             budget: Arc::default(),
+            open_files: None,
         }
     }
 }
@@ -118,13 +122,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
-            headers: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
-            document: Duration::from_secs(60),
-            refusal: Duration::from_secs(5),
-            commit: Duration::from_secs(5 * 60),
-            token: Duration::from_secs(30),
+            connect: limits::CONNECT_TIME,
+            headers: limits::HEADERS_TIME,
+            idle: limits::IDLE_TIME,
+            document: limits::DOCUMENT_TIME,
+            refusal: limits::REFUSAL_TIME,
+            commit: limits::COMMIT_TIME,
+            token: limits::TOKEN_TIME,
         }
     }
 }

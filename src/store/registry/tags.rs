@@ -18,13 +18,7 @@ use super::retry::Fault;
 use super::scope::{Access, Scope};
 use crate::image::{Code, Tag};
 use crate::store::Error;
-
-/// What is asked for in one page; the most that ECR allows.
-const PAGE: usize = 1000;
-/// The largest page that is read, in bytes. Some registries (GAR) send a map of all its manifests with it.
-const PAGE_BYTES: usize = 8 * 1024 * 1024;
-const PAGES_LIMIT: usize = 10_000;
-const TAGS_LIMIT: usize = 1_000_000;
+use crate::store::limits::{TAG_PAGE_BYTES, TAG_PAGES, TAGS, TAGS_PER_PAGE};
 
 /// One page.
 struct Page {
@@ -56,7 +50,7 @@ impl RegistryRepository {
         let request = request.as_str();
         let plain = self.transport().url(&format!("/v2/{}/tags/list", self.repository().name()));
         let mut first = plain.clone();
-        first.query_pairs_mut().append_pair("n", &PAGE.to_string());
+        first.query_pairs_mut().append_pair("n", &TAGS_PER_PAGE.to_string());
         match self.read_list(request, first, &plain).await {
             // Some registries refuse a page of this size instead of sending a smaller one (Quay).
             Err(error) if matches!(error.status, Some(400 | 413)) => {
@@ -125,7 +119,7 @@ impl RegistryRepository {
             return Err(answer.refusal().await);
         }
         let next = self.next_page(&answer)?;
-        let body = answer.read(PAGE_BYTES).await?;
+        let body = answer.read(TAG_PAGE_BYTES).await?;
         Ok(Page { body, next })
     }
 
@@ -147,8 +141,8 @@ impl List {
         if !self.pages.insert(url.clone()) {
             return Err(Error::new(Code::Protocol, request, "the pages of the list lead in circles"));
         }
-        if self.pages.len() > PAGES_LIMIT {
-            return Err(Error::new(Code::Limit, request, format!("the list has more than {PAGES_LIMIT} pages")));
+        if self.pages.len() > TAG_PAGES {
+            return Err(Error::new(Code::Limit, request, format!("the list has more than {TAG_PAGES} pages")));
         }
         Ok(())
     }
@@ -164,8 +158,8 @@ impl List {
             taken.fresh += usize::from(self.names.insert(name.to_owned()));
             taken.newest = Some(name.to_owned());
         });
-        if self.names.len() > TAGS_LIMIT {
-            return Err(Error::new(Code::Limit, request, format!("the list has more than {TAGS_LIMIT} tags")));
+        if self.names.len() > TAGS {
+            return Err(Error::new(Code::Limit, request, format!("the list has more than {TAGS} tags")));
         }
         Ok(is_page.then_some(taken))
     }
@@ -179,7 +173,7 @@ fn asked_for(url: &Url) -> Option<usize> {
 /// The page after the tag `last`.
 fn after(plain: &Url, last: &str) -> Url {
     let mut url = plain.clone();
-    url.query_pairs_mut().append_pair("n", &PAGE.to_string()).append_pair("last", last);
+    url.query_pairs_mut().append_pair("n", &TAGS_PER_PAGE.to_string()).append_pair("last", last);
     url
 }
 

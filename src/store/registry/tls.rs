@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::settings::{ClientIdentity, Network};
 use crate::image::Code;
 use crate::store::Error;
+use crate::store::limits::OPEN_FILES_PER_IDLE_CONNECTION;
 
 /// The certificates that are trusted everywhere. Read from disk when they are first needed, once for a run.
 #[derive(Clone, Debug)]
@@ -67,11 +68,17 @@ pub(super) fn builder(
         .referer(false)
         .retry(reqwest::retry::never())
         .connect_timeout(network.limits.connect)
-        // Requests and uploads are counted apart.
-        .pool_max_idle_per_host(transfers.saturating_mul(2))
+        .pool_max_idle_per_host(idle(transfers, network.open_files))
         .http2_initial_stream_window_size(stream)
         .http2_initial_connection_window_size(connection);
     network.proxies.apply(builder)
+}
+
+/// How many connections to an origin are kept for later: as many as may be under way (requests and uploads are counted
+/// apart), but a small part of the open files that the system allows. Idle ones would be missing at other hosts.
+fn idle(transfers: usize, open_files: Option<u64>) -> usize {
+    let share = open_files.map(|files| usize::try_from(files / OPEN_FILES_PER_IDLE_CONNECTION).unwrap_or(usize::MAX));
+    transfers.saturating_mul(2).min(share.unwrap_or(usize::MAX))
 }
 
 /// The windows of HTTP/2, in bytes: of one stream, and of all streams of a connection.
@@ -190,5 +197,12 @@ mod tests {
         let identity = ClientIdentity { chain: chain.into_bytes(), key: Secret::new("hunter2") };
         let error = client(&network, (None, Trust::Nobody), Some(&identity), 1).expect_err("no key");
         assert!(error.to_string().contains("tls.key") && !error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn idle_connections_leave_open_files_to_others() {
+        assert_eq!(idle(8, None), 16);
+        assert_eq!([64, 256, 1024, 10_240].map(|files| idle(8, Some(files))), [1, 4, 16, 16]);
+        assert_eq!(idle(usize::MAX, Some(u64::MAX)), usize::try_from(u64::MAX / 64).unwrap_or(usize::MAX));
     }
 }

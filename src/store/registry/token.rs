@@ -20,15 +20,13 @@ use super::retry::Fault;
 use crate::auth::{Credential, Secret};
 use crate::image::Code;
 use crate::store::Error;
+use crate::store::limits::{REALM_REDIRECTS, TOKEN_BYTES};
 
 /// How we call ourselves at token realms.
 const CLIENT_ID: &str = "regsync";
-/// Token answers are short; what is longer is none.
-const ANSWER_LIMIT: usize = 1024 * 1024;
 /// What a token without `expires_in` lives, and the least that any lives (distribution's token specification).
 const LEAST_LIFETIME: Duration = Duration::from_secs(60);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-const REALM_REDIRECTS: usize = 3;
 
 /// Where tokens are to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,8 +165,8 @@ async fn read(wish: &Wish<'_>, who: &str, mut response: reqwest::Response) -> Re
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| disconnected(wish.request, who, error))? {
         body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_LIMIT {
-            let message = format!("{who} sent more than {ANSWER_LIMIT} bytes");
+        if body.len() > TOKEN_BYTES {
+            let message = format!("{who} sent more than {TOKEN_BYTES} bytes");
             return Err(Error::new(Code::Limit, wish.request, message).into());
         }
     }

@@ -29,17 +29,10 @@ use super::warning;
 use crate::event::{Event, Reporter};
 use crate::image::{Code, Registry};
 use crate::store::Error;
+use crate::store::limits::{MANIFEST_LARGE, MANIFESTS_LARGE_AT_ONCE, REDIRECTS, WARNINGS};
 
 /// Where a registry says what it wants to see, whoever asks (distribution-spec, "Determining Support").
 const ENTRY: &str = "/v2/";
-/// How many large manifests are read at once.
-const LARGE_BODIES: usize = 4;
-/// A manifest of more bytes than these is large; almost none is.
-const LARGE_BODY: u64 = 256 * 1024;
-/// How many redirects are followed.
-const REDIRECTS: usize = 5;
-/// How many different warnings of a registry are passed on.
-const WARNINGS: usize = 32;
 
 /// The headers of an answer, and where it came from in the end.
 struct Reply {
@@ -75,7 +68,7 @@ impl Transport {
             limits: network.limits,
             reporter: Arc::clone(&network.reporter),
             permits: Permits::new(settings.concurrency.get()),
-            bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
+            bodies: Arc::new(Semaphore::new(MANIFESTS_LARGE_AT_ONCE)),
             pace: Pace::new(settings.requests_per_second),
             outage: Outage::default(),
             meter: Meter::new(settings.keep_pulls),
@@ -102,7 +95,7 @@ impl Transport {
         request: &str,
         length: Option<u64>,
     ) -> Result<Option<OwnedSemaphorePermit>, Error> {
-        if length.is_some_and(|length| length <= LARGE_BODY) {
+        if length.is_some_and(|length| length <= MANIFEST_LARGE) {
             return Ok(None);
         }
         let permit = Arc::clone(&self.bodies).acquire_owned().await;
@@ -349,6 +342,9 @@ impl Transport {
         let status = outcome.as_ref().map_or(0, |response| response.status().as_u16());
         let shown = || self.authorizer.redactor.sweep(&sanitized(url));
         tracing::debug!(method = %call.method, url = shown(), status, milliseconds, "request");
+        if outcome.as_ref().is_err_and(|error| error.shortage) {
+            self.slow_down(started);
+        }
         if outcome.is_ok() && self.clients.boundary.is_home(url) {
             self.outage.answered();
             match status {

@@ -6,13 +6,11 @@ use reqwest::header::{HeaderMap, WARNING};
 
 use super::error::one_line;
 use super::redact::Redactor;
-
-/// The specification's limit for all warnings of one answer, in bytes.
-const LIMIT: usize = 4096;
+use crate::store::limits::WARNING_BYTES;
 
 /// The texts of the well-formed warnings; others are passed over.
 pub(super) fn texts(headers: &HeaderMap, redactor: &Redactor) -> Vec<String> {
-    let values = headers.get_all(WARNING).iter().filter(|value| value.len() <= LIMIT);
+    let values = headers.get_all(WARNING).iter().filter(|value| value.len() <= WARNING_BYTES);
     let texts = values.filter_map(|value| text(&String::from_utf8_lossy(value.as_bytes())));
     texts.filter_map(|text| one_line(&redactor.clean(&text))).collect()
 }

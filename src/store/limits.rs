@@ -1,0 +1,98 @@
+//! Every bound on what registries and layouts may make us read, hold, wait for or repeat.
+//!
+//! Owns the numbers, their units and their reasons, in one place; `docs/limits.md` repeats them for users, and a test holds
+//! the two together. Refuses limits of the configuration and of references: those belong to their formats.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// How deep indexes may be nested. Real ones are one or two levels deep; a hostile one could refer to ever more.
+pub const NESTING: usize = 8;
+/// How many manifests one image may have.
+pub const MANIFESTS: usize = 2_000;
+/// How many bytes the manifests of one image may have together: they are held in memory while it is copied.
+pub const MANIFEST_BYTES_IN_ALL: u64 = 24 * MIB as u64;
+/// How many blobs one image may have. 24 MiB of manifests could name ten times as many, and each is held in memory and costs
+/// requests.
+pub const BLOBS: usize = 20_000;
+/// The largest manifest that is read, in bytes: twice what registries must take (distribution-spec, "Pushing Manifests").
+pub const MANIFEST_READ: usize = 8 * MIB;
+/// The largest manifest that is written to a registry, in bytes: what every registry must take.
+pub const MANIFEST_WRITTEN: usize = 4 * MIB;
+/// How much of what was read of one registry is kept for a second reading, in bytes.
+pub const MANIFEST_CACHE: usize = 8 * MIB;
+/// How many manifests above [`MANIFEST_LARGE`] one registry may send at a time.
+pub const MANIFESTS_LARGE_AT_ONCE: usize = 4;
+/// A manifest of more bytes than these is large; almost none is.
+pub const MANIFEST_LARGE: u64 = 256 * KIB as u64;
+
+/// The largest `index.json` of a layout, in bytes: room for some fifteen thousand tags.
+pub const LAYOUT_INDEX: u64 = 4 * MIB as u64;
+/// The largest `oci-layout` file, in bytes; it holds a version.
+pub const LAYOUT_MARK: u64 = 64 * KIB as u64;
+
+/// How many tags are asked for in one page: the most that ECR allows.
+pub const TAGS_PER_PAGE: usize = 1_000;
+/// The largest page of tags, in bytes. Some registries (GAR) send a map of all manifests with it.
+pub const TAG_PAGE_BYTES: usize = 8 * MIB;
+/// How many pages of tags a repository may have.
+pub const TAG_PAGES: usize = 10_000;
+/// How many tags a repository may have.
+pub const TAGS: usize = 1_000_000;
+
+/// The most of a refusal's body that is read, in bytes.
+pub const REFUSAL_BYTES: usize = 64 * KIB;
+/// The most of a registry's words that is repeated, in characters.
+pub const WORDS: usize = 300;
+/// The largest answer of a token realm, in bytes; tokens are short.
+pub const TOKEN_BYTES: usize = MIB;
+/// How many redirects of a registry are followed.
+pub const REDIRECTS: usize = 5;
+/// How many redirects of a token realm are followed, all within its origin.
+pub const REALM_REDIRECTS: usize = 3;
+/// How many different warnings of a registry are passed on.
+pub const WARNINGS: usize = 32;
+/// The most of the warnings of one answer that is read, in bytes: the specification's own limit.
+pub const WARNING_BYTES: usize = 4 * KIB;
+
+/// How often anything is tried in all.
+pub const ATTEMPTS: u32 = 5;
+/// How often what this machine has no open file for is tried: others must end first.
+pub const ATTEMPTS_IN_SHORTAGE: u32 = 20;
+/// The longest wait that a registry may ask for.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// The ceiling of the first backoff; it doubles.
+pub const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+/// The ceiling that no backoff passes.
+pub const LAST_BACKOFF: Duration = Duration::from_secs(30);
+/// How many retries a host, and a run, always have.
+pub const RETRIES: u64 = 100;
+/// And beyond those, one for so many requests.
+pub const REQUESTS_PER_RETRY: u64 = 5;
+/// After so many requests without an answer, each tried as often as may be, a host counts as down.
+pub const SILENT_REQUESTS: u32 = 3;
+/// How long nothing is asked of a host that is down; then one request finds out whether it still is.
+pub const REST_WHEN_DOWN: Duration = Duration::from_secs(30);
+
+/// How long a connection may take, TLS included.
+pub const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// From a request to the headers of its answer.
+pub const HEADERS_TIME: Duration = Duration::from_secs(30);
+/// For the next bytes of a body, in either direction; also the time over which [`LEAST_PACE`] is measured.
+pub const IDLE_TIME: Duration = Duration::from_secs(60);
+/// For the whole body of a manifest or of a page of tags.
+pub const DOCUMENT_TIME: Duration = Duration::from_secs(60);
+/// For the words of a refusal.
+pub const REFUSAL_TIME: Duration = Duration::from_secs(5);
+/// From the last byte of an upload to the answer: registries hash and move the blob in between.
+pub const COMMIT_TIME: Duration = Duration::from_secs(5 * 60);
+/// For a token request in all.
+pub const TOKEN_TIME: Duration = Duration::from_secs(30);
+/// The least that must flow of a blob in a second, in bytes.
+pub const LEAST_PACE: u64 = KIB as u64;
+
+/// How many open files of the limit stand against one idle connection to a host: 16 of 1024. Idle ones must not take what
+/// other hosts need.
+pub const OPEN_FILES_PER_IDLE_CONNECTION: u64 = 64;
