@@ -58,9 +58,11 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Appends `c`, as an escape where a reader would not see it or a terminal would obey it.
+/// Appends `c`, as an escape where a reader would not see it or a terminal would obey it; and breaks up what the runners of
+/// GitHub (`##[name]`) and Azure (`##vso[`) take for a command wherever it stands in a line.
 pub(super) fn push_escaped(c: char, out: &mut String) {
     let result = match c {
+        '[' | 'v' if out.ends_with("##") => write!(out, "\\{c}"),
         '\t' => out.write_str("    "),
         '\n' => out.write_str("\\n"),
         c if is_invisible(c) => write!(out, "\\u{{{:x}}}", u32::from(c)),
@@ -226,5 +228,19 @@ mod tests {
             assert!(opens_secret(line), "{line}");
         }
         assert!(!opens_secret("tags:") && !opens_secret(""));
+    }
+
+    #[test]
+    fn no_line_that_is_shown_holds_a_command_of_a_runner() {
+        for (line, expected) in [
+            ("tags: [##[endgroup]]", "tags: [##\\[endgroup]]"),
+            ("###[error]x", "###\\[error]x"),
+            ("##vso[task.setvariable]", "##\\vso[task.setvariable]"),
+            ("# [a] ## b", "# [a] ## b"),
+        ] {
+            let mut shown = String::new();
+            line.chars().for_each(|c| push_escaped(c, &mut shown));
+            assert_eq!(shown, expected);
+        }
     }
 }
