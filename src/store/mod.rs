@@ -102,4 +102,6 @@ pub struct UploadSession {
     pub(crate) location: String,
     /// The least number of bytes of each chunk but the last.
     pub(crate) least_chunk: u64,
+    /// When it was opened.
+    pub(crate) opened: tokio::time::Instant,
 }

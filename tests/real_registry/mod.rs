@@ -3,6 +3,7 @@
 mod copies;
 mod in_sync;
 mod memory;
+mod requests;
 
 use std::thread;
 use std::time::{Duration, Instant};

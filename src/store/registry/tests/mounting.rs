@@ -215,3 +215,16 @@ async fn first_mounts_at_once_are_looked_at_once() {
     }
     assert_eq!((server.count("POST", "/"), server.count("HEAD", "/")), (8, 1));
 }
+
+#[tokio::test]
+async fn an_upload_that_has_waited_too_long_is_opened_again() {
+    let server = registry(202, 404);
+    let (fixture, layer) = (Fixture::new(&server, None), blob(b"layer"));
+    let Mount::Declined(session) = mount(&fixture, "b", &[b"layer"]).await.remove(0) else { panic!("declined") };
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(301)).await;
+    tokio::time::resume();
+    let open = |_: Progress| -> Answer<'_, BlobStream> { Box::pin(async { Ok(source(&layer, &[b"layer"])) }) };
+    fixture.repository("a").push_blob(&layer, &open, session).await.unwrap();
+    assert_eq!(asked(&server), ["POST mount", "HEAD blob", "POST upload", "PUT upload"]);
+}

@@ -3,8 +3,11 @@
 //! Owns the reading of what registries say of a session. Refuses to go on where one leads to another origin, and to believe
 //! an offset that can be read in two ways.
 
+use std::time::Duration;
+
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Url};
+use tokio::time::Instant;
 
 use super::Upload;
 use super::forms::LARGEST_LEAST_CHUNK;
@@ -17,6 +20,10 @@ use crate::store::registry::repository::RegistryRepository;
 use crate::store::registry::retry::Fault;
 use crate::store::registry::scope::{Access, Scope};
 use crate::store::{Error, UploadSession};
+
+/// How long a session that a mount has left open may wait for its turn: some registries close them early (GHCR), and say so
+/// only once the blob has been sent.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// An open session.
 #[derive(Clone, Debug)]
@@ -38,7 +45,8 @@ pub(super) enum Opened {
 impl RegistryRepository {
     pub(super) async fn open_session(&self, upload: &Upload<'_, '_>) -> Result<Opened, Fault> {
         let left_open = lock(&upload.left_open).take();
-        if let Some(UploadSession { location, least_chunk }) = left_open
+        if let Some(UploadSession { location, least_chunk, opened }) = left_open
+            && opened.elapsed() < LONGEST_PAUSE
             && let Some(url) = location.parse().ok().filter(|url| self.transport().clients.boundary.is_home(url))
         {
             return Ok(Opened::Session(Session { url, least_chunk }));
@@ -79,7 +87,7 @@ impl RegistryRepository {
     /// What a mount that was declined has left open.
     pub(in crate::store::registry) fn left_open(&self, answer: &Answer) -> Option<UploadSession> {
         let url = self.location(answer).ok()?;
-        Some(UploadSession { location: url.into(), least_chunk: least_chunk(answer.headers()) })
+        Some(UploadSession { location: url.into(), least_chunk: least_chunk(answer.headers()), opened: Instant::now() })
     }
 
     /// Where the upload goes on, according to `answer`.
