@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::support::harness::{Output, Regsync};
 use crate::support::images::{Single, zoo};
 use crate::support::layout::{self, files};
+use crate::support::server::Match;
 use crate::support::stage::{Mirror, Pair, steps};
 
 /// Five images that are small, and one whose layer is not: `large`.
@@ -84,13 +85,20 @@ fn a_place_that_may_not_be_written_to_fails_and_is_left_as_it_is() {
     let out = regsync.path("out");
     fs::create_dir(&out).unwrap();
     crate::support::images::write_layout(&out, &[(&zoo::single("older"), "old")]);
-    regsync.run(["plan", "-o", "plan.json"]).assert_status(0);
     // Stands for a directory without permission, which is none for the superuser: nothing can be made below a file.
-    fs::remove_dir_all(out.join("blobs")).unwrap();
-    fs::write(out.join("blobs"), "in the way").unwrap();
-    let before = files(&out);
-    let output = regsync.run(["apply", "plan.json", "--format", "json"]);
+    let blobs = out.join("blobs").join("sha256");
+    let mut once = Some(blobs.clone());
+    pair.source.before(Match::new("GET", "/blobs/"), move || {
+        if let Some(blobs) = once.take() {
+            fs::remove_dir_all(&blobs).unwrap();
+            fs::write(&blobs, "in the way").unwrap();
+        }
+    });
+    let index = fs::read(out.join("index.json")).unwrap();
+    let output = regsync.run(["apply", "--format", "json"]);
     let ended = steps(&output.assert_status(3).json());
-    assert_eq!(ended, ["app:other copied new", "oci:out:new failed new E_LAYOUT"], "{}", output.transcript());
-    assert!(files(&out) == before, "something was written");
+    assert_eq!(ended, ["oci:out:new failed new E_LAYOUT", "app:other copied new"], "{}", output.transcript());
+    assert!(fs::read(out.join("index.json")).unwrap() == index, "the index was changed");
+    assert_eq!(fs::read(&blobs).unwrap(), b"in the way");
+    assert!(!files(&out).iter().any(|(name, _)| name.contains(".tmp")), "a draft was left behind");
 }
