@@ -149,7 +149,7 @@ impl Transfers {
     }
 
     async fn open(&self, need: Need<'_>, seat: Option<Seat>, from: Progress) -> Result<BlobStream, store::Error> {
-        let berth = self.berths.take(need.passage.target.location()).await?;
+        let berth = self.berths.take(need.passage.target.location(), need.blob.size).await?;
         let stream = match seat {
             Some(seat) => seat.open(&need.passage.source, need.blob).await?,
             None => need.passage.source.blob(from).await?,
