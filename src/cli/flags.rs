@@ -75,7 +75,7 @@ pub struct WorkArgs {
     /// Images worked on at once
     ///
     /// While applying, so many at each target host: one that is slow holds up no other.
-    #[arg(long, env = "REGSYNC_CONCURRENCY", value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, env = "REGSYNC_CONCURRENCY", value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
     /// Ask for sizes and platforms, which costs manifest reads
     #[arg(long, env = "REGSYNC_SIZES", value_name = "WHEN", default_value = "auto")]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -155,9 +156,16 @@ pub(super) fn stamp() -> Stamp {
     }
 }
 
+/// Threads for asynchronous work, on machines with more cores: each hashes more than a network brings, and costs memory.
+const WORKERS: usize = 4;
+/// Threads that may wait for files and names at once.
+const BLOCKING: usize = 64;
+
 /// Runs asynchronous work.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(WORKERS);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(workers).max_blocking_threads(BLOCKING).enable_all().build();
     let runtime = runtime.map_err(|error| Refusal::new(Exit::Failed, format!("could not start: {error}")))?;
     let ended = runtime.block_on(work);
     // What a second signal or a lost host left behind must not hold up the end.
@@ -187,7 +195,6 @@ fn settings(registries: &BTreeMap<RegistryKey, RegistryRules>) -> Result<BTreeMa
 }
 
 fn settings_of(rules: &RegistryRules) -> Result<Settings, Refusal> {
-    let default = Settings::default();
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|error| {
             let message = format!("{}: could not read {}: {error}", rules.place, path.display());
@@ -204,7 +211,7 @@ fn settings_of(rules: &RegistryRules) -> Result<Settings, Refusal> {
     };
     Ok(Settings {
         plain_http: rules.plain_http,
-        concurrency: rules.concurrency.unwrap_or(default.concurrency),
+        concurrency: rules.concurrency,
         requests_per_second: rules.requests_per_second,
         keep_pulls: rules.keep_pulls.map(u64::from),
         ca: rules.tls.ca.as_ref().map(read).transpose()?,

@@ -16,8 +16,9 @@ use crate::image::{Descriptor, Digest, Failure, Location, MediaType, Reference, 
 use crate::plan::{self, Contents, Filter, Observed, Scope, Sighting};
 use crate::store::{Error, Graph, ImageSource, Stores};
 
-/// References read at once at each host, so that a slow one holds up no other; the hosts' own limits hold beside it.
-const READS_AT_ONCE: usize = 32;
+/// References read at once at each host, so that a slow one holds up no other: more than any host is asked for at once
+/// where nothing is configured. The hosts' own limits hold beside it.
+const READS_AT_ONCE: usize = 80;
 /// Targets of one image asked at once.
 const TARGETS_AT_ONCE: usize = 8;
 /// Blobs of one image asked for at once.

@@ -4,8 +4,10 @@ use crate::support::images::zoo;
 use crate::support::server::{Crowd, Fault, Match};
 use crate::support::stage::Pair;
 
-/// How many requests the target bears at once; without being told, eight are sent.
+/// How many requests the target bears at once.
 const BEARS: usize = 3;
+/// How many are sent at once, without being told.
+const SENT: usize = 8;
 
 #[test]
 fn a_host_that_has_too_much_is_asked_less_until_all_is_copied() {
@@ -17,7 +19,7 @@ fn a_host_that_has_too_much_is_asked_less_until_all_is_copied() {
     let crowd = Crowd::of(BEARS);
     pair.target.fault(Match::new("*", ""), Fault::Crowd(crowd.clone()));
     let mirrors: Vec<_> = names.iter().map(|name| pair.mirror(name, &["1"])).collect();
-    let regsync = pair.regsync(&mirrors);
+    let regsync = pair.regsync_with_concurrency(&mirrors, SENT);
     let output = regsync.run(["apply", "--sizes", "never"]);
     output.assert_status(0);
     for name in &names {

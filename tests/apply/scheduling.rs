@@ -92,9 +92,9 @@ fn large_uploads_that_do_not_end_leave_room_for_small_ones() {
     }
     let done = arrivals(&pair.target, small.len());
     let mirrors = [pair.mirror("a", &["1"]), pair.mirror("b", &["1"]), pair.mirror("small", &["*"])];
-    let regsync = pair.regsync(&mirrors);
-    let run = regsync.spawn(["apply", "--sizes", "never"]);
-    // Of eight places, six.
+    let regsync = pair.regsync_with_concurrency(&mirrors, 8);
+    let run = regsync.spawn(["apply", "--sizes", "always"]);
+    // Of eight places, six. That the blobs are not there is known by then.
     gate.wait_for(6);
     done.recv_timeout(PATIENCE).expect("small images find a place");
     assert_eq!(pair.target.count("POST", "/v2/a/") + pair.target.count("POST", "/v2/b/"), 6);
@@ -117,7 +117,7 @@ fn large_reads_that_do_not_end_leave_room_for_small_ones() {
     let done = arrivals(&pair.target, 1);
     let other = Mirror::new(&pair.source.reference("b"), &[&second.reference("b")], &["1"]);
     let mirrors = [pair.mirror("a", &["1"]), other, pair.mirror("small", &["1"])];
-    let regsync = pair.regsync(&mirrors);
+    let regsync = pair.regsync_with_concurrency(&mirrors, 8);
     let run = regsync.spawn(["apply", "--sizes", "never"]);
     gate.wait_for(6);
     done.recv_timeout(PATIENCE).expect("a small image can be read");

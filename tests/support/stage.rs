@@ -40,6 +40,13 @@ impl Pair {
         regsync.host(&self.source.host(), "SOURCE").host(&self.target.host(), "TARGET")
     }
 
+    /// The same, with so many requests at once to either registry.
+    pub fn regsync_with_concurrency(&self, mirrors: &[Mirror], most: usize) -> Regsync {
+        let rules = |host: String| format!("  {host}: {{ concurrency: {most} }}\n");
+        let rules = format!("registries:\n{}{}", rules(self.source.host()), rules(self.target.host()));
+        self.regsync(mirrors).config(&(yaml(mirrors) + &rules))
+    }
+
     /// Forgets the requests so far, on both sides.
     pub fn clear_logs(&self) {
         self.source.clear_log();

@@ -59,6 +59,7 @@ mod transport;
 mod tries;
 mod upload;
 mod warning;
+mod width;
 mod wish;
 
 use std::collections::HashMap;

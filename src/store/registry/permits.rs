@@ -1,9 +1,9 @@
-//! How many requests may be under way at one host: the number that was configured, and less while the host has too much;
-//! and that large blobs leave room for all else.
+//! How many requests may be under way at one host: as many as its way is wide, and less while the host has too much; and
+//! that large blobs leave room for all else.
 //!
 //! Owns the adaption: halved where a host says that it is too much, and grown again by one after a series of good answers
-//! (additive increase, multiplicative decrease; RFC 5681 §3.1 does so with the same hopes). Refuses to cut short what is
-//! under way: what must go goes when it is given back.
+//! (additive increase, multiplicative decrease; RFC 5681 §3.1 does so with the same hopes). A host that never had too much
+//! gets the whole width at once. Refuses to cut short what is under way: what must go goes when it is given back.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +11,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::authorization::lock;
+use super::width::Width;
 use crate::image::Code;
 use crate::store::Error;
 
@@ -34,7 +35,6 @@ pub(super) enum Work {
 
 /// The permits of one host: as many for uploads as for all other requests.
 pub(super) struct Permits {
-    most: usize,
     pools: [Arc<Semaphore>; 2],
     /// For large blobs, before a permit of the pool: who waits here keeps nobody else waiting.
     large: [Arc<Semaphore>; 2],
@@ -43,6 +43,8 @@ pub(super) struct Permits {
 
 /// What the host is believed to bear.
 struct Load {
+    /// The most that is ever allowed.
+    width: Width,
     allowed: usize,
     /// How many permits of each kind are out that are not to come back.
     owed: [usize; 2],
@@ -61,13 +63,14 @@ pub(super) struct Permit {
 }
 
 impl Permits {
-    /// At most `most` of each kind.
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+    /// At most so many of each kind as `width` says. For large blobs that is what is known of it now: a few of them fill a
+    /// way, however long it is.
+    pub(super) fn new(width: Width) -> Arc<Self> {
+        let allowed = width.now();
         let pair = |permits| [Arc::new(Semaphore::new(permits)), Arc::new(Semaphore::new(permits))];
-        let (pools, large) = (pair(most), pair(most.saturating_sub(KEPT_FREE).max(1)));
-        let load = Mutex::new(Load { allowed: most, owed: [0; 2], good: 0, slowed: None });
-        Arc::new(Self { most, pools, large, load })
+        let (pools, large) = (pair(allowed), pair(allowed.saturating_sub(KEPT_FREE).max(1)));
+        let load = Mutex::new(Load { width, allowed, owed: [0; 2], good: 0, slowed: None });
+        Arc::new(Self { pools, large, load })
     }
 
     /// Waits for a permit to move a blob of `size` bytes, or anything small.
@@ -99,22 +102,27 @@ impl Permits {
     /// The host has answered well what was sent at `sent`.
     pub(super) fn answered(&self, sent: Instant) {
         let mut load = lock(&self.load);
-        if load.allowed == self.most || load.slowed.is_some_and(|slowed| sent <= slowed) {
-            return;
-        }
-        load.good += 1;
-        if load.good < SERIES {
-            return;
-        }
-        load.good = 0;
-        load.allowed += 1;
+        load.width.answered(sent);
+        let wanted = load.width.now().saturating_sub(load.allowed);
+        let more = match load.slowed {
+            None => wanted,
+            Some(slowed) if wanted == 0 || sent <= slowed => 0,
+            Some(_) => load.one_after_a_series(),
+        };
+        load.allowed += more;
         for (pool, owed) in self.pools.iter().zip(&mut load.owed) {
-            if *owed > 0 {
-                *owed -= 1;
-            } else {
-                pool.add_permits(1);
-            }
+            let paid = more.min(*owed);
+            *owed -= paid;
+            pool.add_permits(more - paid);
         }
+    }
+}
+
+impl Load {
+    /// One more, once so many answers in a row were good.
+    fn one_after_a_series(&mut self) -> usize {
+        self.good = (self.good + 1) % SERIES;
+        usize::from(self.good == 0)
     }
 }
 
@@ -132,12 +140,18 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
     use std::time::Duration;
 
     use futures_util::FutureExt;
     use tokio::time::advance;
 
+    use super::super::width::MOST;
     use super::*;
+
+    fn permits(number: usize) -> Arc<Permits> {
+        Permits::new(Width::new(NonZeroUsize::new(number)))
+    }
 
     const TICK: Duration = Duration::from_millis(1);
 
@@ -157,7 +171,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn too_much_halves_and_nothing_is_cut() {
-        let permits = Permits::new(8);
+        let permits = permits(8);
         let under_way = take(&permits, Work::Request, 6).await;
         let sent = Instant::now();
         advance(TICK).await;
@@ -175,7 +189,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_refusals_of_one_moment_halve_once() {
-        let permits = Permits::new(9);
+        let permits = permits(9);
         let sent = Instant::now();
         advance(TICK).await;
         assert_eq!(permits.slow_down(sent), Some(4));
@@ -193,7 +207,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn good_answers_in_a_row_let_it_grow_to_what_was_configured() {
-        let permits = Permits::new(4);
+        let permits = permits(4);
         let early = Instant::now();
         advance(TICK).await;
         permits.slow_down(early);
@@ -210,8 +224,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_far_host_gets_more_at_once_until_it_has_too_much() {
+        let permits = Permits::new(Width::new(None));
+        let near = free(&permits, Work::Request);
+        let sent = Instant::now();
+        advance(300 * TICK).await;
+        permits.answered(sent);
+        assert_eq!(free(&permits, Work::Upload), MOST);
+        assert!(near < MOST && free(&permits, Work::Request) == MOST);
+        permits.slow_down(sent);
+        advance(300 * TICK).await;
+        permits.answered(Instant::now());
+        assert_eq!(free(&permits, Work::Request), MOST / 2, "what is too much is not tried again at once");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn growing_pays_back_what_is_owed_first() {
-        let permits = Permits::new(4);
+        let permits = permits(4);
         let under_way = take(&permits, Work::Upload, 4).await;
         permits.slow_down(Instant::now());
         advance(TICK).await;
@@ -224,7 +253,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_gets_what_is_left() {
-        let permits = Permits::new(2);
+        let permits = permits(2);
         let mut under_way = take(&permits, Work::Request, 2).await;
         permits.slow_down(Instant::now());
         let waiting = permits.acquire(Work::Request, 0, "read");
@@ -244,19 +273,19 @@ mod tests {
 
     #[test]
     fn large_blobs_leave_two_permits_to_others() {
-        for (number, large) in [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2), (8, 6), (256, 254)] {
-            let permits = Permits::new(number);
+        for (number, large) in [(1, 1), (2, 1), (3, 1), (4, 2), (8, 6), (256, 254)] {
+            let permits = permits(number);
             let held = at_once(&permits, LARGE + 1);
             assert_eq!(held.len(), large, "large ones of {number}");
-            assert_eq!(at_once(&permits, LARGE).len(), number.max(1) - large, "others of {number}");
+            assert_eq!(at_once(&permits, LARGE).len(), number - large, "others of {number}");
             drop(held);
-            assert_eq!(at_once(&permits, 0).len(), number.max(1));
+            assert_eq!(at_once(&permits, 0).len(), number);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_large_blob_that_waits_keeps_nobody_waiting() {
-        let permits = Permits::new(4);
+        let permits = permits(4);
         let held = at_once(&permits, LARGE + 1);
         let mut waiting = Box::pin(permits.acquire(Work::Upload, LARGE + 1, "write"));
         assert!((&mut waiting).now_or_never().is_none());

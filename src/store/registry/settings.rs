@@ -15,12 +15,13 @@ use crate::image::Registry;
 use crate::store::limits;
 
 /// How to talk to one registry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Speak plain http, although the host is not this machine.
     pub plain_http: bool,
-    /// How many requests may be under way at once; uploads of blobs are counted apart from all others.
-    pub concurrency: NonZeroUsize,
+    /// How many requests may be under way at once; uploads of blobs are counted apart from all others. Where `None`, that
+    /// follows from how long answers take.
+    pub concurrency: Option<NonZeroUsize>,
     /// How many requests may begin in a second.
     pub requests_per_second: Option<NonZeroU32>,
     /// How many pulls of the registry's quota are left to others: no manifest is read where fewer would remain.
@@ -29,19 +30,6 @@ pub struct Settings {
     pub ca: Option<Vec<u8>>,
     /// What to show to a registry that asks for a client certificate. Shown to the registry alone, not to other origins.
     pub client: Option<ClientIdentity>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            plain_http: false,
-            concurrency: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
-            requests_per_second: None,
-            keep_pulls: None,
-            ca: None,
-            client: None,
-        }
-    }
 }
 
 /// A client certificate with its key.
@@ -142,6 +130,6 @@ mod tests {
         let client = ClientIdentity { chain: b"chain".to_vec(), key: Secret::new("secret-key") };
         let settings = Settings { client: Some(client), ..Settings::default() };
         let shown = format!("{settings:?}");
-        assert!(!shown.contains("secret-key") && shown.contains("concurrency: 8"), "{shown}");
+        assert!(!shown.contains("secret-key") && shown.contains("concurrency: None"), "{shown}");
     }
 }

@@ -88,7 +88,7 @@ fn idle(transfers: usize, open_files: Option<u64>) -> usize {
 /// target could use it up, and everything else that the same registry sends would wait for them. So windows that adapt themselves are no way:
 /// they are as large for one stream as for all.
 fn windows(transfers: usize) -> (u32, u32) {
-    const ALL: usize = 16 * 1024 * 1024;
+    const ALL: usize = 32 * 1024 * 1024;
     const LEAST: usize = 256 * 1024;
     const MOST: usize = 2 * 1024 * 1024;
     let transfers = transfers.max(1);
@@ -182,7 +182,7 @@ mod tests {
             let (stream, connection) = windows(transfers);
             assert_eq!(u64::from(connection), u64::from(stream) * (transfers as u64 + 1), "{transfers}");
             assert!((256 * 1024..=2 * 1024 * 1024).contains(&stream), "{transfers}");
-            assert!(connection <= 18 * 1024 * 1024, "{transfers}");
+            assert!(connection <= 34 * 1024 * 1024, "{transfers}");
         }
         assert_eq!(windows(0), windows(1));
         assert_eq!(windows(usize::MAX).1, (1 << 31) - 1);

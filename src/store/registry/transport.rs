@@ -26,6 +26,7 @@ use super::retry::Fault;
 use super::scope::Scope;
 use super::settings::{Limits, Network, Settings};
 use super::warning;
+use super::width::Width;
 use crate::event::{Event, Reporter};
 use crate::image::{Code, Registry};
 use crate::store::Error;
@@ -67,7 +68,7 @@ impl Transport {
             clients,
             limits: network.limits,
             reporter: Arc::clone(&network.reporter),
-            permits: Permits::new(settings.concurrency.get()),
+            permits: Permits::new(Width::new(settings.concurrency)),
             bodies: Arc::new(Semaphore::new(MANIFESTS_LARGE_AT_ONCE)),
             pace: Pace::new(settings.requests_per_second),
             outage: Outage::default(),

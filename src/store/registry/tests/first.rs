@@ -102,7 +102,7 @@ async fn waiting_for_a_token_holds_no_permit() {
         _ if seen.authorization().is_some() => reply(404, &[], ""),
         _ => reply(401, &[("www-authenticate", r#"Bearer realm="/token""#)], ""),
     });
-    let one = Settings { concurrency: NonZeroUsize::MIN, ..Default::default() };
+    let one = Settings { concurrency: Some(NonZeroUsize::MIN), ..Default::default() };
     let fixture = Fixture::of(&server.host(), None, &one);
     assert_eq!(fixture.repository("quick").resolve(&tag("1")).await.unwrap(), None);
     let (slow, quick, version) = (fixture.repository("slow"), fixture.repository("quick"), tag("1"));
@@ -228,7 +228,7 @@ async fn mixed_credentials_and_one_permit_do_not_wait_for_each_other() {
         let list = format!("[{{registry: \"{registry}/closed\", username: robot, password: hunter2}}]");
         let keychain = Keychain::new([("REGSYNC_AUTH", list)].into_iter().collect(), Vec::new());
         let network = Network::new("regsync-test", Arc::new(keychain), Arc::new(Silent));
-        let settings = Settings { concurrency: NonZeroUsize::MIN, ..Settings::default() };
+        let settings = Settings { concurrency: Some(NonZeroUsize::MIN), ..Settings::default() };
         let client = RegistryClient::new(registry.clone(), &settings, &network).unwrap();
         let look = async |name: &str| {
             let repository = client.repository(Repository::new(registry.clone(), name).unwrap());

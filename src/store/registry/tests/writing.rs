@@ -160,7 +160,7 @@ async fn copies_within_one_registry_do_not_wait_for_each_other() {
         _ => taking(seen),
     });
     let one = std::num::NonZeroUsize::MIN;
-    let settings = crate::store::registry::Settings { concurrency: one, ..Default::default() };
+    let settings = crate::store::registry::Settings { concurrency: Some(one), ..Default::default() };
     let fixture = Fixture::of(&server.host(), None, &settings);
     let (from, to, layer) = (fixture.repository("b"), fixture.repository("a"), blob(b"layer"));
     let open = |progress| from.blob(progress);
