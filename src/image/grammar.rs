@@ -126,8 +126,9 @@ fn without_last_dot(text: &str) -> String {
     match text.split_once('/') {
         Some((first, rest)) if distribution::is_host(first) => {
             let (host, port) = first.split_once(':').map_or((first, String::new()), |(h, p)| (h, format!(":{p}")));
-            // What is left must still be a host.
+            // Bare, it is told from the first part of a path by its port.
             let bare = host.strip_suffix('.').unwrap_or(host);
+            let port = if distribution::is_host(bare) || !port.is_empty() { port } else { ":443".to_owned() };
             if host.contains(']') { text.to_owned() } else { format!("{bare}{port}/{rest}") }
         }
         _ => text.to_owned(),
@@ -188,6 +189,10 @@ fn the_two_grammars_agree_on_odd_texts() {
         "a.-b",
         "localhost",
         "localhost/a",
+        "app./a",
+        "C./a",
+        "app.:443/a",
+        "a.io./a",
         "LOCALHOST/a",
         "a/b:c/d",
         "a/b:1:2",

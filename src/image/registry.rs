@@ -95,7 +95,7 @@ impl FromStr for Registry {
         let known = match (host.as_str(), port) {
             ("docker.io" | "index.docker.io" | "registry-1.docker.io", None | Some("443")) => DOCKER_HUB.to_owned(),
             // A bare name needs its port to be told from the first part of a path: `aa/app` is Docker Hub's.
-            (host, Some("443")) if !Self::looks_like_host(host) => format!("{host}:443"),
+            (host, None | Some("443")) if !Self::looks_like_host(host) => format!("{host}:443"),
             (host, None | Some("443")) => host.to_owned(),
             (host, Some(port)) => format!("{host}:{port}"),
         };

@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use regsync::auth::{Environment, Keychain};
 use regsync::event::Silent;
 use regsync::image::{Code, Descriptor, Digest, MediaType, Role, Written};
@@ -22,15 +20,15 @@ use crate::support::token::{Access, IssuerOptions, TokenServer};
 const SIZE: usize = 300_000;
 
 /// A registry, and one run's client of it.
-struct Bench {
-    registry: FakeRegistry,
+pub(super) struct Bench {
+    pub(super) registry: FakeRegistry,
     target: Arc<dyn ImageTarget>,
     /// How often a source was opened.
     opened: AtomicUsize,
 }
 
 impl Bench {
-    fn new(options: Options) -> Self {
+    pub(super) fn new(options: Options) -> Self {
         let registry = FakeRegistry::with(options);
         let keychain = Arc::new(Keychain::new(Environment::from_iter::<[(&str, &str); 0]>([]), Vec::new()));
         let stores = Stores::new(Network::new("test", keychain, Arc::new(Silent)), BTreeMap::new());
@@ -44,7 +42,7 @@ impl Bench {
         Self::new(Options { longest_put: Some(200_000), ..Options::default() })
     }
 
-    async fn push(&self, content: &[u8]) -> Result<(), PushError> {
+    pub(super) async fn push(&self, content: &[u8]) -> Result<(), PushError> {
         self.push_as(content, content).await
     }
 
@@ -68,7 +66,7 @@ impl Bench {
     }
 
     /// The requests so far, in few words: method, range, bytes of the body, status.
-    fn steps(&self) -> Vec<String> {
+    pub(super) fn steps(&self) -> Vec<String> {
         let step = |request: &crate::support::server::RecordedRequest| {
             let range = request.header("content-range").map(|range| format!(" {range}")).unwrap_or_default();
             let status = request.status.map_or_else(|| "lost".to_owned(), |status| status.to_string());
@@ -398,16 +396,6 @@ async fn a_post_that_does_not_open_a_session() {
     assert_eq!(bench.steps(), ["POST 201"]);
 }
 
-/// What goes wrong with one request of an upload in chunks.
-#[derive(Clone, Debug)]
-enum Mishap {
-    Breaks(usize),
-    StoredButLost,
-    StoredButFailed,
-    Unavailable,
-    SessionLost,
-}
-
 #[tokio::test]
 async fn a_source_is_left_before_it_is_opened_again() {
     let bench = Bench::taught().await;
@@ -427,53 +415,4 @@ async fn a_source_is_left_before_it_is_opened_again() {
     bench.target.push_blob(&blob, &open, None).await.unwrap();
     bench.assert_holds(&content);
     assert_eq!(*places_taken.lock().unwrap(), [0, 0], "places taken when the source was opened");
-}
-
-fn mishap() -> impl Strategy<Value = Mishap> {
-    prop_oneof![
-        3 => (0..5000_usize).prop_map(Mishap::Breaks),
-        1 => Just(Mishap::StoredButLost),
-        1 => Just(Mishap::StoredButFailed),
-        1 => Just(Mishap::Unavailable),
-        1 => Just(Mishap::SessionLost),
-    ]
-}
-
-impl Mishap {
-    fn fault(&self) -> Fault {
-        match self {
-            Self::Breaks(after) => Fault::ResetUpload { after: *after },
-            Self::StoredButLost => Fault::DoneButReset,
-            Self::StoredButFailed => Fault::DoneBut(Answer::error(502, "UNKNOWN", "lost").header("Retry-After", "0")),
-            Self::Unavailable => Fault::Reply(Answer::error(503, "UNAVAILABLE", "busy").header("Retry-After", "0")),
-            Self::SessionLost => Fault::Reply(Answer::error(404, "BLOB_UPLOAD_UNKNOWN", "gone")),
-        }
-    }
-}
-
-/// However a blob is cut, and whatever breaks: what is committed is the blob, or nothing is.
-#[test]
-fn any_cut_and_any_breaks_commit_the_same_blob() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut runner =
-        TestRunner::new(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() });
-    let cases = (20_usize..20_000, 100_usize..700, proptest::collection::vec((1_usize..12, mishap()), 0..3));
-    let outcome = runner.run(&cases, |(lesson, percent, mishaps)| {
-        let content = seeded_bytes("any", lesson * percent / 100);
-        // A PUT of the first blob is too large, and the second one comes in chunks of half of its size.
-        let bench = Bench::new(Options { longest_put: Some(0), ..Options::default() });
-        runtime.block_on(async {
-            bench.push(&seeded_bytes("lesson", lesson)).await.unwrap();
-            for (nth, mishap) in &mishaps {
-                bench.registry.fault(Match::new("PATCH", "/uploads/").nth(*nth), mishap.fault());
-            }
-            let outcome = bench.push(&content).await;
-            let digest = Digest::sha256(&content).to_string();
-            let held = bench.registry.store.blob("app", &digest);
-            prop_assert!(outcome.is_ok(), "{outcome:?}: {:?}", bench.steps());
-            prop_assert!(held.is_some_and(|held| held == content), "{:?}", bench.steps());
-            Ok(())
-        })
-    });
-    outcome.unwrap();
 }

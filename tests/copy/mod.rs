@@ -4,6 +4,7 @@ mod boundary;
 mod forms;
 mod layouts;
 mod memory;
+mod mishaps;
 mod once;
 mod requests;
 mod resume;
