@@ -1,7 +1,7 @@
 //! Properties: what holds for every image graph, every target state and every schedule of faults, tried on random ones.
 //!
 //! Seeded and shrinking. The number of cases is small, so that the suite stays quick; `PROPTEST_CASES` raises it. What
-//! fails is written to `tests/proptest-regressions` and tried first from then on.
+//! fails is written to `proptest-regressions` and tried first from then on.
 
 mod converging;
 mod faults;
