@@ -3,6 +3,7 @@
 //! Owns the pace: nobody is handed more than a little ahead, and a target that holds up the others goes on alone, from
 //! where it is. Refuses to know who takes part, which is settled before.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ impl Hunger {
 pub(super) struct Listener {
     parts: UnboundedReceiver<Part>,
     hunger: Arc<Hunger>,
+    has_come: Arc<AtomicBool>,
 }
 
 /// The end of the reader, for one target.
@@ -69,9 +71,11 @@ pub(super) struct Ear {
     parts: UnboundedSender<Part>,
     room: Arc<Semaphore>,
     hunger: Arc<Hunger>,
+    /// Whether its target has a place at its host by now, and asks for the blob.
+    has_come: Arc<AtomicBool>,
     /// The hunger when it was last looked at.
     known: Duration,
-    /// How long the others have been held up by this target, less how long they have not been.
+    /// How long the others, or the source, have been held up by this target, less how long they have not been.
     lag: Duration,
     /// Whether it still lacks the current chunk.
     behind: bool,
@@ -82,9 +86,10 @@ pub(super) fn ear(party: Party) -> (Ear, Listener) {
     let (sender, parts) = mpsc::unbounded_channel();
     let hunger = Arc::new(Hunger::default());
     let room = Arc::new(Semaphore::new(AHEAD as usize));
+    let has_come = Arc::new(AtomicBool::new(false));
+    let listener = Listener { parts, hunger: Arc::clone(&hunger), has_come: Arc::clone(&has_come) };
     let (known, lag) = (Duration::ZERO, Duration::ZERO);
-    let ear = Ear { party, parts: sender, room, hunger: Arc::clone(&hunger), known, lag, behind: false };
-    (ear, Listener { parts, hunger })
+    (Ear { party, parts: sender, room, hunger, has_come, known, lag, behind: false }, listener)
 }
 
 impl Ear {
@@ -150,7 +155,8 @@ impl Relay {
         }
     }
 
-    /// Hands a chunk to everybody, and waits for those who have no room; not for ever where others wait, too.
+    /// Hands a chunk to everybody, and waits for those who have no room; not for ever where others wait, too, or where nobody
+    /// takes anything.
     async fn hand_on(&mut self, part: &Relayed) {
         self.look_at_pace();
         for ear in &mut self.ears {
@@ -169,7 +175,9 @@ impl Relay {
         }
     }
 
-    /// Notes who has held up whom since the last look: a target without room, while another one was hungry.
+    /// Notes who has held up whom since the last look: a target without room, while another one was hungry. Where all are
+    /// still in the queues of their hosts, it is the source that they hold up: others may wait for its place, and those hosts
+    /// for them. Whoever has come is hungry or busy, and its own limits end the latter.
     fn look_at_pace(&mut self) {
         let passed = self.counted.elapsed();
         self.counted += passed;
@@ -179,13 +187,16 @@ impl Relay {
             held_up = held_up.max(total.saturating_sub(ear.known)).min(passed);
             ear.known = total;
         }
+        if !self.ears.iter().any(|ear| ear.has_come.load(Ordering::Relaxed)) {
+            held_up = passed;
+        }
         for ear in &mut self.ears {
             let own = if ear.behind { held_up } else { Duration::ZERO };
             ear.lag = (ear.lag + own).saturating_sub(passed.saturating_sub(own));
         }
     }
 
-    /// Leaves those to themselves who have held up the others for too long.
+    /// Leaves those to themselves who have held up the others, or the source, for too long.
     fn detach(&mut self) {
         let (patience, began) = (&self.patience, self.began);
         self.ears.retain(|ear| {
@@ -209,6 +220,7 @@ impl Listener {
         keep: K,
     ) -> Result<BlobStream, Error> {
         let request = format!("read the blob {} of {}", blob.digest, source.location());
+        self.has_come.store(true, Ordering::Relaxed);
         match self.parts.recv().await {
             Some(Part::Opened) => {}
             Some(Part::Failed(error)) => return Err(error),

@@ -89,12 +89,17 @@ impl Stage {
         self.reads.meet(Wish { source: &self.source.location, image: &self.image, blob, target: &target }).await
     }
 
-    /// Both meet and open the blob.
-    async fn open(&self) -> (BlobStream, BlobStream) {
+    /// Both meet.
+    async fn seats(&self) -> (Seat, Seat) {
         let digest = &self.blob.digest;
         let (one, two) = tokio::join!(self.meet("one", digest), self.meet("two", digest));
+        (one.unwrap(), two.unwrap())
+    }
+
+    /// Both meet and open the blob.
+    async fn open(&self) -> (BlobStream, BlobStream) {
+        let (one, two) = self.seats().await;
         let source: Arc<dyn ImageSource> = Arc::clone(&self.source) as _;
-        let (one, two) = (one.unwrap(), two.unwrap());
         let (one, two) = tokio::join!(one.open(&source, &self.blob), two.open(&source, &self.blob));
         (one.unwrap(), two.unwrap())
     }
@@ -168,6 +173,35 @@ async fn a_read_that_nobody_wants_any_more_ends() {
     drop((first, second));
     sleep(SECOND).await;
     assert_eq!(Arc::strong_count(&stage.source), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_still_in_a_queue_keeps_no_place_at_the_source() {
+    let stage = Stage::new();
+    let (first, second) = stage.seats().await;
+    let source: Arc<dyn ImageSource> = Arc::clone(&stage.source) as _;
+    drop(first.open(&source, &stage.blob).await.unwrap());
+    drop(source);
+    sleep(SECOND * 4).await;
+    assert_eq!(Arc::strong_count(&stage.source), 1, "what the other one is queued behind may need the place");
+    let source: Arc<dyn ImageSource> = Arc::clone(&stage.source) as _;
+    stage.take(second.open(&source, &stage.blob).await.unwrap(), Duration::ZERO).await;
+    let reads = stage.reads();
+    assert!(reads.len() == 2 && reads[1] > 0 && reads[1] <= 256 * 1024, "{reads:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_still_in_a_queue_has_time_while_another_one_is_busy() {
+    let stage = Stage::new();
+    let (first, second) = stage.seats().await;
+    let source: Arc<dyn ImageSource> = Arc::clone(&stage.source) as _;
+    let busy = async { stage.take(first.open(&source, &stage.blob).await.unwrap(), SECOND).await };
+    let late = async {
+        sleep(SECOND * 4).await;
+        stage.take(second.open(&source, &stage.blob).await.unwrap(), SECOND).await
+    };
+    tokio::join!(busy, late);
+    assert_eq!(stage.reads(), [0]);
 }
 
 #[tokio::test(start_paused = true)]
