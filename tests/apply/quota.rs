@@ -75,12 +75,19 @@ fn an_index_is_at_least_one_pull_where_it_was_not_looked_into() {
 
 #[test]
 fn what_is_to_be_kept_is_not_taken_and_the_rest_goes_on() {
+    // One request at a time: whoever waits for what others leave keeps no place from them.
+    for rules in ["rate-limit: { keep: 10 }", "rate-limit: { keep: 10 }, concurrency: 1"] {
+        keeps_ten_of_twelve(rules);
+    }
+}
+
+fn keeps_ten_of_twelve(rules: &str) {
     let pair = metered(12);
     let other = FakeRegistry::start();
     zoo::single("elsewhere").push_to(&other, "elsewhere", "1");
     let mut all = mirrors(&pair);
     all.push(Mirror::new(&other.reference("elsewhere"), &[&pair.target.reference("elsewhere")], &["1"]));
-    let regsync = regsync(&pair, &all, "rate-limit: { keep: 10 }");
+    let regsync = regsync(&pair, &all, rules);
     let planned = regsync.run(["plan", "-o", "plan.json"]);
     assert!(planned.transcript().contains("which has 12 of 100 left in 6 h and 10 are to be kept"));
     pair.clear_logs();

@@ -6,11 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use reqwest::Method;
 use reqwest::header::HeaderMap;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::authorization::lock;
+use super::call::Call;
 use super::error::Said;
+use super::retry::Fault;
 use super::transport::Transport;
 use crate::image::{Code, Quota};
 use crate::store::Error;
@@ -56,6 +60,8 @@ pub(super) struct Meter {
     /// How many pulls are left to others.
     keep: Option<u64>,
     purses: Mutex<BTreeMap<usize, Purse>>,
+    /// A pull is over.
+    over: Notify,
 }
 
 #[derive(Default)]
@@ -67,7 +73,7 @@ struct Purse {
     under_way: u64,
 }
 
-/// One pull under way. Counts as made when it is dropped, unless the registry has said otherwise.
+/// One pull under way. Once it is sent, it counts as made when it is dropped, unless the registry has said otherwise.
 pub(super) struct Pull {
     meter: Arc<Meter>,
     purse: usize,
@@ -77,7 +83,7 @@ pub(super) struct Pull {
 impl Meter {
     /// Leaves `keep` pulls to others, where that is wanted.
     pub(super) fn new(keep: Option<u64>) -> Arc<Self> {
-        Arc::new(Self { keep, purses: Mutex::default() })
+        Arc::new(Self { keep, purses: Mutex::default(), over: Notify::new() })
     }
 
     /// What is known; of several quotas the one with the least left.
@@ -115,17 +121,42 @@ impl Meter {
         said.remaining.is_some()
     }
 
-    /// Begins a pull; refused where it would leave fewer than are to be kept.
-    fn begin(self: &Arc<Self>, purse: usize) -> Result<Pull, Quota> {
+    /// Begins a pull as soon as it is sure to leave as many as are to be kept; refused where there are no more than those.
+    async fn pull(self: &Arc<Self>, purse: usize) -> Result<Pull, Quota> {
+        loop {
+            let over = self.over.notified();
+            if let Some(pull) = self.begin(purse)? {
+                return Ok(pull);
+            }
+            over.await;
+        }
+    }
+
+    /// Begins a pull; `None` while that depends on those under way. The registry may have counted them already, in what it
+    /// said last, or not.
+    fn begin(self: &Arc<Self>, purse: usize) -> Result<Option<Pull>, Quota> {
         let mut purses = lock(&self.purses);
         let own = purses.entry(purse).or_default();
         if let (Some(keep), Some(quota)) = (self.keep, own.quota)
-            && quota.remaining.is_some_and(|left| left.saturating_sub(own.under_way) <= keep)
+            && let Some(left) = quota.remaining
         {
-            return Err(quota);
+            if left <= keep {
+                return Err(quota);
+            }
+            if left.saturating_sub(own.under_way) <= keep {
+                return Ok(None);
+            }
         }
         own.under_way += 1;
-        Ok(Pull { meter: Arc::clone(self), purse, is_counted: true })
+        Ok(Some(Pull { meter: Arc::clone(self), purse, is_counted: false }))
+    }
+}
+
+impl Pull {
+    /// It is on its way: from now on it may be counted, even where no answer comes.
+    pub(super) fn sent(mut self) -> Self {
+        self.is_counted = true;
+        self
     }
 }
 
@@ -137,6 +168,8 @@ impl Drop for Pull {
         if let (true, Some(quota)) = (self.is_counted, purse.quota.as_mut()) {
             quota.remaining = quota.remaining.map(|left| left.saturating_sub(1));
         }
+        drop(purses);
+        self.meter.over.notify_waiters();
     }
 }
 
@@ -150,14 +183,24 @@ pub(super) struct Asked {
 }
 
 impl Transport {
-    /// Whether it must be found out first how many pulls are left.
-    pub(super) fn must_ask_quota(&self, holder: usize) -> bool {
-        self.meter.must_ask(holder)
+    /// A place in the quota of the registry, where the call counts against one; an error where the configuration keeps it
+    /// back. To be had before a permit: others that are under way may be waited for, and need theirs.
+    pub(super) async fn pull(&self, call: &Call<'_>, holder: usize) -> Result<Option<Pull>, Fault> {
+        if !call.pull {
+            return Ok(None);
+        }
+        if self.meter.must_ask(holder) {
+            self.ask_quota(call).await?;
+        }
+        let begun = self.meter.pull(holder).await;
+        begun.map(Some).map_err(|quota| Fault::last(self.held_back(call.request, quota)))
     }
 
-    /// Begins a pull; an error where the configuration keeps it back.
-    pub(super) fn begin_pull(&self, request: &str, holder: usize) -> Result<Pull, Error> {
-        self.meter.begin(holder).map_err(|quota| self.held_back(request, quota))
+    /// Asks what is left before it matters: by a HEAD, which is free.
+    async fn ask_quota(&self, call: &Call<'_>) -> Result<(), Fault> {
+        let asking = Call::new(call.request, Method::HEAD, call.url.clone(), call.scope.clone());
+        Box::pin(self.exchange(Call { headers: call.headers.clone(), ..asking })).await?;
+        Ok(())
     }
 
     /// Takes notice of what an answer of the registry says of its quota, and of the pull that it answers.
@@ -190,6 +233,7 @@ impl Transport {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt;
     use proptest::prelude::*;
     use reqwest::header::{HeaderName, HeaderValue};
     use tokio::time::advance;
@@ -204,6 +248,10 @@ mod tests {
 
     fn left(remaining: &str) -> HeaderMap {
         headers(Some("100;w=21600"), Some(remaining))
+    }
+
+    fn begun(meter: &Arc<Meter>) -> Pull {
+        meter.begin(0).ok().flatten().unwrap()
     }
 
     #[test]
@@ -256,8 +304,8 @@ mod tests {
         assert!(!meter.saw(0, Instant::now(), &HeaderMap::new()));
         assert!(!meter.must_ask(0) && meter.begin(0).is_ok(), "a host that says nothing keeps nothing back");
         assert!(meter.saw(0, Instant::now(), &left("22")));
-        let (one, two) = (meter.begin(0).ok().unwrap(), meter.begin(0).ok().unwrap());
-        assert_eq!(meter.begin(0).err().unwrap().remaining, Some(22));
+        let (one, two) = (begun(&meter).sent(), begun(&meter).sent());
+        assert!(meter.begin(0).is_ok_and(|pull| pull.is_none()), "it depends on the two");
         // Of another credential nothing is known.
         assert!(meter.must_ask(1) && meter.begin(1).is_ok());
         // One whose answer never came has counted, and one that the registry did not count has not.
@@ -267,8 +315,31 @@ mod tests {
         two.is_counted = false;
         drop(two);
         assert_eq!(meter.quota().unwrap().remaining, Some(21));
-        assert!(meter.begin(0).is_ok());
-        assert!(meter.begin(0).is_err(), "the one before has counted");
+        drop(begun(&meter));
+        assert_eq!(meter.quota().unwrap().remaining, Some(21), "it was never sent");
+        drop(begun(&meter).sent());
+        assert_eq!(meter.begin(0).err().unwrap().remaining, Some(20), "the one before has counted");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_registry_has_counted_is_not_counted_again() {
+        let meter = Meter::new(Some(20));
+        meter.saw(0, Instant::now(), &left("60"));
+        let mut under_way: Vec<_> = (0..32).map(|_| begun(&meter).sent()).collect();
+        // The answer to one of them, when all of them had been counted.
+        let mut answered = |number| {
+            meter.saw(0, Instant::now(), &left("28"));
+            under_way.drain(..number).for_each(|mut pull| pull.is_counted = false);
+        };
+        answered(1);
+        let mut more: Vec<_> = (0..9).map(|_| Box::pin(meter.pull(0))).collect();
+        assert!(more.iter_mut().all(|pull| pull.now_or_never().is_none()), "not before it is sure");
+        answered(31);
+        let done: Vec<_> = more.iter_mut().map(FutureExt::now_or_never).collect();
+        assert!(done[..8].iter().all(|pull| matches!(pull, Some(Ok(_)))) && done[8].is_none());
+        done.into_iter().flatten().flatten().for_each(|pull| drop(pull.sent()));
+        let last = more[8].as_mut().now_or_never().unwrap();
+        assert_eq!(last.err().unwrap().remaining, Some(20));
     }
 
     #[tokio::test(start_paused = true)]

@@ -110,13 +110,15 @@ impl Transport {
             self.introduce(call.request, &call.scope).await?;
             // Before the permit: who waits for a token keeps nobody from what needs none.
             let grant = self.authorizer.grant(call.request, &call.scope, call.holds_permit).await?;
+            // As well: it may wait for pulls that need permits.
+            let pull = self.pull(&call, grant.holder.number).await?;
             let permits = Some(&self.permits).filter(|_| !call.holds_permit);
             let permit = match permits {
                 Some(permits) => Some(permits.acquire(Work::Request, call.blob_size, call.request).await?),
                 None => None,
             };
             let Some(turn) = self.authorizer.turn(&call, &grant).await? else { continue };
-            let pull = self.pull(&mut call, &grant).await?;
+            let pull = pull.map(Pull::sent);
             let asked = Asked { holder: grant.holder.number, sent: Instant::now() };
             let outcome = self.follow(&mut call, grant.header.clone()).await;
             let reply = outcome.inspect_err(|fault| turn.failed(fault))?;
@@ -156,23 +158,6 @@ impl Transport {
             self.follow(&mut call, grant.header.clone()).await
         };
         let _ = tokio::time::timeout(self.limits.refusal, asking).await;
-    }
-
-    /// A place in the quota of the registry, where the call counts against one. What is left of it is asked for before it
-    /// matters: by a HEAD, which is free.
-    async fn pull(&self, call: &mut Call<'_>, grant: &Grant) -> Result<Option<Pull>, Fault> {
-        if !call.pull {
-            return Ok(None);
-        }
-        let holder = grant.holder.number;
-        if self.must_ask_quota(holder) {
-            let asked = Asked { holder, sent: Instant::now() };
-            call.method = Method::HEAD;
-            let outcome = self.follow(call, grant.header.clone()).await;
-            call.method = Method::GET;
-            self.note(asked, &outcome?, None);
-        }
-        Ok(Some(self.begin_pull(call.request, holder).map_err(Fault::last)?))
     }
 
     /// What other places than the registry say of quotas is not about it.
