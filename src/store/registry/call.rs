@@ -25,8 +25,8 @@ pub(super) struct Call<'a> {
     pub(super) holds_permit: bool,
     /// The size of the blob that is asked for, in bytes; 0 for all else.
     pub(super) blob_size: u64,
-    /// Whether it counts against a quota of pulls: the GET of a manifest.
-    pub(super) pull: bool,
+    /// Whether a manifest is asked for, or whether there is one.
+    pub(super) for_manifest: bool,
     /// What has been done about refusals so far.
     pub(super) tally: Tally,
 }
@@ -45,7 +45,7 @@ impl<'a> Call<'a> {
             patience: Patience::Usual,
             holds_permit: false,
             blob_size: 0,
-            pull: false,
+            for_manifest: false,
             tally: Tally::default(),
         }
     }
@@ -54,6 +54,11 @@ impl<'a> Call<'a> {
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// Whether it counts against a quota of pulls: the GET of a manifest.
+    pub(super) fn is_pull(&self) -> bool {
+        self.for_manifest && self.method == Method::GET
     }
 
     /// Whether it asks the registry to change something.

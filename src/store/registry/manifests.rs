@@ -135,9 +135,8 @@ impl RegistryRepository {
     fn manifest_call<'a>(&self, request: &'a str, method: Method, version: &TagOrDigest) -> Call<'a> {
         let url = self.transport().url(&format!("/v2/{}/manifests/{version}", self.repository().name()));
         let scope = Scope::new(self.repository(), Access::Pull);
-        let pull = method == Method::GET;
         let call = Call::new(request, method, url, scope).header(ACCEPT, HeaderValue::from_static(MANIFEST_ACCEPT));
-        Call { pull, ..call }
+        Call { for_manifest: true, ..call }
     }
 }
 

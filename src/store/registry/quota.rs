@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::authorization::lock;
 use super::call::Call;
 use super::error::Said;
-use super::retry::Fault;
+use super::retry::{Fault, is_transient_status};
 use super::transport::Transport;
 use crate::image::{Code, Quota};
 use crate::store::Error;
@@ -67,7 +67,7 @@ pub(super) struct Meter {
 #[derive(Default)]
 struct Purse {
     quota: Option<Quota>,
-    /// When what is known was learnt; `None` while nothing was asked.
+    /// When what is known was learnt; `None` while the registry has not had to speak of it.
     learnt: Option<Instant>,
     /// Pulls that are not answered yet.
     under_way: u64,
@@ -98,24 +98,25 @@ impl Meter {
         self.keep.is_some() && lock(&self.purses).get(&purse).is_none_or(|purse| purse.learnt.is_none())
     }
 
-    /// Takes notice of an answer to what was sent at `sent`; whether it says how many pulls are left.
-    fn saw(&self, purse: usize, sent: Instant, headers: &HeaderMap) -> bool {
+    /// Takes notice of an answer; whether it says how many pulls are left.
+    fn saw(&self, asked: Asked, (status, headers): (u16, &HeaderMap)) -> bool {
         let mut purses = lock(&self.purses);
-        let purse = purses.entry(purse).or_default();
-        let Some(said) = read(headers) else {
+        let purse = purses.entry(asked.holder).or_default();
+        // No other answer need speak of pulls: blobs and lists are none, and refusals may come from before the registry.
+        if asked.for_manifest && status == 200 {
             purse.learnt.get_or_insert_with(Instant::now);
-            return false;
-        };
+        }
+        let Some(said) = read(headers) else { return false };
         let known = purse.quota.and_then(|quota| quota.remaining);
         // Answers overtake each other. More than is known is left only where it is said to a later question.
         let is_news = match (known, said.remaining) {
             (_, None) => false,
             (None, Some(_)) => true,
-            (Some(known), Some(now)) => now <= known || purse.learnt.is_some_and(|learnt| sent > learnt),
+            (Some(known), Some(now)) => now <= known || purse.learnt.is_some_and(|learnt| asked.sent > learnt),
         };
         let remaining = if is_news { said.remaining } else { known };
         purse.quota = Some(Quota { remaining, ..said });
-        if is_news || purse.learnt.is_none() {
+        if is_news {
             purse.learnt = Some(Instant::now());
         }
         said.remaining.is_some()
@@ -137,13 +138,14 @@ impl Meter {
     fn begin(self: &Arc<Self>, purse: usize) -> Result<Option<Pull>, Quota> {
         let mut purses = lock(&self.purses);
         let own = purses.entry(purse).or_default();
-        if let (Some(keep), Some(quota)) = (self.keep, own.quota)
-            && let Some(left) = quota.remaining
-        {
-            if left <= keep {
-                return Err(quota);
-            }
-            if left.saturating_sub(own.under_way) <= keep {
+        if let Some(keep) = self.keep {
+            let is_unsure = match own.quota {
+                Some(quota) if quota.remaining.is_some_and(|left| left <= keep) => return Err(quota),
+                Some(Quota { remaining: Some(left), .. }) => left.saturating_sub(own.under_way) <= keep,
+                // To ask was of no use: the answer to one pull will tell.
+                _ => own.learnt.is_none() && own.under_way > 0,
+            };
+            if is_unsure {
                 return Ok(None);
             }
         }
@@ -178,6 +180,8 @@ impl Drop for Pull {
 pub(super) struct Asked {
     /// Which credential.
     pub(super) holder: usize,
+    /// Whether it was for a manifest.
+    pub(super) for_manifest: bool,
     /// When.
     pub(super) sent: Instant,
 }
@@ -186,7 +190,7 @@ impl Transport {
     /// A place in the quota of the registry, where the call counts against one; an error where the configuration keeps it
     /// back. To be had before a permit: others that are under way may be waited for, and need theirs.
     pub(super) async fn pull(&self, call: &Call<'_>, holder: usize) -> Result<Option<Pull>, Fault> {
-        if !call.pull {
+        if !call.is_pull() {
             return Ok(None);
         }
         if self.meter.must_ask(holder) {
@@ -196,11 +200,12 @@ impl Transport {
         begun.map(Some).map_err(|quota| Fault::last(self.held_back(call.request, quota)))
     }
 
-    /// Asks what is left before it matters: by a HEAD, which is free.
+    /// Asks what is left before it matters: by a HEAD, which is free. Fails where that may be told later.
     async fn ask_quota(&self, call: &Call<'_>) -> Result<(), Fault> {
         let asking = Call::new(call.request, Method::HEAD, call.url.clone(), call.scope.clone());
-        Box::pin(self.exchange(Call { headers: call.headers.clone(), ..asking })).await?;
-        Ok(())
+        let asking = Call { headers: call.headers.clone(), for_manifest: true, ..asking };
+        let answer = Box::pin(self.exchange(asking)).await?;
+        if is_transient_status(answer.status()) { Err(answer.refusal().await) } else { Ok(()) }
     }
 
     /// Takes notice of what an answer of the registry says of its quota, and of the pull that it answers.
@@ -212,7 +217,7 @@ impl Transport {
             }
             return;
         }
-        let is_told = self.meter.saw(asked.holder, asked.sent, headers);
+        let is_told = self.meter.saw(asked, (status, headers));
         if let Some(mut pull) = pull {
             pull.is_counted = !is_told && status == 200;
         }
@@ -248,6 +253,11 @@ mod tests {
 
     fn left(remaining: &str) -> HeaderMap {
         headers(Some("100;w=21600"), Some(remaining))
+    }
+
+    /// What says so, in answer to a question for a manifest that was sent then.
+    fn told(meter: &Meter, sent: Instant, headers: &HeaderMap) -> bool {
+        meter.saw(Asked { holder: 0, for_manifest: true, sent }, (200, headers))
     }
 
     fn begun(meter: &Arc<Meter>) -> Pull {
@@ -300,10 +310,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn pulls_under_way_are_counted_against_what_is_kept() {
         let meter = Meter::new(Some(20));
-        assert!(meter.must_ask(0));
-        assert!(!meter.saw(0, Instant::now(), &HeaderMap::new()));
+        for asked in [(true, 404), (true, 429), (true, 503), (false, 200)] {
+            let (for_manifest, status) = asked;
+            let of = Asked { holder: 0, for_manifest, sent: Instant::now() };
+            assert!(!meter.saw(of, (status, &HeaderMap::new())) && meter.must_ask(0), "{asked:?}");
+            assert!(!meter.saw(of, (status, &left(""))) && meter.must_ask(0), "{asked:?} without a number");
+        }
+        assert!(!told(&meter, Instant::now(), &HeaderMap::new()));
         assert!(!meter.must_ask(0) && meter.begin(0).is_ok(), "a host that says nothing keeps nothing back");
-        assert!(meter.saw(0, Instant::now(), &left("22")));
+        assert!(told(&meter, Instant::now(), &left("22")));
         let (one, two) = (begun(&meter).sent(), begun(&meter).sent());
         assert!(meter.begin(0).is_ok_and(|pull| pull.is_none()), "it depends on the two");
         // Of another credential nothing is known.
@@ -324,11 +339,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_the_registry_has_counted_is_not_counted_again() {
         let meter = Meter::new(Some(20));
-        meter.saw(0, Instant::now(), &left("60"));
+        told(&meter, Instant::now(), &left("60"));
         let mut under_way: Vec<_> = (0..32).map(|_| begun(&meter).sent()).collect();
         // The answer to one of them, when all of them had been counted.
         let mut answered = |number| {
-            meter.saw(0, Instant::now(), &left("28"));
+            told(&meter, Instant::now(), &left("28"));
             under_way.drain(..number).for_each(|mut pull| pull.is_counted = false);
         };
         answered(1);
@@ -348,7 +363,7 @@ mod tests {
         let early = Instant::now();
         advance(Duration::from_millis(1)).await;
         let remaining = |headers: &HeaderMap, sent| {
-            meter.saw(0, sent, headers);
+            told(&meter, sent, headers);
             meter.quota().unwrap().remaining
         };
         assert_eq!(remaining(&left("84"), Instant::now()), Some(84));

@@ -160,8 +160,9 @@ pub(super) fn is_transient(error: &Error) -> bool {
     }
 }
 
-/// 499 and 522 are what proxies in front of registries say about a back end that went away.
-fn is_transient_status(status: u16) -> bool {
+/// Whether an answer with this status says nothing for good. 499 and 522 are what proxies in front of registries say about a
+/// back end that went away.
+pub(super) fn is_transient_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
 }
 

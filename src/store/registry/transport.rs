@@ -119,7 +119,8 @@ impl Transport {
             };
             let Some(turn) = self.authorizer.turn(&call, &grant).await? else { continue };
             let pull = pull.map(Pull::sent);
-            let asked = Asked { holder: grant.holder.number, sent: Instant::now() };
+            let (holder, for_manifest) = (grant.holder.number, call.for_manifest);
+            let asked = Asked { holder, for_manifest, sent: Instant::now() };
             let outcome = self.follow(&mut call, grant.header.clone()).await;
             let reply = outcome.inspect_err(|fault| turn.failed(fault))?;
             let status = reply.response.status().as_u16();

@@ -8,6 +8,7 @@ mod first;
 mod giving_up;
 mod mounting;
 mod publishing;
+mod pulls;
 mod reading;
 mod refusing_early;
 mod secrets;
