@@ -162,6 +162,51 @@ fn an_upload_that_breaks_is_repeated_alone() {
 }
 
 #[test]
+fn a_read_whose_only_listener_is_still_queued_gives_its_place_back() {
+    let mut stage = Stage::new();
+    stage.image = Single::new("queued").layers(2, BIG).build();
+    stage.image.push_to(&stage.source, "app", "1");
+    Single::new("other").build().push_to(&stage.one, "app", "other");
+    // Blobs are sent in the order of their digests.
+    let mut blobs: Vec<_> = stage.image.blobs.iter().collect();
+    blobs.sort_by_key(|blob| (blob.media_type != media_type::OCI_LAYER, &blob.digest));
+    let [first, second, config] = blobs[..] else { panic!("two layers and a config") };
+    stage.one.store.put_blob_as("app", &config.digest, config.bytes.clone());
+    for blob in [config, first] {
+        stage.two.store.put_blob_as("app", &blob.digest, blob.bytes.clone());
+    }
+    // The first layer has the only place for uploads at the first target, and loses that at the source.
+    let (reading, looking) = (Gate::new(), Gate::new());
+    let read = Match::new("GET", &format!("/blobs/{}", first.digest)).first(1);
+    stage.source.fault(read.clone(), Fault::HoldAnswer(reading.clone()));
+    stage.source.fault(read, Fault::CutBody { after: 100_000, close: Close::Reset });
+    stage.one.fault(Match::new("HEAD", &second.digest), Fault::Hold(looking.clone()));
+    // The second one is met for by both, begun by the other target, and left by it.
+    stage.two.fault(Match::new("POST", "mount="), Fault::status(405));
+    let commit = format!("digest={}", second.digest.replace(':', "%3A"));
+    stage.two.fault(Match::new("PUT", &commit).first(1), Fault::ResetUpload { after: 100_000 });
+
+    let targets = [stage.one.reference("app"), stage.two.reference("app")];
+    let mirror = Mirror::new(&stage.source.reference("app"), &[&targets[0], &targets[1]], &["1"]);
+    let narrow = |registry: &FakeRegistry| format!("  {:?}: {{ concurrency: 1 }}\n", registry.host());
+    let registries = format!("registries:\n{}{}", narrow(&stage.source), narrow(&stage.one));
+    let regsync = Regsync::new().config(&(yaml(&[mirror]) + &registries));
+    let run = regsync.spawn(["apply"]);
+    reading.wait_for(1);
+    looking.open();
+    let begin = Instant::now();
+    let opens = |stage: &Stage| stage.two.requests().iter().any(|seen| seen.method == "POST" && seen.query.is_empty());
+    while !opens(&stage) {
+        assert!(begin.elapsed() < PATIENCE, "the other target begins");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    reading.open();
+    run.wait().assert_status(0);
+    stage.assert_there(&stage.one);
+    stage.assert_there(&stage.two);
+}
+
+#[test]
 fn a_target_that_refuses_uploads_fails_alone() {
     for method in ["POST", "PUT"] {
         let stage = Stage::new();
