@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Url};
+use tokio::time::Instant;
 
 use super::authorization::Tally;
 use super::scope::Scope;
@@ -27,6 +28,8 @@ pub(super) struct Call<'a> {
     pub(super) blob_size: u64,
     /// Whether a manifest is asked for, or whether there is one.
     pub(super) for_manifest: bool,
+    /// Until when what it relies on holds: it is not sent later, however long its turn, its token or a pause took.
+    pub(super) holds_until: Option<Instant>,
     /// What has been done about refusals so far.
     pub(super) tally: Tally,
 }
@@ -46,6 +49,7 @@ impl<'a> Call<'a> {
             holds_permit: false,
             blob_size: 0,
             for_manifest: false,
+            holds_until: None,
             tally: Tally::default(),
         }
     }
@@ -64,6 +68,11 @@ impl<'a> Call<'a> {
     /// Whether it asks the registry to change something.
     pub(super) fn writes(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    /// Whether what it relies on is too old by now.
+    pub(super) fn is_too_late(&self) -> bool {
+        self.holds_until.is_some_and(|until| Instant::now() > until)
     }
 }
 

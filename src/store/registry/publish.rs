@@ -3,9 +3,12 @@
 //! Owns what is done about a write whose outcome is not known, and the proof that a registry stores what it is sent. Refuses
 //! to move a tag before that proof, and to repeat a write over what somebody else has written meanwhile.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::call::{Call, Patience, Payload};
@@ -24,8 +27,16 @@ struct Writing<'a> {
     request: &'a str,
     manifest: &'a Manifest,
     version: &'a TagOrDigest,
-    /// What the tag named when it was looked at.
-    before: Option<&'a Digest>,
+    /// What was seen of the tag; `None` for a manifest that gets none.
+    seen: Option<Seen<'a>>,
+}
+
+/// A look at a tag.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    /// What it named.
+    digest: Option<&'a Digest>,
+    at: Instant,
 }
 
 /// What is known of a manifest that was written.
@@ -36,6 +47,10 @@ enum Stored {
     /// It was taken.
     Taken,
 }
+
+/// How long a look at a tag counts as one just before it is written. What comes between may take minutes: the proof below,
+/// a pause that the registry asks for, a turn, a token.
+const LOOK_HOLDS: Duration = Duration::from_secs(2);
 
 const UNKNOWN: &str = "the registry took it, and does not know it";
 
@@ -51,10 +66,11 @@ impl RegistryRepository {
         Ok(())
     }
 
-    /// [`crate::store::ImageTarget::push_tag`].
+    /// [`crate::store::ImageTarget::push_tag`]. Its caller has just looked at the tag.
     pub(super) async fn write_tag(&self, manifest: &Manifest, tag: &Tag, before: Option<&Digest>) -> Result<(), Error> {
+        let seen = Seen { digest: before, at: Instant::now() };
         self.fidelity().get_or_try_init(|| self.prove_fidelity(manifest)).await?;
-        self.write(manifest, &TagOrDigest::Tag(tag.clone()), before).await.map(drop)
+        self.write(manifest, &TagOrDigest::Tag(tag.clone()), Some(seen)).await.map(drop)
     }
 
     /// Before the first tag of a run is moved: shows that the registry stores a manifest as it is. One that writes manifests
@@ -78,27 +94,39 @@ impl RegistryRepository {
         }
     }
 
-    async fn write(
-        &self,
-        manifest: &Manifest,
-        version: &TagOrDigest,
-        before: Option<&Digest>,
-    ) -> Result<Stored, Error> {
+    async fn write(&self, manifest: &Manifest, version: &TagOrDigest, seen: Option<Seen<'_>>) -> Result<Stored, Error> {
         let request = format!("write the manifest {}", self.reference(version));
         let size = manifest.bytes().len();
         if size > MANIFEST_WRITTEN {
             let message = format!("it has {size} bytes, and registries need not take more than {MANIFEST_WRITTEN}");
             return Err(Error::new(Code::Limit, request, message));
         }
-        let writing = Writing { request: &request, manifest, version, before };
+        let writing = Writing { request: &request, manifest, version, seen };
         self.transport().retrying(&request, |attempt| Box::pin(self.put_manifest(writing, attempt))).await
     }
 
     async fn put_manifest(&self, writing: Writing<'_>, attempt: u32) -> Result<Stored, Fault> {
-        let Writing { request, manifest, version, .. } = writing;
-        if attempt > 1 && self.was_stored(writing).await? {
-            return Ok(Stored::Named);
+        let mut seen_at = writing.seen.map(|seen| seen.at);
+        let (mut holds, mut must_look) = (LOOK_HOLDS, attempt > 1);
+        loop {
+            if must_look {
+                if self.was_stored(writing).await? {
+                    return Ok(Stored::Named);
+                }
+                seen_at = seen_at.map(|_| Instant::now());
+            }
+            let mut call = self.put_call(writing)?;
+            call.holds_until = seen_at.map(|at| at + holds);
+            match self.transport().exchange(call).await {
+                Ok(answer) => return self.answered(writing, answer).await,
+                // Longer each time: where every request waits for long, the write would never follow its look soon enough.
+                Err(fault) if fault.error.code == Code::Stale => (must_look, holds) = (true, holds * 2),
+                Err(fault) => return Err(fault),
+            }
         }
+    }
+
+    fn put_call<'a>(&self, Writing { request, manifest, version, .. }: Writing<'a>) -> Result<Call<'a>, Error> {
         let media_type = HeaderValue::from_str(manifest.media_type().as_str())
             .map_err(|_| Error::new(Code::Manifest, request, "its media type cannot be sent"))?;
         let url = self.transport().url(&format!("/v2/{}/manifests/{version}", self.repository().name()));
@@ -107,9 +135,12 @@ impl RegistryRepository {
             .header(CONTENT_LENGTH, HeaderValue::from(manifest.bytes().len()));
         call.body = Payload::Bytes(Bytes::clone(manifest.bytes()));
         call.patience = Patience::For(self.transport().limits.commit);
-        let answer = self.transport().exchange(call).await?;
+        Ok(call)
+    }
+
+    async fn answered(&self, writing: Writing<'_>, answer: Answer) -> Result<Stored, Fault> {
         match answer.status() {
-            201 => return check_stored(&answer, manifest),
+            201 => return check_stored(&answer, writing.manifest),
             200..=299 => return self.surely_stored(writing, answer).await,
             _ => {}
         }
@@ -117,13 +148,11 @@ impl RegistryRepository {
         self.not_stored(writing, fault, &said).await
     }
 
-    /// Before a write is repeated, for a failure does not say whether it was done: whether it was. A tag that names neither
-    /// this nor what it named before is somebody else's by now.
+    /// Before a write is repeated, for a failure does not say whether it was done: whether it was. And before one that had
+    /// to wait: a tag that names neither this nor what it named before is somebody else's by now.
     async fn was_stored(&self, writing: Writing<'_>) -> Result<bool, Fault> {
-        let Writing { request, manifest, version, before } = writing;
-        if matches!(version, TagOrDigest::Digest(_)) {
-            return Ok(self.is_stored(writing).await);
-        }
+        let Writing { request, manifest, version, seen } = writing;
+        let Some(Seen { digest: before, .. }) = seen else { return Ok(self.is_stored(writing).await) };
         let now = self.head_manifest(request, version).await?.map(|descriptor| descriptor.digest);
         match now.as_ref() {
             now if now == Some(manifest.digest()) => Ok(true),

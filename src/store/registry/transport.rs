@@ -312,6 +312,10 @@ impl Transport {
         if self.clients.boundary.is_home(url) {
             self.pace.turn().await;
         }
+        if call.is_too_late() {
+            let message = "its turn came so late that what it relies on may have changed";
+            return Err(Fault::last(Error::new(Code::Stale, call.request, message)));
+        }
         let mut request = reqwest::Request::new(call.method.clone(), url.clone());
         request.headers_mut().clone_from(&call.headers);
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
