@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::listed::Listed;
 use super::{Error, ImageSource};
 use crate::image::{Code, Descriptor, Digest, Manifest, MediaType, Platform, View};
 use crate::store::limits::{BLOBS, MANIFEST_BYTES_IN_ALL, MANIFESTS, NESTING};
@@ -25,6 +26,7 @@ pub struct Graph {
 struct Walk {
     /// What is being read, for messages.
     about: String,
+    listed: Listed,
     depth_of: BTreeMap<Digest, usize>,
     manifests: BTreeMap<Digest, Manifest>,
     blobs: BTreeMap<Digest, Descriptor>,
@@ -97,8 +99,8 @@ type Children = BTreeMap<Digest, Descriptor>;
 
 impl Walk {
     fn new(about: String) -> Self {
-        let (depth_of, manifests, blobs) = Default::default();
-        Self { about, depth_of, manifests, blobs, bytes: 0 }
+        let (listed, depth_of, manifests, blobs) = Default::default();
+        Self { about, listed, depth_of, manifests, blobs, bytes: 0 }
     }
 
     /// Notes the blobs of `manifest`, and gives back its children.
@@ -106,7 +108,11 @@ impl Walk {
         let mut children = Children::new();
         match manifest.view() {
             View::Index(index) => {
-                children.extend(index.manifests.iter().map(|child| (child.digest.clone(), child.clone())));
+                for child in &index.manifests {
+                    let listed = self.listed.note(child);
+                    listed.map_err(|message| Error::new(Code::Manifest, &self.about, message))?;
+                    children.insert(child.digest.clone(), child.clone());
+                }
             }
             View::Image(image) => image.blobs().try_for_each(|blob| self.note_blob(blob))?,
             View::Opaque => {}
@@ -204,6 +210,32 @@ mod tests {
         let config = r#"{"mediaType":"a/b","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
         let text = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#, layers.join(","));
         Manifest::identify(text.into(), &MediaType::oci_manifest()).unwrap()
+    }
+
+    fn index(children: &[(&str, u64)]) -> Manifest {
+        let digest = Digest::sha256(b"child");
+        let child =
+            |(kind, size): &(&str, u64)| format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":{size}}}"#);
+        let children: Vec<String> = children.iter().map(child).collect();
+        let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, children.join(","));
+        Manifest::identify(text.into(), &MediaType::oci_index()).unwrap()
+    }
+
+    #[test]
+    fn a_child_is_listed_as_one_thing() {
+        const IMAGE: (&str, u64) = ("application/vnd.oci.image.manifest.v1+json", 5);
+        const OTHERS: [(&str, u64); 3] =
+            [("application/x", 5), ("application/vnd.oci.image.index.v1+json", 5), (IMAGE.0, 6)];
+        let new = || Walk::new("read the image r.io/a@sha256:1".to_owned());
+        assert_eq!(new().enter(&index(&[IMAGE, IMAGE])).unwrap().len(), 1);
+        for other in OTHERS {
+            for listed in [[IMAGE, other], [other, IMAGE]] {
+                assert_eq!(new().enter(&index(&listed)).unwrap_err().code, Code::Manifest, "in one index");
+                let mut walk = new();
+                walk.enter(&index(&listed[..1])).unwrap();
+                assert_eq!(walk.enter(&index(&listed[1..])).unwrap_err().code, Code::Manifest, "in two");
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod error;
 mod graph;
 mod layout;
 pub mod limits;
+mod listed;
 mod progress;
 pub mod registry;
 mod stores;

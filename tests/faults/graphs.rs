@@ -82,6 +82,20 @@ fn children_that_are_listed_twice_are_sent_once() {
 }
 
 #[test]
+fn a_child_that_is_listed_as_two_things_is_refused() {
+    let single = zoo::single("twice");
+    let plain = single.root.descriptor();
+    for (key, value) in [("mediaType", json!("application/x")), ("size", json!(1))] {
+        let mut other = plain.clone();
+        other[key] = value;
+        for descriptors in [[plain.clone(), other.clone()], [other.clone(), plain.clone()]] {
+            let image = Image::index_of(media_type::OCI_INDEX, &descriptors, std::slice::from_ref(&single));
+            refused(&Ward::of(Species::Single), &image, "E_MANIFEST");
+        }
+    }
+}
+
+#[test]
 fn an_index_that_leads_back_to_itself_is_no_image() {
     let ward = Ward::of(Species::Single);
     // Only who lies about a digest can make a circle: the child of this name is the index itself.

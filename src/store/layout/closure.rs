@@ -8,12 +8,14 @@ use super::files::{Dir, Fault};
 use super::{content, directory};
 use crate::image::{Code, Descriptor, Digest, Manifest, View};
 use crate::store::limits::{MANIFESTS, NESTING};
+use crate::store::listed::Listed;
 
 /// Refuses unless everything that `root` leads to is in the layout: manifests with the right content, blobs with the
 /// right size. Foreign layers may be absent.
 pub(super) fn require(dir: &Dir, root: &Manifest) -> Result<(), Fault> {
     let mut seen: HashSet<Digest> = HashSet::from([root.digest().clone()]);
-    let mut pending = references(dir, root, 1)?;
+    let mut listed = Listed::default();
+    let mut pending = references(dir, root, (1, &mut listed))?;
     while let Some((child, depth)) = pending.pop() {
         if !seen.insert(child.digest.clone()) {
             continue;
@@ -23,16 +25,24 @@ pub(super) fn require(dir: &Dir, root: &Manifest) -> Result<(), Fault> {
             return Err(Fault::new(Code::Limit, message));
         }
         if let Some(manifest) = manifest(dir, &child)? {
-            pending.extend(references(dir, &manifest, depth + 1)?);
+            pending.extend(references(dir, &manifest, (depth + 1, &mut listed))?);
         }
     }
     Ok(())
 }
 
 /// The children of `manifest`, its blobs being there.
-fn references(dir: &Dir, manifest: &Manifest, depth: usize) -> Result<Vec<(Descriptor, usize)>, Fault> {
+fn references(
+    dir: &Dir,
+    manifest: &Manifest,
+    (depth, listed): (usize, &mut Listed),
+) -> Result<Vec<(Descriptor, usize)>, Fault> {
     match manifest.view() {
-        View::Index(index) => Ok(index.manifests.iter().map(|child| (child.clone(), depth)).collect()),
+        View::Index(index) => {
+            let note = |child| listed.note(child).map_err(|message| Fault::new(Code::Manifest, message));
+            index.manifests.iter().try_for_each(note)?;
+            Ok(index.manifests.iter().map(|child| (child.clone(), depth)).collect())
+        }
         View::Image(image) => {
             for blob in image.blobs() {
                 require_blob(dir, blob)?;

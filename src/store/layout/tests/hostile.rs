@@ -63,6 +63,26 @@ async fn indexes_that_are_none() {
     .await;
 }
 
+/// Who reads the entry that says little of it would not look for its layers.
+#[tokio::test]
+async fn an_index_that_lists_an_image_as_something_else_too() {
+    let place = Place::new();
+    let target = place.target();
+    let config = push_content(&target, b"{}").await;
+    let missing = described(Algorithm::Sha256, b"a layer that is not there");
+    let incomplete = image_of(&config, &[&missing]);
+    target.push_manifest(&incomplete).await.unwrap();
+    let plain = incomplete.descriptor();
+    let other = Descriptor { media_type: MediaType::new("application/x"), ..plain.clone() };
+    for children in [[&plain, &other], [&other, &plain]] {
+        let error = put(&target, &index_of(&children), Some("x")).await.unwrap_err();
+        assert_eq!(error.code, Code::Manifest, "{error}");
+        assert_eq!(target.resolve(&by_tag("x")).await.unwrap(), None);
+    }
+    let complete = push_image(&target, "complete", None).await.descriptor();
+    put(&target, &index_of(&[&complete, &complete]), Some("x")).await.unwrap();
+}
+
 #[test]
 fn a_directory_of_something_else_is_no_target() {
     let place = Place::new();
