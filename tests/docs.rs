@@ -180,6 +180,7 @@ fn limits_of_stores() -> Vec<(String, String)> {
         row("a page of tags", bytes(TAG_PAGE_BYTES)),
         row("pages of tags of one repository", TAG_PAGES.to_string()),
         row("tags of one repository", TAGS.to_string()),
+        row("bytes of the tags of one repository", bytes(TAG_BYTES_IN_ALL)),
         row("the body of a refusal", bytes(REFUSAL_BYTES)),
         row("words of a registry that are repeated", format!("{WORDS} characters")),
         row("the answer of a token realm", bytes(TOKEN_BYTES)),

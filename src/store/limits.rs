@@ -41,6 +41,8 @@ pub const TAG_PAGE_BYTES: usize = 8 * MIB;
 pub const TAG_PAGES: usize = 10_000;
 /// How many tags a repository may have.
 pub const TAGS: usize = 1_000_000;
+/// How many bytes the tags of a repository may have together: they are held in memory. A million of 64 characters each.
+pub const TAG_BYTES_IN_ALL: usize = 64 * MIB;
 
 /// The most of a refusal's body that is read, in bytes.
 pub const REFUSAL_BYTES: usize = 64 * KIB;

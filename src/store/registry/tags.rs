@@ -1,9 +1,11 @@
 //! Tag lists, page by page.
 //!
-//! Owns pagination as registries do it. Refuses to return part of a list as the whole.
+//! Owns pagination as registries do it. Refuses to return part of a list as the whole, and to keep of a list more than its
+//! tags: of names that are none, and of the addresses of pages, only whether they came before.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
 use reqwest::header::LINK;
@@ -18,7 +20,7 @@ use super::retry::Fault;
 use super::scope::{Access, Scope};
 use crate::image::{Code, Tag};
 use crate::store::Error;
-use crate::store::limits::{TAG_PAGE_BYTES, TAG_PAGES, TAGS, TAGS_PER_PAGE};
+use crate::store::limits::{TAG_BYTES_IN_ALL, TAG_PAGE_BYTES, TAG_PAGES, TAGS, TAGS_PER_PAGE};
 
 /// One page.
 struct Page {
@@ -39,8 +41,13 @@ struct Taken {
 #[derive(Default)]
 struct List {
     tags: BTreeSet<Tag>,
-    names: HashSet<String>,
-    pages: HashSet<Url>,
+    /// How many bytes the tags have together.
+    bytes: usize,
+    /// Hashes of the other names.
+    others: HashSet<u64>,
+    /// Hashes of the addresses of the pages.
+    pages: HashSet<u64>,
+    hash: RandomState,
 }
 
 impl RegistryRepository {
@@ -138,7 +145,7 @@ impl RegistryRepository {
 impl List {
     /// Before a page is read.
     fn enter(&mut self, request: &str, url: &Url) -> Result<(), Error> {
-        if !self.pages.insert(url.clone()) {
+        if !self.pages.insert(self.hash.hash_one(url)) {
             return Err(Error::new(Code::Protocol, request, "the pages of the list lead in circles"));
         }
         if self.pages.len() > TAG_PAGES {
@@ -151,17 +158,26 @@ impl List {
     fn take(&mut self, request: &str, page: &[u8]) -> Result<Option<Taken>, Error> {
         let mut taken = Taken::default();
         let is_page = each_name(page, &mut |name| {
-            if let Ok(tag) = name.parse() {
-                self.tags.insert(tag);
-            }
             taken.count += 1;
-            taken.fresh += usize::from(self.names.insert(name.to_owned()));
+            taken.fresh += usize::from(self.note(name));
             taken.newest = Some(name.to_owned());
         });
-        if self.names.len() > TAGS {
+        if self.tags.len() + self.others.len() > TAGS {
             return Err(Error::new(Code::Limit, request, format!("the list has more than {TAGS} tags")));
         }
+        if self.bytes > TAG_BYTES_IN_ALL {
+            let message = format!("the tags of the list have more than {TAG_BYTES_IN_ALL} bytes");
+            return Err(Error::new(Code::Limit, request, message));
+        }
         Ok(is_page.then_some(taken))
+    }
+
+    /// Notes a name, and says whether it is new.
+    fn note(&mut self, name: &str) -> bool {
+        let Ok(tag) = name.parse() else { return self.others.insert(self.hash.hash_one(name)) };
+        let is_new = self.tags.insert(tag);
+        self.bytes += if is_new { name.len() } else { 0 };
+        is_new
     }
 }
 
@@ -270,6 +286,35 @@ mod tests {
         assert_eq!(list.take("list", br#"{"tags":["a"]}"#).unwrap(), taken(1, 0, "a"));
         assert_eq!(list.take("list", b"{}").unwrap(), None);
         assert_eq!(list.tags.iter().map(Tag::as_str).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_list_has_a_bound() {
+        // Only the tags are kept, each once.
+        let mut list = List::default();
+        let junk = "/".repeat(1 << 20);
+        let page = format!(r#"{{"tags":["{junk}","{junk}1","{junk}","1.0","1.0"]}}"#);
+        assert_eq!(list.take("list", page.as_bytes()).unwrap().unwrap().fresh, 3);
+        assert_eq!((list.bytes, list.tags.len(), list.others.len()), (3, 1, 2));
+        assert_eq!(list.take("list", page.as_bytes()).unwrap().unwrap().fresh, 0);
+        // And of tags, so many bytes.
+        list = List::default();
+        let name = |number: usize| format!("{}{number:08}", "a".repeat(120));
+        let mut page = |from: usize, to: usize| {
+            let names: Vec<String> = (from..to).map(|number| format!("\"{}\"", name(number))).collect();
+            list.take("list", format!(r#"{{"tags":[{}]}}"#, names.join(",")).as_bytes()).map_err(|error| error.code)
+        };
+        let most = TAG_BYTES_IN_ALL / 128;
+        assert!(most < TAGS && page(0, most).is_ok() && page(0, 1).is_ok());
+        assert_eq!(page(most, most + 1), Err(Code::Limit));
+    }
+
+    #[test]
+    fn names_that_are_no_tags_count_as_well() {
+        let mut list = List::default();
+        let names: Vec<String> = (0..TAGS).map(|number| format!("\"/{number}\"")).collect();
+        assert!(list.take("list", format!(r#"{{"tags":[{}]}}"#, names.join(",")).as_bytes()).is_ok());
+        assert_eq!(list.take("list", br#"{"tags":["1.0"]}"#).unwrap_err().code, Code::Limit);
     }
 
     #[test]
