@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
+use super::Exit;
 use super::files::check_writable;
 use super::load::load_for_plan;
-use super::output::{Refusal, deliver, print, say_error};
+use super::output::{Refusal, deliver_until_signal, print_until_signal, say_error};
 use super::plan::{Inputs, Planned, scope};
 use super::session::{Session, stamp};
+use super::signals::Signals;
 use super::voice::Voice;
-use super::{Exit, signals};
 use crate::apply::Applier;
 use crate::cli::{ApplyArgs, FormatArg};
 use crate::event::{Ending, Moved, Outcome};
@@ -22,26 +21,27 @@ use crate::store::Stores;
 
 pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
     check_writable(args.output.reports().map(|(_, file)| file))?;
+    let signals = Signals::listen();
     match &args.plan {
-        Some(file) => saved(args, file, session).await,
-        None => fresh(args, session).await,
+        Some(file) => saved(args, file, (session, signals)).await,
+        None => fresh(args, session, signals).await,
     }
 }
 
-async fn fresh(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
+async fn fresh(args: &ApplyArgs, session: &Session, mut signals: Signals) -> Result<Exit, Refusal> {
     let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: true };
-    let Planned { plan, stores, voice } = inputs.plan(session).await?;
+    let Planned { plan, stores, voice } = inputs.plan(session, &mut signals).await?;
 
     if args.output.format == FormatArg::Text {
         let gap = if plan.has_changes() { "\n" } else { "" };
         let text = report::plan(report::Format::Text, &plan, &stamp(), session.style());
         // Whoever cannot read the plan still wants it done; the result's own failure to be printed is told below.
-        let _ = print(&format!("{text}{gap}"));
+        let _ = print_until_signal(format!("{text}{gap}"), &mut signals).await;
     }
-    carry_out(args, &plan, &stores, (&voice, session)).await
+    carry_out(args, &plan, &stores, (&voice, session, signals)).await
 }
 
-async fn saved(args: &ApplyArgs, file: &Path, session: &Session) -> Result<Exit, Refusal> {
+async fn saved(args: &ApplyArgs, file: &Path, (session, signals): (&Session, Signals)) -> Result<Exit, Refusal> {
     if args.scope.is_flag() {
         return Err(scope_beside_plan());
     }
@@ -49,7 +49,7 @@ async fn saved(args: &ApplyArgs, file: &Path, session: &Session) -> Result<Exit,
     check_scope(args, &plan)?;
     let voice = session.voice();
     let stores = session.stores(&loaded, &voice)?;
-    carry_out(args, &plan, &stores, (&voice, session)).await
+    carry_out(args, &plan, &stores, (&voice, session, signals)).await
 }
 
 /// Variables of a whole job may repeat the scope that the plan was made with. Any other would have to be ignored, and is
@@ -72,41 +72,46 @@ async fn carry_out(
     args: &ApplyArgs,
     plan: &Plan,
     stores: &Stores,
-    (voice, session): (&Voice, &Session),
+    (voice, session, mut signals): (&Voice, &Session, Signals),
 ) -> Result<Exit, Refusal> {
     if let Some((refusal, failure)) = objection(args, plan) {
         let outcomes = untouched(plan, &failure);
         // For people, the plan and the reason say it all.
-        tell(args, plan, &outcomes, (session, args.output.format != FormatArg::Text));
+        tell(args, (plan, &outcomes), args.output.format != FormatArg::Text, (session, &mut signals)).await;
         return Err(refusal);
     }
-    let stop = CancellationToken::new();
     let applier = Applier {
         stores,
         reporter: voice.reporter(),
         concurrency: args.work.concurrency.into(),
         fail_fast: args.fail_fast,
         look_first: args.plan.is_some(),
-        stop: stop.clone(),
+        stop: signals.stop(),
     };
-    let guarded = signals::guard(&stop, voice.reporter().as_ref(), applier.apply(plan)).await;
+    let outcomes = signals.guard(voice.reporter().as_ref(), applier.apply(plan)).await;
     voice.clear();
-    let Some(outcomes) = guarded.result else {
+    let Some(outcomes) = outcomes else {
         let message = "interrupted twice: what was under way was cut off, and there is no report";
-        let refusal = Refusal::new(guarded.signal.unwrap_or(Exit::Interrupted), message);
+        let refusal = Refusal::new(signals.received().unwrap_or(Exit::Interrupted), message);
         return Err(refusal.hint("no tag points at a partial image; run it again"));
     };
     // Where nothing was to be written, the plan above has said all there is to say.
     let prints = plan.has_changes() || args.plan.is_some() || args.output.format != FormatArg::Text;
-    tell(args, plan, &outcomes, (session, prints));
-    Ok(guarded.signal.unwrap_or_else(|| Exit::of_outcomes(&outcomes)))
+    tell(args, (plan, &outcomes), prints, (session, &mut signals)).await;
+    Ok(signals.received().unwrap_or_else(|| Exit::of_outcomes(&outcomes)))
 }
 
 /// Says what came of the plan. Where that fails, it is said in turn; what was done is done, and its exit code stands.
-fn tell(args: &ApplyArgs, plan: &Plan, outcomes: &[Outcome], (session, prints): (&Session, bool)) {
+async fn tell(
+    args: &ApplyArgs,
+    (plan, outcomes): (&Plan, &[Outcome]),
+    prints: bool,
+    (session, signals): (&Session, &mut Signals),
+) {
     let stamp = stamp();
     let applied = Applied { plan, outcomes, elapsed: session.elapsed() };
-    let told = deliver(&args.output, session, prints, |format, style| report::result(format, &applied, &stamp, style));
+    let render = |format, style| report::result(format, &applied, &stamp, style);
+    let told = deliver_until_signal(&args.output, (session, signals), prints, render).await;
     if let Err(refusal) = told {
         say_error(&refusal, session.error_color());
     }

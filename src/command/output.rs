@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use super::Exit;
 use super::files::{in_words, write_file};
 use super::session::{Session, format_of};
+use super::signals::Signals;
 use crate::cli::{Mistake, OutputArgs};
 use crate::report::{Format, Style, Untrusted};
 
@@ -85,20 +86,48 @@ pub(super) fn print(text: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Prints a result, unless only the files are to get it, and writes the reports that were asked for. Each is tried,
-/// whatever became of the others, and what could not be written is said: what was done is done, and its exit code
-/// stands. The standard output's failure comes back, for whom it was all the work.
+/// Writes the reports that were asked for, and prints a result, unless only the files are to get it. The files come first:
+/// whoever reads the standard output may take long. Each is tried, whatever became of the others, and what could not be
+/// written is said: what was done is done, and its exit code stands. The standard output's failure comes back, for whom it
+/// was all the work.
 pub(super) fn deliver(
     output: &OutputArgs,
     session: &Session,
     prints: bool,
     render: impl Fn(Format, Style) -> String,
 ) -> Result<(), Refusal> {
-    let printed = if prints { print(&render(format_of(output.format), session.style())) } else { Ok(()) };
+    write_reports(output, session, &render);
+    if prints { print(&render(format_of(output.format), session.style())) } else { Ok(()) }
+}
+
+/// The same where signals are listened to: the next one ends the printing.
+pub(super) async fn deliver_until_signal(
+    output: &OutputArgs,
+    (session, signals): (&Session, &mut Signals),
+    prints: bool,
+    render: impl Fn(Format, Style) -> String,
+) -> Result<(), Refusal> {
+    write_reports(output, session, &render);
+    if !prints {
+        return Ok(());
+    }
+    print_until_signal(render(format_of(output.format), session.style()), signals).await
+}
+
+/// As [`print`], until the next signal: a reader that takes its time keeps nobody from stopping.
+pub(super) async fn print_until_signal(text: String, signals: &mut Signals) -> Result<(), Refusal> {
+    let printing = async { tokio::task::spawn_blocking(move || print(&text)).await };
+    match signals.until_next(printing).await {
+        Some(Ok(printed)) => printed,
+        Some(Err(_)) => Err(Refusal::new(Exit::Failed, "could not write to the standard output")),
+        None => Ok(()),
+    }
+}
+
+fn write_reports(output: &OutputArgs, session: &Session, render: impl Fn(Format, Style) -> String) {
     for (format, path) in output.reports() {
         if let Err(refusal) = write_file(path, &render(format_of(format), session.plain())) {
             say_error(&refusal, session.error_color());
         }
     }
-    printed
 }

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use tokio_util::sync::CancellationToken;
-
+use super::Exit;
 use super::files::{check_writable, write_file};
 use super::load::load;
-use super::output::{Refusal, deliver, say};
+use super::output::{Refusal, deliver_until_signal, say};
 use super::session::{Session, stamp};
+use super::signals::Signals;
 use super::voice::Voice;
-use super::{Exit, signals};
 use crate::cli::{ConfigArgs, PlanArgs, ScopeArgs, SizesArg, WorkArgs};
 use crate::config::Desired;
+use crate::event::Event;
 use crate::observe::Observer;
 use crate::plan::{self, Filter, Observed, Plan, Scope};
 use crate::report::{self, Untrusted};
@@ -19,17 +19,19 @@ use crate::store::Stores;
 
 pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refusal> {
     check_writable(args.out.iter().map(PathBuf::as_path).chain(args.output.reports().map(|(_, file)| file)))?;
-    let Planned { plan, .. } =
-        Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: false }.plan(session).await?;
+    let mut signals = Signals::listen();
+    let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: false };
+    let Planned { plan, .. } = inputs.plan(session, &mut signals).await?;
 
     let stamp = stamp();
     let saved = args.out.as_ref().map_or(Ok(()), |path| write_file(path, &plan.to_json(&stamp)));
-    deliver(&args.output, session, true, |format, style| report::plan(format, &plan, &stamp, style))?;
+    let render = |format, style| report::plan(format, &plan, &stamp, style);
+    deliver_until_signal(&args.output, (session, &mut signals), true, render).await?;
     saved?;
     if let (Some(path), false) = (&args.out, session.is_quiet()) {
         say_saved(path, &plan, session);
     }
-    Ok(Exit::of_plan(&plan, args.detailed_exitcode))
+    Ok(signals.received().unwrap_or_else(|| Exit::of_plan(&plan, args.detailed_exitcode)))
 }
 
 /// The id is what `--expect-plan-id` takes, and what a reviewer approves. A CI system knows what comes next.
@@ -58,7 +60,7 @@ pub(super) struct Planned {
 impl Inputs<'_> {
     /// Reads the configuration and both sides, and decides. Refused where a signal arrives first: half an observation is
     /// no plan, and there is nothing to report.
-    pub(super) async fn plan(&self, session: &Session) -> Result<Planned, Refusal> {
+    pub(super) async fn plan(&self, session: &Session, signals: &mut Signals) -> Result<Planned, Refusal> {
         let (scope, filter) = scope(self.scope)?;
         let loaded = load(self.config, session)?;
         let voice = session.voice();
@@ -72,7 +74,7 @@ impl Inputs<'_> {
             asks_for_blobs: !self.copies || self.work.sizes == SizesArg::Always,
             concurrency: self.work.concurrency.into(),
         };
-        let observed = observe(&observer, &loaded.desired).await;
+        let observed = observe(&observer, &loaded.desired, signals).await;
         voice.clear();
         let plan = plan::plan(&loaded.desired, &observed?, &scope, &filter);
         Ok(Planned { plan, stores, voice })
@@ -80,22 +82,13 @@ impl Inputs<'_> {
 }
 
 /// Observes until a signal arrives.
-async fn observe(observer: &Observer<'_>, desired: &Desired) -> Result<Observed, Refusal> {
-    let stop = CancellationToken::new();
-    let observing = async {
-        tokio::select! {
-            observed = observer.observe(desired) => Some(observed),
-            () = stop.cancelled() => None,
-        }
-    };
-    let guarded = signals::guard(&stop, observer.reporter, observing).await;
-    match (guarded.result.flatten(), guarded.signal) {
-        (Some(observed), None) => Ok(observed),
-        (_, signal) => {
-            let message = "interrupted before both sides were read: nothing was planned, and nothing written";
-            Err(Refusal::new(signal.unwrap_or(Exit::Interrupted), message))
-        }
+async fn observe(observer: &Observer<'_>, desired: &Desired, signals: &mut Signals) -> Result<Observed, Refusal> {
+    if let Some(observed) = signals.until_next(observer.observe(desired)).await {
+        return Ok(observed);
     }
+    observer.reporter.event(Event::Stopping);
+    let message = "interrupted before both sides were read: nothing was planned, and nothing written";
+    Err(Refusal::new(signals.received().unwrap_or(Exit::Interrupted), message))
 }
 
 /// The scope that the arguments ask for, and the filter made of it.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::harness::{Regsync, Running};
 use crate::support::images::zoo;
 use crate::support::server::{Counter, Fault, Gate, Match};
 use crate::support::stage::{Pair, steps};
@@ -120,6 +121,60 @@ fn a_second_signal_does_not_wait() {
     pair.target.assert_closed();
     assert!(pair.target.store.tags("app").is_empty());
     gate.open();
+}
+
+/// How many tags make a plan that is longer than any pipe holds.
+const MANY: usize = 800;
+
+/// A run that has begun to print the plan of many tags, and waits for its reader.
+fn waiting_for_its_reader<const N: usize>(pair: &Pair, args: [&str; N]) -> (Regsync, Running) {
+    for n in 0..MANY {
+        zoo::single("many").push_to(&pair.source, "app", &format!("{n:0>120}"));
+    }
+    let regsync = pair.regsync(&[pair.mirror("app", &["*"])]);
+    let mut run = regsync.spawn_unread(args);
+    run.await_print();
+    (regsync, run)
+}
+
+#[track_caller]
+fn wait_for_file(regsync: &Regsync, name: &str) {
+    let begin = Instant::now();
+    while !regsync.path(name).exists() {
+        assert!(begin.elapsed() < SOON * 5, "there is no {name}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_signal_while_the_plan_is_read_stops_before_the_first_write() {
+    for (second, status) in [(None, 130), (Some("TERM"), 130)] {
+        let pair = Pair::start();
+        let (regsync, mut run) = waiting_for_its_reader(&pair, ["apply", "--report", "json=result.json"]);
+        run.signal("INT");
+        // It is there while the reader still takes its time.
+        wait_for_file(&regsync, "result.json");
+        match second {
+            Some(signal) => run.signal(signal),
+            None => run.read_on(),
+        }
+        let output = run.wait();
+        output.assert_status(status);
+        assert!(second.is_some() || output.stdout.len() > 1 << 17, "{} bytes fit into a pipe", output.stdout.len());
+        let result: Value = serde_json::from_str(&regsync.read("result.json")).unwrap();
+        assert_eq!(result["summary"]["not-run"], MANY);
+        pair.assert_read_only();
+    }
+}
+
+#[test]
+fn a_signal_while_a_plan_is_read_ends_it() {
+    let pair = Pair::start();
+    let (regsync, run) = waiting_for_its_reader(&pair, ["plan", "-o", "plan.json"]);
+    run.signal("TERM");
+    let output = run.wait();
+    output.assert_status(143);
+    assert!(regsync.path("plan.json").exists());
 }
 
 /// Signals while the request `n` of a run, counted over both sides, and all after it get no answer.

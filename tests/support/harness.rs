@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub struct Output {
 /// A run under way. Killed when dropped.
 pub struct Running {
     child: Child,
+    /// The standard output where nobody reads it yet.
+    unread: Option<ChildStdout>,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
     redactions: Redactions,
@@ -130,8 +132,19 @@ impl Regsync {
         self.spawn_program(Path::new(env!("CARGO_BIN_EXE_regsync")), &args)
     }
 
+    /// Starts a run whose standard output is not read before [`Running::read_on`]: once a pipe is full, it waits.
+    pub fn spawn_unread<const N: usize>(&self, args: [&str; N]) -> Running {
+        self.start(Path::new(env!("CARGO_BIN_EXE_regsync")), &args)
+    }
+
     /// Starts another program in the same place.
     pub fn spawn_program(&self, program: &Path, args: &[&str]) -> Running {
+        let mut running = self.start(program, args);
+        running.read_on();
+        running
+    }
+
+    fn start(&self, program: &Path, args: &[&str]) -> Running {
         let home = self.home();
         let mut command = Command::new(program);
         command.args(args).current_dir(self.path("")).env_clear();
@@ -143,9 +156,9 @@ impl Regsync {
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let stdout = child.stdout.take().map(read_in_background);
-        let stderr = child.stderr.take().map(read_in_background);
-        Running { child, stdout, stderr, redactions: self.redactions.clone(), ends: Instant::now() + self.patience }
+        let (unread, stderr) = (child.stdout.take(), child.stderr.take().map(read_in_background));
+        let ends = Instant::now() + self.patience;
+        Running { child, unread, stdout: None, stderr, redactions: self.redactions.clone(), ends }
     }
 }
 
@@ -154,6 +167,17 @@ impl Running {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(status.unwrap().success(), "the process is gone already");
+    }
+
+    /// Waits until it prints, and takes the first byte of that. Panics where its output is read already.
+    #[track_caller]
+    pub fn await_print(&mut self) {
+        self.unread.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    }
+
+    /// Reads what it prints from now on.
+    pub fn read_on(&mut self) {
+        self.stdout = self.unread.take().map(read_in_background);
     }
 
     /// The process id.
