@@ -196,6 +196,7 @@ fn limits_of_stores() -> Vec<(String, String)> {
         row("retries that a host, and a run, always have", RETRIES.to_string()),
         row("requests that earn one more", REQUESTS_PER_RETRY.to_string()),
         row("requests without an answer until a host counts as down", SILENT_REQUESTS.to_string()),
+        row("time of nothing but refusals until a host counts as down", time(REFUSING_TIME)),
         row("rest of a host that is down", time(REST_WHEN_DOWN)),
         row("a connection, TLS included", time(CONNECT_TIME)),
         row("the headers of an answer", time(HEADERS_TIME)),

@@ -75,6 +75,9 @@ pub const RETRIES: u64 = 100;
 pub const REQUESTS_PER_RETRY: u64 = 5;
 /// After so many requests without an answer, each tried as often as may be, a host counts as down.
 pub const SILENT_REQUESTS: u32 = 3;
+/// How long a host may refuse whatever it is asked, after as many waits as one request keeps, until it counts as down: most
+/// limits begin anew every minute.
+pub const REFUSING_TIME: Duration = Duration::from_secs(60);
 /// How long nothing is asked of a host that is down; then one request finds out whether it still is.
 pub const REST_WHEN_DOWN: Duration = Duration::from_secs(30);
 

@@ -39,9 +39,12 @@ impl Transport {
     /// Waits until what failed may be tried again; the error where it may not.
     pub(super) async fn before_another(&self, request: &str, tries: &Tries, fault: Fault) -> Result<(), Error> {
         let (concerns_host, whose) = (fault.concerns_host(), fault.whose);
-        let next = self.next(&fault, tries);
-        let mut error = self.without_secrets(tries.counted_in(fault.error));
-        let wait = match next {
+        let mut error = self.without_secrets(tries.counted_in(fault.error.clone()));
+        let wait = fault.wait(tries.number(), fastrand::f64());
+        if concerns_host && whose != Whose::Another {
+            self.outage.refused(&error, wait.unwrap_or_default());
+        }
+        let wait = match self.allowed(wait, &fault, tries) {
             Ok(wait) => wait,
             Err(objection) => {
                 let why = objection.map(|why| format!(" (not tried again: {why})")).unwrap_or_default();
@@ -59,12 +62,19 @@ impl Transport {
         let failure = Failure::from(error);
         self.reporter.event(Event::Retrying { what: request, wait, failure: &failure });
         tokio::time::sleep(wait).await;
-        Ok(())
+        self.outage.refusal(request).map_or(Ok(()), |error| Err(tries.counted_in(error)))
+    }
+
+    /// Waits until a request may be sent to the host. Fails where it has refused everything meanwhile: of many requests that
+    /// wait for one that may go, each would be told the same.
+    pub(super) async fn turn(&self, request: &str) -> Result<(), Fault> {
+        self.pace.turn().await;
+        self.outage.refusal(request).map_or(Ok(()), |error| Err(Fault::last(error)))
     }
 
     /// The wait before the next attempt; or why there is none, where the fault itself does not say it all.
-    fn next(&self, fault: &Fault, tries: &Tries) -> Result<Duration, Option<String>> {
-        let wait = fault.wait(tries.number(), fastrand::f64()).ok_or(None)?;
+    fn allowed(&self, wait: Option<Duration>, fault: &Fault, tries: &Tries) -> Result<Duration, Option<String>> {
+        let wait = wait.ok_or(None)?;
         if let Some(objection) = self.outage.objection() {
             return Err(Some(objection));
         }

@@ -310,7 +310,7 @@ impl Transport {
         authorization: Option<HeaderValue>,
     ) -> Result<Response, Fault> {
         if self.clients.boundary.is_home(url) {
-            self.pace.turn().await;
+            self.turn(call.request).await?;
         }
         if call.is_too_late() {
             let message = "its turn came so late that what it relies on may have changed";
@@ -337,7 +337,7 @@ impl Transport {
             self.slow_down(started);
         }
         if outcome.is_ok() && self.clients.boundary.is_home(url) {
-            self.outage.answered();
+            self.outage.answered(status);
             match status {
                 429 | 503 => self.slow_down(started),
                 status if status < 500 => self.permits.answered(started),

@@ -8,6 +8,9 @@ use super::server::{Server, reply};
 use super::{Fixture, tag};
 use crate::image::Code;
 use crate::store::registry::budget::Budgets;
+use crate::store::registry::error::Said;
+use crate::store::registry::permits::Work;
+use crate::store::registry::retry::Fault;
 use crate::store::{Error, ImageSource};
 
 /// Words that only a body has, so this reads.
@@ -95,4 +98,35 @@ async fn where_the_host_is_down() {
     let late = repository.resolve(&tag("late")).await.unwrap_err();
     says(&late, &["cannot connect to", "the host has not answered", " requests in ", "not asked again"]);
     assert!(started.elapsed() < Duration::from_secs(30));
+}
+
+/// How long 200 requests take at a host that refuses each of them, with one and the same wish, and how many are sent.
+async fn refused_throughout(wait: u64) -> (u64, usize) {
+    let fixture = Fixture::of("127.0.0.1:1", None, &super::Settings::default());
+    let (transport, sent) = (&fixture.client.transport, AtomicUsize::new(0));
+    let headers = [(reqwest::header::RETRY_AFTER, wait.into())].into_iter().collect();
+    let refuse = async || -> Result<(), Fault> {
+        let _permit = transport.permits.acquire(Work::Request, 0, "look").await?;
+        transport.turn("look").await?;
+        sent.fetch_add(1, Ordering::Relaxed);
+        let error = Error { status: Some(429), ..Error::new(Code::RateLimited, "look", "r.io answered 429") };
+        Err(Fault::answered(error, &headers, &Said::default()))
+    };
+    let started = tokio::time::Instant::now();
+    let request = || transport.retrying("look", |_| Box::pin(refuse()));
+    let ends = futures_util::future::join_all((0..200).map(|_| request())).await;
+    assert!(ends.iter().all(|end| end.as_ref().is_err_and(|error| error.code == Code::RateLimited)), "{ends:?}");
+    let late = request().await.unwrap_err();
+    says(&late, &["r.io answered 429", "the host has refused whatever it was asked for", "not asked again"]);
+    (started.elapsed().as_secs(), sent.into_inner())
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_host_refuses_whatever_it_is_asked() {
+    for wait in [1, 10, 30, 60, 120] {
+        let (seconds, sent) = refused_throughout(wait).await;
+        // The waits that one request keeps, or a minute, and what is left of the last one.
+        assert!(seconds <= u64::max(60, 4 * wait) + 2 * wait, "{seconds} s for a wait of {wait} s");
+        assert!(sent <= 300, "{sent} requests for a wait of {wait} s");
+    }
 }
