@@ -121,6 +121,11 @@ impl RegistryRepository {
             {
                 Reply::Refused(error.status.unwrap_or(401))
             }
+            // As often as may be: what it is too busy for may be this alone. A limit is one on whatever is asked.
+            Err(error) if error.status == Some(503) => {
+                way.give_up();
+                Reply::Refused(503)
+            }
             reply => reply?,
         };
         match reply {
@@ -159,7 +164,7 @@ impl RegistryRepository {
         match answer.status() {
             201 => Ok(Reply::There),
             202 => Ok(Reply::Opened(self.left_open(&answer))),
-            429 => Err(answer.refusal().await),
+            429 | 503 => Err(answer.refusal().await),
             status => Ok(Reply::Refused(status)),
         }
     }

@@ -61,6 +61,14 @@ impl Pace {
 }
 
 #[cfg(test)]
+impl Pace {
+    /// Whether nothing has to wait for a pause to end.
+    pub(super) fn is_open(&self) -> bool {
+        self.pause_end().is_none()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

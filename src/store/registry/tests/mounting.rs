@@ -1,5 +1,7 @@
 //! Mounts, as a way to get a blob and as a question, and the proof that a repository is missing.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::server::{Reply, Seen, Server, reply};
 use super::{Fixture, blob, index, source, tag};
 use crate::image::Descriptor;
@@ -130,6 +132,49 @@ async fn a_refused_mount_leads_to_the_question_and_the_upload() {
             assert_eq!(server.count("POST", "/"), mounts, "{status} from {from}");
             assert_eq!(server.count("HEAD", "/"), 2, "{status} from {from}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_busy_registry_is_sent_nothing_before_the_wait_that_it_asks_for() {
+    let count = AtomicUsize::new(0);
+    let server = Server::start(move |seen| match count.fetch_add(1, Ordering::Relaxed) {
+        0 => reply(503, &[("retry-after", "1")], ""),
+        _ => answer(seen, 201, 200),
+    });
+    let fixture = Fixture::new(&server, None);
+    let (repository, from) = (fixture.repository("a"), fixture.named("b"));
+    let (first, second) = (blob(b"one"), blob(b"two"));
+    let next = async {
+        // Once the answer has come, the whole host is left alone: this waits behind the other.
+        while fixture.ear.heard("retry").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(server.log().len(), 1);
+        let found = repository.has_blob(&second).await;
+        assert!(fixture.client.transport.pace.is_open(), "it did not wait");
+        found
+    };
+    let both = async { tokio::join!(repository.mount_blob(&first, &from), next) };
+    let patience = std::time::Duration::from_secs(60);
+    let (mounted, found) = tokio::time::timeout(patience, both).await.expect("it was not tried again");
+    assert!(matches!(mounted.unwrap(), Mount::Mounted) && found.unwrap());
+    let retries = fixture.ear.heard("retry");
+    assert_eq!(retries.len(), 1, "{retries:?}");
+    assert!(retries[0].contains("mount") && retries[0].contains("after 1 s: E_UNAVAILABLE"), "{retries:?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_is_too_busy_to_mount_gets_an_upload() {
+    for from in ["a", "b"] {
+        let server = Server::start(|seen| {
+            let busy = seen.target.contains("mount=");
+            if busy { reply(503, &[("retry-after", "0")], "") } else { answer(seen, 202, 404) }
+        });
+        let answers = mount(&Fixture::new(&server, None), from, &[b"one", b"two"]).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Mount::Declined(None))), "{answers:?}");
+        let asked: Vec<_> = asked(&server).into_iter().filter(|request| request != "GET tags").collect();
+        assert_eq!(asked, [&["POST mount"; 5][..], &["HEAD blob"; 2]].concat(), "{from}");
     }
 }
 
