@@ -36,6 +36,11 @@ impl Progress {
         self.hasher.update(bytes);
     }
 
+    /// Whether two readings of the blob that have come this far have read the same bytes.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        self.offset == other.offset && self.hasher.clone().finish() == other.hasher.clone().finish()
+    }
+
     /// Whether these bytes are the blob: all of it, and nothing else. `request` is for messages.
     pub(super) fn prove(&self, request: &str) -> Result<(), Error> {
         let size = self.descriptor.size;

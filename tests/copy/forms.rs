@@ -190,6 +190,29 @@ async fn a_chunk_that_breaks_goes_on_where_the_registry_is() {
     assert_eq!((bench.sessions(), bench.opened.load(Ordering::Relaxed)), (1, 2));
 }
 
+/// The first reading is wrong in bytes that the registry keeps, the second one right: only the two together tell.
+#[tokio::test]
+async fn two_readings_that_differ_are_not_joined() {
+    let bench = Bench::taught().await;
+    bench.registry.fault(Match::new("PATCH", "/uploads/").nth(2), Fault::ResetUpload { after: 55_000 });
+    let content = content();
+    let mut wrong = content.clone();
+    wrong[150_000] ^= 1;
+    let octets = MediaType::new("application/octet-stream");
+    let blob = Descriptor::new(octets, Digest::sha256(&content), content.len() as u64);
+    let open = |from: Progress| {
+        let held = if bench.opened.fetch_add(1, Ordering::Relaxed) == 0 { &wrong } else { &content };
+        let rest = &held[usize::try_from(from.offset()).unwrap()..];
+        let pieces: Vec<_> = rest.chunks(10_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        futures_util::future::ready(Ok(BlobStream::new(from, "read it", stream::iter(pieces).boxed()))).boxed()
+    };
+    bench.target.push_blob(&blob, &open, None).await.unwrap();
+    bench.assert_holds(&content);
+    let steps = bench.steps();
+    assert_eq!((bench.sessions(), bench.registry.count("PUT", "/uploads/")), (2, 1), "{steps:?}");
+    assert_eq!(bench.registry.store.open_uploads(), 0);
+}
+
 #[tokio::test]
 async fn a_chunk_that_was_stored_is_not_sent_again() {
     for fault in [Fault::DoneButReset, Fault::DoneBut(Answer::error(500, "UNKNOWN", "late"))] {

@@ -1,7 +1,8 @@
 //! A blob in parts: a PATCH for each, then a PUT without a body.
 //!
 //! Owns where an upload goes on after a part of it went wrong: at the offset that the registry names, read again from the
-//! last point that is known to the byte. Refuses to go on at an offset that cannot be, or that does not grow.
+//! last point that is known to the byte. Refuses to go on at an offset that cannot be, or that does not grow, and to join
+//! two readings of the source that differ.
 
 use std::future::poll_fn;
 
@@ -163,9 +164,10 @@ impl RegistryRepository {
         course.resumed_at = Some(at);
         if at < sent {
             // First: two reads at once would need two places at the source, and could wait for each other for ever.
-            course.source = None;
+            let readings = course.source.take().map(|source| source.readings()).unwrap_or_default();
             let source = (upload.open)(start).await.map_err(|error| upload.source_failed_for_good(error))?;
-            course.source = Some(self.skip(upload, source, at).await?);
+            // The session has bytes of the earlier readings: the digest of this one alone would not be that of the whole.
+            course.source = Some(self.skip(upload, source.agreeing_with(readings), at).await?);
         }
         Ok(())
     }
