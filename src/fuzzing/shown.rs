@@ -24,7 +24,7 @@ pub fn error_body(bytes: &[u8]) {
     show_everywhere(&failure);
     // Not every failure is a registry's: whatever it is made of must be harmless.
     let text = String::from_utf8_lossy(bytes).into_owned();
-    show_everywhere(&Failure { message: text.clone(), hint: Some(text), ..failure });
+    show_everywhere(&Failure { message: text.clone(), cause: Some(text.clone()), hint: Some(text), ..failure });
 }
 
 fn show_everywhere(failure: &Failure) {

@@ -170,6 +170,10 @@ pub struct Failure {
     pub attempts: Option<u32>,
     /// What happened: a lowercase fragment that names the reference.
     pub message: String,
+    /// What of it is the cause, where the message says more: without what was being done, how often, and for how long. The
+    /// failures of one outage have it in common.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
@@ -178,7 +182,12 @@ pub struct Failure {
 impl Failure {
     /// A failure with nothing but its class and its words.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, side: None, status: None, attempts: None, message: message.into(), hint: None }
+        Self { code, side: None, status: None, attempts: None, message: message.into(), cause: None, hint: None }
+    }
+
+    /// What went wrong, as shortly as it is known.
+    pub fn cause(&self) -> &str {
+        self.cause.as_deref().unwrap_or(&self.message)
     }
 
     /// The same failure, on a side.

@@ -5,6 +5,23 @@ use std::time::Duration;
 
 use crate::image::{Code, Failure};
 
+/// Why something was not tried (again), although it might have helped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GivenUp {
+    /// The host has let several requests go without an answer.
+    #[error("the host does not answer")]
+    Silence,
+    /// The host has gone on refusing, wait after wait.
+    #[error("the host refuses whatever it is asked")]
+    Refusals,
+    /// Too many requests to the host were tried again already.
+    #[error("too many requests to this host were tried again already")]
+    HostBudget,
+    /// Too many requests of the run were.
+    #[error("too many requests of this run were tried again already")]
+    RunBudget,
+}
+
 /// Why a store could not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -16,10 +33,12 @@ pub struct Error {
     pub message: String,
     /// The HTTP status answered, where one was.
     pub status: Option<u16>,
-    /// How often it was tried.
+    /// How often it was tried; 0 where nothing was sent, because the host is down.
     pub attempts: u32,
     /// How long all attempts took together.
     pub elapsed: Duration,
+    /// Why it was not tried more often, where that is not in the nature of the failure.
+    pub given_up: Option<GivenUp>,
     /// What to do about it.
     pub hint: Option<String>,
     /// Whether a manifest was refused for what it refers to: blobs or manifests that were believed to be there are not.
@@ -38,6 +57,7 @@ impl Error {
             status: None,
             attempts: 1,
             elapsed: Duration::ZERO,
+            given_up: None,
             hint: None,
             missing_blobs: false,
             shortage: false,
@@ -60,10 +80,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "could not {}: {}", self.request, self.message)?;
-        if self.attempts > 1 {
-            write!(f, " ({} attempts in {:.1} s)", self.attempts, self.elapsed.as_secs_f64())?;
-        }
-        Ok(())
+        let tried =
+            (self.attempts > 1).then(|| format!("{} attempts in {:.1} s", self.attempts, self.elapsed.as_secs_f64()));
+        let verb = if self.attempts == 0 { "not asked" } else { "not tried again" };
+        let given_up = self.given_up.as_ref().map(|why| format!("{verb}: {why}"));
+        let end: Vec<String> = tried.into_iter().chain(given_up).collect();
+        if end.is_empty() { Ok(()) } else { write!(f, " ({})", end.join("; ")) }
     }
 }
 
@@ -72,12 +94,14 @@ impl std::error::Error for Error {}
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let message = error.to_string();
+        let attempts = Some(error.attempts).filter(|attempts| *attempts > 0);
         Self {
             code: error.code,
             side: None,
             status: error.status,
-            attempts: Some(error.attempts),
+            attempts,
             message,
+            cause: Some(error.message),
             hint: error.hint,
         }
     }

@@ -16,7 +16,7 @@ mod stores;
 use futures_util::future::BoxFuture;
 
 pub use blob::{BlobStream, Relayed};
-pub use error::{Error, PushError};
+pub use error::{Error, GivenUp, PushError};
 pub use graph::Graph;
 pub use layout::Layout;
 #[cfg(any(test, fuzzing))]

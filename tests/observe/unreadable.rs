@@ -1,5 +1,6 @@
 //! Reads that fail: an error with its side, its words and a way out, and never an absence.
 
+use crate::support::harness::Regsync;
 use crate::support::images::zoo;
 use crate::support::registry::{Auth, Options};
 use crate::support::server::{Answer, Fault, Match, refusing_host};
@@ -66,6 +67,30 @@ fn a_host_that_is_not_there_is_an_error_on_its_side_and_stops_no_other() {
     let applied = regsync.run(["apply", "--format", "json"]);
     let expected = ["away:1 failed source-unreadable E_CONNECT", "app:1 copied new"];
     assert_eq!(steps(&applied.assert_status(3).json()), expected);
+}
+
+/// Two mirrors of ten tags each, of a host where nobody listens.
+fn of_a_dead_host(pair: &Pair) -> Regsync {
+    let dead = refusing_host();
+    let tags: Vec<String> = (0..10).map(|tag| tag.to_string()).collect();
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    let mirror = |name: &str| Mirror::new(&format!("{dead}/{name}"), &[&pair.target.reference(name)], &tags);
+    pair.regsync(&[mirror("app"), mirror("web")]).host(&dead, "DEAD")
+}
+
+#[test]
+fn the_tags_of_a_host_that_is_not_there_are_one_row() {
+    let pair = Pair::start();
+    let regsync = of_a_dead_host(&pair);
+    let planned = regsync.run(["plan", "-o", "plan.json"]);
+    let shown = planned.assert_status(1).stdout.clone();
+    assert_eq!(shown.matches("E_CONNECT").count(), 1, "{}", planned.transcript());
+    assert!(shown.contains("same: 19 more; -v lists them"), "{}", planned.transcript());
+    let row = shown.lines().find(|line| line.contains("E_CONNECT")).unwrap();
+    assert_eq!(row.matches(" attempts in ").count(), 1, "{row}");
+    assert_eq!(regsync.run(["show", "plan.json"]).assert_status(0).stdout.matches("E_CONNECT").count(), 1);
+    let applied = regsync.run(["apply", "plan.json"]);
+    assert_eq!(applied.stdout.matches("E_CONNECT").count(), 1, "{}", applied.transcript());
 }
 
 #[test]

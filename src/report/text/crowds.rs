@@ -24,7 +24,7 @@ impl Crowds {
     pub(super) fn of<'a>(rows: impl Iterator<Item = (&'a Step, &'a str, &'a Failure)>) -> Self {
         let mut alike: BTreeMap<(&str, Code, Option<Side>, String), Vec<*const Step>> = BTreeMap::new();
         for (step, word, failure) in rows.filter(|(_, _, failure)| is_shared(failure.code)) {
-            let key = (word, failure.code, failure.side, at_hosts(&failure.message));
+            let key = (word, failure.code, failure.side, common(failure.cause()));
             alike.entry(key).or_default().push(std::ptr::from_ref(step));
         }
         let mut crowds = Self::default();
@@ -65,8 +65,11 @@ fn is_shared(code: Code) -> bool {
     )
 }
 
-/// `message` with each reference cut down to its host, which is what a crowd has in common.
-fn at_hosts(message: &str) -> String {
-    let words = message.split(' ').map(|word| word.split('/').next().unwrap_or_default());
-    words.collect::<Vec<_>>().join(" ")
+/// What a crowd has in common of `cause`: each reference cut down to its host, and the words of a registry without numbers,
+/// such as those of a request or of a wait.
+fn common(cause: &str) -> String {
+    let (ours, theirs) = cause.split_once(": \"").unwrap_or((cause, ""));
+    let host = |word: &str| word.split('/').next().unwrap_or_default().to_owned();
+    let known = |word: &str| if word.contains(|c: char| c.is_ascii_digit()) { "#".to_owned() } else { host(word) };
+    ours.split(' ').map(host).chain(theirs.split(' ').map(known)).collect::<Vec<_>>().join(" ")
 }

@@ -248,16 +248,19 @@ fn poisoned(bad: &str) -> Plan {
 /// A registry that is down, and a mirror of which many tags are gone: the first is one thing to know, the second many.
 #[test]
 fn what_many_tags_share_is_said_once() {
-    let down = |name: &str, tag: &str| {
-        let message = format!("could not look up docker.io/library/{name}:{tag}: no connection to docker.io: refused");
-        failure(Code::Connect, &message, "is the host right?").on(Side::Source)
+    let down = |reference: &str, tag: usize| {
+        let cause = "no connection to docker.io: refused";
+        // What stores say: the first ones have tried, each for as long as it took, and the others did not even begin.
+        let end = match tag {
+            0..10 => format!("{} attempts in 2.{tag} s; not tried again: the host does not answer", 2 + tag % 4),
+            _ => "not asked: the host does not answer".to_owned(),
+        };
+        let message = format!("could not look up docker.io/library/{reference}.{tag}: {cause} ({end})");
+        let failure = failure(Code::Connect, &message, "is the host right?").on(Side::Source);
+        Reason::SourceUnreadable(Failure { cause: Some(cause.to_owned()), ..failure })
     };
-    let nginx = |tag: usize| {
-        NGINX.step(&format!("1.{tag}"), Reason::SourceUnreadable(down("nginx", &format!("1.{tag}"))), ("", ""))
-    };
-    let redis = |tag: usize| {
-        REDIS.step(&format!("8.{tag}"), Reason::SourceUnreadable(down("redis", &format!("8.{tag}"))), ("", ""))
-    };
+    let nginx = |tag: usize| NGINX.step(&format!("1.{tag}"), down("nginx:1", tag), ("", ""));
+    let redis = |tag: usize| REDIS.step(&format!("8.{tag}"), down("redis:8", tag), ("", ""));
     let gone = |tag: usize| {
         let missing = Failure::new(Code::NotFound, format!("ghcr.io/acme/grafana:{tag} does not exist at the source"));
         GRAFANA.step(&tag.to_string(), Reason::SourceMissing(missing), ("", ""))
@@ -272,6 +275,20 @@ fn what_many_tags_share_is_said_once() {
     assert_eq!(verbose.lines().filter(|line| line.contains("E_CONNECT")).count(), 500, "{verbose}");
     let few = plan((0..5).map(nginx).collect());
     assert_eq!(show(&few).matches("E_CONNECT").count(), 5, "{}", show(&few));
+}
+
+#[test]
+fn what_a_registry_says_of_one_request_keeps_no_crowd_apart() {
+    let busy = |tag: usize| {
+        let cause =
+            format!("ghcr.io answered 429 Too Many Requests: \"TOOMANYREQUESTS: retry-after: {tag}.3ms, id {tag}f\"");
+        let message = format!("could not look up ghcr.io/acme/grafana:{tag}: {cause} (5 attempts in {tag}.1 s)");
+        let failure = Failure { cause: Some(cause), ..Failure::new(Code::RateLimited, message) };
+        GRAFANA.step(&tag.to_string(), Reason::SourceUnreadable(failure), ("", ""))
+    };
+    let shown = show(&plan((0..20).map(busy).collect()));
+    assert_eq!(shown.matches("E_RATE_LIMITED").count(), 1, "{shown}");
+    assert!(shown.contains("same: 19 more"), "{shown}");
 }
 
 fn assert_text_is_harmless(plan: &Plan, ends: &[Outcome]) {

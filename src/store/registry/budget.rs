@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::authorization::lock;
+use crate::store::GivenUp;
 use crate::store::limits::{REQUESTS_PER_RETRY, RETRIES};
 
 /// What has been asked, and what of it was tried again.
@@ -23,14 +24,14 @@ impl Budget {
         lock(&self.0).requests += 1;
     }
 
-    /// Takes one retry; where there is none left, how many there have been.
-    fn take(&self) -> Result<(), u64> {
+    /// Takes one retry, where there is one left.
+    fn take(&self) -> Option<()> {
         let mut spent = lock(&self.0);
         if spent.retries >= RETRIES.max(spent.requests / REQUESTS_PER_RETRY) {
-            return Err(spent.retries);
+            return None;
         }
         spent.retries += 1;
-        Ok(())
+        Some(())
     }
 
     fn give_back(&self) {
@@ -58,11 +59,11 @@ impl Budgets {
     }
 
     /// Takes one retry; why there is none, otherwise.
-    pub(super) fn take(&self) -> Result<(), String> {
-        self.host.take().map_err(|spent| format!("{spent} requests to this host were tried again already"))?;
-        self.run.take().map_err(|spent| {
+    pub(super) fn take(&self) -> Result<(), GivenUp> {
+        self.host.take().ok_or(GivenUp::HostBudget)?;
+        self.run.take().ok_or_else(|| {
             self.host.give_back();
-            format!("{spent} requests of this run were tried again already")
+            GivenUp::RunBudget
         })
     }
 }
@@ -79,7 +80,7 @@ mod tests {
     fn a_host_has_a_hundred_and_then_a_fifth_of_its_requests() {
         let budgets = Budgets::new(Arc::default());
         assert_eq!(taken(&budgets, 200), 100);
-        assert_eq!(budgets.take().unwrap_err(), "100 requests to this host were tried again already");
+        assert_eq!(budgets.take(), Err(GivenUp::HostBudget));
         (0..1000).for_each(|_| budgets.request());
         assert_eq!(taken(&budgets, 200), 100);
     }
@@ -90,7 +91,7 @@ mod tests {
         let hosts = [Budgets::new(Arc::clone(&run)), Budgets::new(Arc::clone(&run)), Budgets::new(run)];
         let all = hosts.each_ref().map(|host| taken(host, 60));
         assert_eq!(all, [60, 40, 0]);
-        assert_eq!(hosts[2].take().unwrap_err(), "100 requests of this run were tried again already");
+        assert_eq!(hosts[2].take(), Err(GivenUp::RunBudget));
         // What the run had none of is not taken from the host.
         (0..1000).for_each(|_| hosts[0].request());
         assert_eq!(hosts.each_ref().map(|host| taken(host, 200)), [100, 0, 0]);

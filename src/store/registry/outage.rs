@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::authorization::lock;
 use crate::image::Code;
-use crate::store::Error;
 use crate::store::limits::{ATTEMPTS, REFUSING_TIME, REST_WHEN_DOWN, SILENT_REQUESTS};
+use crate::store::{Error, GivenUp};
 
 /// What may be done for a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -118,30 +118,26 @@ impl Outage {
     }
 
     /// Why nothing is tried again at a host that is down.
-    pub(super) fn objection(&self) -> Option<String> {
-        lock(&self.0).words()
+    pub(super) fn objection(&self) -> Option<GivenUp> {
+        lock(&self.0).trouble().map(|(_, trouble)| trouble)
     }
 }
 
 impl Record {
-    /// Why nothing is asked, as the failure of `request`.
-    fn closed(&self, request: &str) -> Option<Error> {
-        let words = self.words()?;
-        let (_, error) =
-            self.silence.last.as_ref().filter(|_| self.silence.is_closed()).or(self.refusals.last.as_ref())?;
-        let message = format!("{} ({words}; not asked again)", error.message);
-        let request = request.to_owned();
-        Some(Error { request, message, attempts: 1, elapsed: Duration::ZERO, ..error.clone() })
+    /// The last failure at a host that is down, and what is wrong with it.
+    fn trouble(&self) -> Option<(&Error, GivenUp)> {
+        if let Some((_, error)) = self.silence.last.as_ref().filter(|_| self.silence.is_closed()) {
+            return Some((error, GivenUp::Silence));
+        }
+        let last = self.refusals.last.as_ref().filter(|_| self.refusals.is_closed());
+        last.map(|(_, error)| (error, GivenUp::Refusals))
     }
 
-    fn words(&self) -> Option<String> {
-        let seconds = |since: Option<Instant>| since.map_or(0.0, |since| since.elapsed().as_secs_f64());
-        if self.silence.is_closed() {
-            let (number, seconds) = (self.silence.number, seconds(self.silence.since));
-            return Some(format!("the host has not answered {number} requests in {seconds:.1} s"));
-        }
-        let seconds = seconds(self.refusals.since);
-        self.refusals.is_closed().then(|| format!("the host has refused whatever it was asked for {seconds:.0} s"))
+    /// Why nothing is asked, as the failure of `request`.
+    fn closed(&self, request: &str) -> Option<Error> {
+        let (error, trouble) = self.trouble()?;
+        let (request, given_up) = (request.to_owned(), Some(trouble));
+        Some(Error { request, given_up, attempts: 0, elapsed: Duration::ZERO, ..error.clone() })
     }
 
     /// Whether the host has been left alone for long enough to be asked once.
@@ -188,13 +184,11 @@ mod tests {
             outage.failed(&silence(), Instant::now());
         }
         tokio::time::advance(Duration::from_secs(4)).await;
-        assert_eq!(outage.objection().unwrap(), "the host has not answered 3 requests in 4.0 s");
+        assert_eq!(outage.objection(), Some(GivenUp::Silence));
         let Verdict::Refuse(error) = outage.verdict("read b") else { panic!("the host is down") };
-        assert_eq!((error.code, error.request.as_str(), error.attempts), (Code::Connect, "read b", 1));
-        assert!(
-            error.message.ends_with("refused (the host has not answered 3 requests in 4.0 s; not asked again)"),
-            "{error}"
-        );
+        assert_eq!((error.code, error.attempts), (Code::Connect, 0));
+        let words = "could not read b: cannot connect to r.io: refused (not asked: the host does not answer)";
+        assert_eq!(error.to_string(), words);
         tokio::time::advance(REST_WHEN_DOWN).await;
         assert_eq!(outage.verdict("read b"), Verdict::TryOnce);
         assert!(matches!(outage.verdict("read b"), Verdict::Refuse(_)));
@@ -237,9 +231,9 @@ mod tests {
         assert_eq!((outage.verdict("read b"), outage.refusal("read b")), (Verdict::Try, None));
         refuse(&outage, 1, 60).await;
         let Verdict::Refuse(error) = outage.verdict("read b") else { panic!("it refuses") };
-        assert_eq!((error.code, error.status, error.request.as_str()), (Code::RateLimited, Some(429), "read b"));
-        let words = "r.io answered 429 (the host has refused whatever it was asked for 240 s; not asked again)";
-        assert_eq!(error.message, words);
+        assert_eq!((error.code, error.status, error.attempts), (Code::RateLimited, Some(429), 0));
+        let words = "could not read b: r.io answered 429 (not asked: the host refuses whatever it is asked)";
+        assert_eq!(error.to_string(), words);
         assert_eq!(outage.refusal("read b"), Some(error));
         tokio::time::advance(Duration::from_secs(59)).await;
         assert!(matches!(outage.verdict("read b"), Verdict::Refuse(_)));

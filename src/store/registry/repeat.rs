@@ -14,7 +14,7 @@ use super::transport::Transport;
 use super::tries::Tries;
 use crate::event::Event;
 use crate::image::Failure;
-use crate::store::Error;
+use crate::store::{Error, GivenUp};
 
 impl Transport {
     /// Makes `attempt` until it succeeds, fails for good or has been made often enough. It gets its number, from 1.
@@ -47,8 +47,7 @@ impl Transport {
         let wait = match self.allowed(wait, &fault, tries) {
             Ok(wait) => wait,
             Err(objection) => {
-                let why = objection.map(|why| format!(" (not tried again: {why})")).unwrap_or_default();
-                error.message.push_str(&why);
+                error.given_up = error.given_up.or(objection);
                 if whose != Whose::Realm {
                     self.outage.failed(&error, tries.started());
                 }
@@ -62,7 +61,8 @@ impl Transport {
         let failure = Failure::from(error);
         self.reporter.event(Event::Retrying { what: request, wait, failure: &failure });
         tokio::time::sleep(wait).await;
-        self.outage.refusal(request).map_or(Ok(()), |error| Err(tries.counted_in(error)))
+        // Unlike what waits for its turn, the attempt that failed was sent.
+        self.outage.refusal(request).map_or(Ok(()), |error| Err(tries.counted_in(Error { attempts: 1, ..error })))
     }
 
     /// Waits until a request may be sent to the host. Fails where it has refused everything meanwhile: of many requests that
@@ -73,7 +73,7 @@ impl Transport {
     }
 
     /// The wait before the next attempt; or why there is none, where the fault itself does not say it all.
-    fn allowed(&self, wait: Option<Duration>, fault: &Fault, tries: &Tries) -> Result<Duration, Option<String>> {
+    fn allowed(&self, wait: Option<Duration>, fault: &Fault, tries: &Tries) -> Result<Duration, Option<GivenUp>> {
         let wait = wait.ok_or(None)?;
         if let Some(objection) = self.outage.objection() {
             return Err(Some(objection));

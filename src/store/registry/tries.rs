@@ -53,7 +53,9 @@ impl Tries {
         if error.attempts > self.number {
             return error;
         }
-        Error { attempts: self.number, elapsed: self.started.elapsed(), ..error }
+        // The one that was not sent is none.
+        let attempts = if error.attempts == 0 { self.number - 1 } else { self.number };
+        Error { attempts, elapsed: self.started.elapsed(), ..error }
     }
 
     /// Whether nothing has failed since something was achieved, but the present attempt.
