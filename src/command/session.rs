@@ -86,8 +86,8 @@ impl Session {
     pub(super) fn voice(&self) -> Voice {
         match (self.quiet, self.animate) {
             (true, _) => Voice::silent(),
-            (false, true) => Voice::bars(),
-            (false, false) => Voice::lines(),
+            (false, true) => Voice::bars(self.style.verbose),
+            (false, false) => Voice::lines(self.style.verbose),
         }
     }
 

@@ -14,26 +14,27 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 pub(super) struct Voice {
     reporter: Arc<dyn Reporter>,
     bars: Option<Arc<Bars>>,
+    lines: Option<Arc<Plain>>,
     _heartbeat: Option<Heartbeat>,
 }
 
 impl Voice {
     /// Says nothing while the run lasts.
     pub(super) fn silent() -> Self {
-        Self { reporter: Arc::new(Silent), bars: None, _heartbeat: None }
+        Self { reporter: Arc::new(Silent), bars: None, lines: None, _heartbeat: None }
     }
 
-    /// Says a line on stderr for each thing of note.
-    pub(super) fn lines() -> Self {
-        let plain = Arc::new(Plain::new(Box::new(io::stderr())));
+    /// Says a line on stderr for each thing of note, and for each retry where it is to be `verbose`.
+    pub(super) fn lines(verbose: bool) -> Self {
+        let plain = Arc::new(Plain::new(Box::new(io::stderr()), verbose));
         let heartbeat = Heartbeat::start(Arc::clone(&plain), HEARTBEAT);
-        Self { reporter: plain, bars: None, _heartbeat: Some(heartbeat) }
+        Self { reporter: Arc::clone(&plain) as _, bars: None, lines: Some(plain), _heartbeat: Some(heartbeat) }
     }
 
     /// Draws bars on the terminal behind stderr.
-    pub(super) fn bars() -> Self {
-        let bars = Arc::new(Bars::stderr());
-        Self { reporter: Arc::clone(&bars) as _, bars: Some(bars), _heartbeat: None }
+    pub(super) fn bars(verbose: bool) -> Self {
+        let bars = Arc::new(Bars::stderr(verbose));
+        Self { reporter: Arc::clone(&bars) as _, bars: Some(bars), lines: None, _heartbeat: None }
     }
 
     /// The reporter, to hand on.
@@ -41,10 +42,13 @@ impl Voice {
         Arc::clone(&self.reporter)
     }
 
-    /// Takes away what is drawn, so that the standard output stands alone.
+    /// Ends a stage: says what is left to say of it, and takes away what is drawn, so that the standard output stands alone.
     pub(super) fn clear(&self) {
         if let Some(bars) = &self.bars {
             bars.clear();
+        }
+        if let Some(lines) = &self.lines {
+            lines.close();
         }
     }
 }

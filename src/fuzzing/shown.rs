@@ -106,7 +106,7 @@ fn styles() -> [Style; 2] {
 /// What is said while it happens.
 fn progress(plan: &Plan, outcomes: &[Outcome], failure: &Failure) -> String {
     let said = Shared::default();
-    let lines = Plain::new(Box::new(said.clone()));
+    let lines = Plain::new(Box::new(said.clone()), true);
     let message = failure.message.as_str();
     lines.event(Event::Applying(plan));
     lines.event(Event::Retrying { what: message, wait: Duration::from_secs(1), failure });

@@ -66,6 +66,16 @@ fn words(failure: &Failure) -> String {
     format!("{} {side}{}", failure.code, Untrusted::new(&failure.message))
 }
 
+/// What a failure has in common with others of its cause: each reference cut down to its host, and the words of a registry
+/// without numbers, such as those of a request or of a wait.
+fn common_cause(failure: &Failure) -> String {
+    let cause = failure.cause();
+    let (ours, theirs) = cause.split_once(": \"").unwrap_or((cause, ""));
+    let host = |word: &str| word.split('/').next().unwrap_or_default().to_owned();
+    let known = |word: &str| if word.contains(|c: char| c.is_ascii_digit()) { "#".to_owned() } else { host(word) };
+    ours.split(' ').map(host).chain(theirs.split(' ').map(known)).collect::<Vec<_>>().join(" ")
+}
+
 /// A plan in `format`, ending in a line break. `style` is for text, `stamp` for JSON.
 pub fn plan(format: Format, plan: &Plan, stamp: &Stamp, style: Style) -> String {
     match format {

@@ -25,7 +25,6 @@ pub struct Bars {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     talk: Talk,
     stage: Stage,
@@ -49,19 +48,25 @@ struct Copying {
 }
 
 impl Bars {
-    /// Bars on `target`, which should be a terminal: elsewhere nothing is drawn, remarks included.
-    pub fn new(target: ProgressDrawTarget) -> Self {
-        Self { screen: MultiProgress::with_draw_target(target), state: Mutex::default() }
+    /// Bars on `target`, which should be a terminal: elsewhere nothing is drawn, remarks included. Each retry is told where
+    /// they are to be `verbose`.
+    pub fn new(target: ProgressDrawTarget, verbose: bool) -> Self {
+        let state = State { talk: Talk::new(verbose), stage: Stage::Idle };
+        Self { screen: MultiProgress::with_draw_target(target), state: Mutex::new(state) }
     }
 
     /// Bars on stderr.
-    pub fn stderr() -> Self {
-        Self::new(ProgressDrawTarget::stderr())
+    pub fn stderr(verbose: bool) -> Self {
+        Self::new(ProgressDrawTarget::stderr(), verbose)
     }
 
     /// Takes the bars away, so that what is printed next stands alone. They come back with the next stage.
     pub fn clear(&self) {
-        self.state().stage.clear();
+        let mut state = self.state();
+        state.stage.clear();
+        if let Some(line) = state.talk.rest() {
+            let _ = self.screen.println(line);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

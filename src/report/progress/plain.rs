@@ -11,7 +11,7 @@ use super::talk::Talk;
 use crate::event::{Event, Reporter};
 use crate::plan::Plan;
 
-/// Writes a line for each image that is finished, for retries and for remarks.
+/// Writes a line for each image that is finished, for the causes of retries and for remarks.
 pub struct Plain {
     state: Mutex<State>,
 }
@@ -32,9 +32,10 @@ enum Stage {
 }
 
 impl Plain {
-    /// A reporter that writes to `out`. A writer that fails is not written to again.
-    pub fn new(out: Box<dyn Write + Send>) -> Self {
-        let state = State { out: Some(out), talk: Talk::default(), stage: Stage::Idle, beat: (Duration::ZERO, 0) };
+    /// A reporter that writes to `out`, of each retry where it is to be `verbose`. A writer that fails is not written to
+    /// again.
+    pub fn new(out: Box<dyn Write + Send>, verbose: bool) -> Self {
+        let state = State { out: Some(out), talk: Talk::new(verbose), stage: Stage::Idle, beat: (Duration::ZERO, 0) };
         Self { state: Mutex::new(state) }
     }
 
@@ -42,6 +43,15 @@ impl Plain {
     pub fn tick(&self, now: Duration) {
         self.with(|state| {
             if let Some(line) = state.heartbeat(now) {
+                state.say(&line);
+            }
+        });
+    }
+
+    /// Says what is left to say of a stage that has ended.
+    pub fn close(&self) {
+        self.with(|state| {
+            if let Some(line) = state.talk.rest() {
                 state.say(&line);
             }
         });
@@ -92,8 +102,9 @@ impl State {
 
     /// `42/125 images, 1.2/3.4 GB, 88.0 MB/s`; nothing where nothing is under way.
     fn heartbeat(&mut self, now: Duration) -> Option<String> {
+        let retries = self.talk.retries();
         match self.stage {
-            Stage::Reading { done, total } if done < total => Some(format!("read {done}/{total} references")),
+            Stage::Reading { done, total } if done < total => Some(format!("read {done}/{total} references{retries}")),
             Stage::Copying { done, total, sent, whole } if done < total => {
                 let (then, before) = std::mem::replace(&mut self.beat, (now, sent));
                 let millis = now.saturating_sub(then).as_millis().max(1);
@@ -103,7 +114,7 @@ impl State {
                     Some(whole) if sent <= whole => share(sent, whole),
                     _ => size(sent),
                 };
-                Some(format!("{done}/{total} images, {amount}, {rate}/s"))
+                Some(format!("{done}/{total} images, {amount}, {rate}/s{retries}"))
             }
             _ => None,
         }

@@ -1,13 +1,15 @@
 //! Events in words, one line each.
 //!
-//! Owns which events deserve a line at all, and that a remark is made once. Refuses to write.
+//! Owns which events deserve a line at all, and that a remark is made once, and a cause of retries told once. Refuses to
+//! write.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use super::super::quantity::{size, time};
-use super::super::{Untrusted, words};
+use super::super::quantity::{count, size, time};
+use super::super::{Untrusted, common_cause, words};
 use crate::event::{Ending, Event, Outcome};
-use crate::image::Reference;
+use crate::image::{Code, Failure, Reference};
 use crate::plan::Step;
 
 /// So many different remarks are made; a registry that has a new one for every request is not worth more memory.
@@ -17,18 +19,53 @@ const REMARKS: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     remarks: HashSet<(String, String)>,
+    /// Whether each retry is told.
+    verbose: bool,
+    /// The causes of retries so far.
+    causes: HashSet<(Code, String)>,
+    retries: usize,
+    /// How many of them were not told.
+    untold: usize,
 }
 
 impl Talk {
+    /// Tells every retry where it is to be `verbose`, else the first for each cause.
+    pub(super) fn new(verbose: bool) -> Self {
+        Self { verbose, ..Self::default() }
+    }
+
+    /// How often something was tried again, for a heartbeat: `, 12 retries`, or nothing.
+    pub(super) fn retries(&self) -> String {
+        if self.retries == 0 { String::new() } else { format!(", {}", count(self.retries, "retry")) }
+    }
+
+    /// What to say at the end of a stage about the retries in it that were not told.
+    pub(super) fn rest(&mut self) -> Option<String> {
+        match std::mem::take(&mut self.untold) {
+            0 => None,
+            number => Some(format!("{} more of the same kind; -v tells each", count(number, "retry"))),
+        }
+    }
+
     /// What to say about `event`, if anything: one line, escaped, without its line break.
     pub(super) fn line(&mut self, event: Event<'_>) -> Option<String> {
         match event {
             Event::Finished(step, outcome) => finished(step, outcome),
-            Event::Retrying { wait, failure, .. } => Some(format!("retry in {}: {}", time(wait), words(failure))),
+            Event::Retrying { wait, failure, .. } => self.retry(wait, failure),
             Event::Warned { about, message } => self.remark(about, message),
             Event::Stopping => Some("stopping: nothing new is begun".to_owned()),
             _ => None,
         }
+    }
+
+    fn retry(&mut self, wait: Duration, failure: &Failure) -> Option<String> {
+        self.retries += 1;
+        let is_new = self.causes.len() < REMARKS && self.causes.insert((failure.code, common_cause(failure)));
+        if !is_new && !self.verbose {
+            self.untold += 1;
+            return None;
+        }
+        Some(format!("retry in {}: {}", time(wait), words(failure)))
     }
 
     /// Registries repeat a `Warning` header on every answer: each remark is made once for each of them.

@@ -12,7 +12,7 @@ use super::super::tests::{NGINX, failure, mixed, outcomes, plan, reference};
 use super::super::untrusted::tests::{HOSTILE, assert_harmless};
 use super::*;
 use crate::event::{Ending, Outcome, Silent};
-use crate::image::Code;
+use crate::image::{Code, Failure};
 use crate::plan::Plan;
 
 /// A writer that hands each write to the test.
@@ -31,8 +31,12 @@ impl Write for Wire {
 }
 
 fn wire() -> (Plain, Receiver<String>) {
+    wire_of(false)
+}
+
+fn wire_of(verbose: bool) -> (Plain, Receiver<String>) {
     let (send, receive) = channel();
-    (Plain::new(Box::new(Wire(send))), receive)
+    (Plain::new(Box::new(Wire(send)), verbose), receive)
 }
 
 fn said(receive: &Receiver<String>) -> String {
@@ -123,6 +127,41 @@ fn the_heartbeat_says_how_far_things_are() {
     assert_eq!(said(&lines), "", "all is done");
 }
 
+/// 40 tags of one host that is down, each tried again, and one of another.
+fn retries(reporter: &dyn Reporter) {
+    let failure = |host: &str, number: u32| {
+        let cause = format!("cannot connect to {host}: refused");
+        let message = format!("could not look up {host}/app:{number}: {cause} ({number} attempts in 0.{number} s)");
+        Failure { cause: Some(cause), ..failure(Code::Connect, &message, "") }
+    };
+    let wait = Duration::from_secs(1);
+    for number in 0..40 {
+        reporter.event(Event::Retrying { what: "look", wait, failure: &failure("one.test", number) });
+    }
+    reporter.event(Event::Retrying { what: "look", wait, failure: &failure("two.test", 0) });
+}
+
+#[test]
+fn retries_for_one_cause_are_told_once_and_counted() {
+    let (plain, lines) = wire();
+    plain.event(Event::Observing { total: 250 });
+    said(&lines);
+    retries(&plain);
+    let told = said(&lines);
+    assert_eq!(told.lines().count(), 2, "{told}");
+    assert!(told.starts_with("retry in 1.0 s: E_CONNECT could not look up one.test/app:0"), "{told}");
+    assert!(told.contains("two.test"), "{told}");
+    plain.tick(Duration::from_secs(10));
+    plain.close();
+    plain.close();
+    let expected = "read 0/250 references, 41 retries\n39 retries more of the same kind; -v tells each\n";
+    assert_eq!(said(&lines), expected);
+    let (plain, lines) = wire_of(true);
+    retries(&plain);
+    plain.close();
+    assert_eq!(said(&lines).lines().count(), 41);
+}
+
 #[test]
 fn the_clock_beats_until_it_is_dropped() {
     let (plain, lines) = wire();
@@ -159,7 +198,7 @@ fn remarks_are_limited() {
 
 #[test]
 fn text_from_outside_stays_text() {
-    let (plain, lines) = wire();
+    let (plain, lines) = wire_of(true);
     let (bars, screen) = bars();
     let all = Fanout(vec![Arc::new(plain), Arc::new(bars), Arc::new(Silent)]);
     let step = NGINX.copy("1", "9f1a2b3c4d5e", (1, 1, 1));
@@ -276,7 +315,7 @@ impl TermLike for Screen {
 fn bars() -> (Bars, Screen) {
     let screen = Screen::default();
     let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
-    (Bars::new(target), screen)
+    (Bars::new(target, false), screen)
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::common_cause;
 use crate::image::{Code, Failure, Side};
 use crate::plan::Step;
 
@@ -24,7 +25,7 @@ impl Crowds {
     pub(super) fn of<'a>(rows: impl Iterator<Item = (&'a Step, &'a str, &'a Failure)>) -> Self {
         let mut alike: BTreeMap<(&str, Code, Option<Side>, String), Vec<*const Step>> = BTreeMap::new();
         for (step, word, failure) in rows.filter(|(_, _, failure)| is_shared(failure.code)) {
-            let key = (word, failure.code, failure.side, common(failure.cause()));
+            let key = (word, failure.code, failure.side, common_cause(failure));
             alike.entry(key).or_default().push(std::ptr::from_ref(step));
         }
         let mut crowds = Self::default();
@@ -63,13 +64,4 @@ fn is_shared(code: Code) -> bool {
             | Code::Unavailable
             | Code::Interrupted
     )
-}
-
-/// What a crowd has in common of `cause`: each reference cut down to its host, and the words of a registry without numbers,
-/// such as those of a request or of a wait.
-fn common(cause: &str) -> String {
-    let (ours, theirs) = cause.split_once(": \"").unwrap_or((cause, ""));
-    let host = |word: &str| word.split('/').next().unwrap_or_default().to_owned();
-    let known = |word: &str| if word.contains(|c: char| c.is_ascii_digit()) { "#".to_owned() } else { host(word) };
-    ours.split(' ').map(host).chain(theirs.split(' ').map(known)).collect::<Vec<_>>().join(" ")
 }
