@@ -82,7 +82,7 @@ pub struct Outcome {
     pub moved: Moved,
     /// How long it took, from its start.
     pub elapsed: Duration,
-    /// How often it was tried; 0 where it was not begun.
+    /// How often it was tried, or read where it was in error from the start; 0 where it was not begun.
     pub attempts: u32,
 }
 

@@ -292,7 +292,12 @@ fn settled(step: &Step) -> Option<Outcome> {
     match step.action() {
         Action::Skip => Some(rest(Ending::Skipped)),
         Action::Blocked => Some(rest(Ending::Blocked)),
-        Action::Error => Some(rest(Ending::Failed(known_failure(step)))),
+        Action::Error => {
+            let failure = known_failure(step);
+            // As the plan's own reads were tried: nothing else was done.
+            let attempts = failure.attempts.unwrap_or(0);
+            Some(Outcome { attempts, ..rest(Ending::Failed(failure)) })
+        }
         Action::Copy | Action::Update => None,
     }
 }

@@ -146,5 +146,9 @@ fn untouched(plan: &Plan, failure: &Failure) -> Vec<Outcome> {
         Action::Copy | Action::Update => Ending::NotRun(failure.clone()),
     };
     let endings = plan.steps.iter().map(|step| ending(step.action(), step.reason.failure()));
-    endings.map(|ending| Outcome { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts: 0 }).collect()
+    let outcome = |ending: Ending| {
+        let attempts = ending.failure().and_then(|failure| failure.attempts).unwrap_or(0);
+        Outcome { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts }
+    };
+    endings.map(outcome).collect()
 }

@@ -41,10 +41,16 @@ fn problem(written: &WrittenPath) -> Option<Problem> {
     let path = LayoutPath::new(&written.root, &text).ok()?;
     let error = Layout::inspect(&path, &written.root, role).err()?;
     let problem = Problem::new(ProblemCode::LayoutPath, written.place.clone(), written.span.clone(), error.message);
-    Some(match error.hint {
-        Some(hint) => problem.with_help(hint),
-        None => problem,
-    })
+    Some(problem.with_help(error.hint.unwrap_or_else(|| relative_to(written))))
+}
+
+/// How a path was understood: the place in the file has it as it was written.
+fn relative_to(written: &WrittenPath) -> String {
+    let root = match written.root.display().to_string() {
+        root if root.is_empty() => "the working directory".to_owned(),
+        root => root,
+    };
+    format!("it leads to {}, below {root}: relative paths start where their file is", written.path.display())
 }
 
 fn unreadable(written: &WrittenPath) -> Option<Problem> {

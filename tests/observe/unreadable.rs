@@ -66,7 +66,22 @@ fn a_host_that_is_not_there_is_an_error_on_its_side_and_stops_no_other() {
     let regsync = pair.regsync(&[away, pair.mirror("app", &["1"])]);
     let applied = regsync.run(["apply", "--format", "json"]);
     let expected = ["away:1 failed source-unreadable E_CONNECT", "app:1 copied new"];
-    assert_eq!(steps(&applied.assert_status(3).json()), expected);
+    let document = applied.assert_status(3).json();
+    assert_eq!(steps(&document), expected);
+    let failed = &document["steps"][0];
+    assert_eq!((&failed["attempts"], failed["attempts"].as_u64()), (&failed["error"]["attempts"], Some(5)));
+}
+
+#[test]
+fn a_layout_that_is_not_there_is_told_with_where_it_leads() {
+    let config =
+        "version: 1\nmirrors:\n  - { source: \"oci:upstream/web\", target: \"oci:mirror/web\", tags: [\"1\"] }\n";
+    let regsync = Regsync::new().file("ci/regsync.yaml", config);
+    let refused = regsync.run(["plan", "-c", "ci/regsync.yaml"]);
+    let told = refused.transcript().replace('\\', "/");
+    assert!(told.contains("E_LAYOUT_PATH") && told.contains("there is no such directory"), "{told}");
+    assert!(told.contains("ci/upstream/web, below "), "{told}");
+    assert!(told.contains("relative paths start where their file is"), "{told}");
 }
 
 /// Two mirrors of ten tags each, of a host where nobody listens.
@@ -86,6 +101,8 @@ fn the_tags_of_a_host_that_is_not_there_are_one_row() {
     let shown = planned.assert_status(1).stdout.clone();
     assert_eq!(shown.matches("E_CONNECT").count(), 1, "{}", planned.transcript());
     assert!(shown.contains("same: 19 more; -v lists them"), "{}", planned.transcript());
+    assert_eq!(planned.stderr.matches("retry in ").count(), 1, "{}", planned.transcript());
+    assert!(planned.stderr.contains(" more of the same kind; -v tells each"), "{}", planned.transcript());
     let row = shown.lines().find(|line| line.contains("E_CONNECT")).unwrap();
     assert_eq!(row.matches(" attempts in ").count(), 1, "{row}");
     assert_eq!(regsync.run(["show", "plan.json"]).assert_status(0).stdout.matches("E_CONNECT").count(), 1);

@@ -54,7 +54,8 @@ struct Group<'a> {
     steps: Vec<&'a Step>,
 }
 
-/// The steps, cut where mirror, source or target change. They come in the order of the mirrors.
+/// The steps, cut where mirror, source or target change. They come in the order of the mirrors, and what is about a whole
+/// mirror after its tags, under the last heading of them.
 fn groups(plan: &Plan) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for step in &plan.steps {
@@ -63,7 +64,9 @@ fn groups(plan: &Plan) -> Vec<Group<'_>> {
             _ => None,
         };
         match groups.last_mut() {
-            Some(group) if group.first.place == step.place && group.route == route => group.steps.push(step),
+            Some(group) if group.first.place == step.place && (group.route == route || route.is_none()) => {
+                group.steps.push(step);
+            }
             _ => groups.push(Group { first: step, route, steps: vec![step] }),
         }
     }

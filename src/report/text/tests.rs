@@ -278,6 +278,16 @@ fn what_many_tags_share_is_said_once() {
 }
 
 #[test]
+fn a_mirror_whose_list_failed_has_one_heading() {
+    let tag = GRAFANA.step("11.4.0", Reason::SourceUnreadable(refused("11.4.0")), ("", ""));
+    let unlisted = Failure::new(Code::Auth, "could not list the tags of ghcr.io/acme/grafana: answered 401");
+    let whole = Step { source: None, target: None, ..GRAFANA.step("x", Reason::ListFailed(unlisted), ("", "")) };
+    let shown = show(&plan(vec![tag, whole]));
+    assert_eq!(shown.matches("regsync.yaml:44").count(), 1, "{shown}");
+    assert!(shown.contains("could not list the tags"), "{shown}");
+}
+
+#[test]
 fn what_a_registry_says_of_one_request_keeps_no_crowd_apart() {
     let busy = |tag: usize| {
         let cause =
