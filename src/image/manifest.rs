@@ -147,6 +147,7 @@ struct Wire {
 const DECISIVE: [&str; 7] = ["schemaVersion", "mediaType", "config", "layers", "manifests", "blobs", "fsLayers"];
 
 fn read(bytes: &[u8], announced: &MediaType) -> Result<(MediaType, View), ManifestError> {
+    str::from_utf8(bytes).map_err(|e| ManifestError::Syntax(e.to_string()))?; // RFC 8259 §8.1, in skipped fields too
     let names = serde_json::from_slice::<Names>(bytes).map_err(|e| ManifestError::Syntax(e.to_string()))?.0;
     refuse_ambiguity(&names)?;
     if announced.is_schema1() || names.iter().any(|name| name == "fsLayers") {
@@ -264,7 +265,6 @@ impl<'de> Deserialize<'de> for Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-
     const EMPTY: &str = r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
 
     fn identify(text: &str, announced: &str) -> Result<Manifest, ManifestError> {
@@ -310,6 +310,12 @@ mod tests {
         ] {
             assert!(matches!(identify(&text, INDEX), Err(ManifestError::Ambiguous(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_wherever_they_stand() {
+        let bytes = Bytes::from_static(b"{\"manifests\":[],\"skipped\":\"\xff\"}");
+        assert!(matches!(Manifest::identify(bytes, &MediaType::new(INDEX)), Err(ManifestError::Syntax(_))));
     }
 
     #[test]
