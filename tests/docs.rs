@@ -211,13 +211,19 @@ fn limits_of_stores() -> Vec<(String, String)> {
 }
 
 /// What it must say of files, and the constants that say so in the sources: they are private to their formats.
-const LIMITS_OF_FILES: [(&str, &str, &str, &str); 13] = [
+const LIMITS_OF_FILES: [(&str, &str, &str, &str); 19] = [
     ("a configuration file", "1 MiB", "src/config/text.rs", "FILE_LIMIT: usize = 1 << 20;"),
     ("levels of nesting in it", "32", "src/config/yaml/mod.rs", "DEPTH_LIMIT: usize = 32;"),
     ("values in it, aliases followed", "100000", "src/config/yaml/mod.rs", "NODE_LIMIT: usize = 100_000;"),
     ("mirrors in it", "10000", "src/config/decode/file.rs", "MIRROR_LIMIT: usize = 10_000;"),
     ("problems reported of it", "500", "src/config/problem/diagnosis.rs", "PROBLEM_LIMIT: usize = 500;"),
     ("a glob", "2048 bytes", "src/config/glob.rs", "GLOB_LIMIT: usize = 2048;"),
+    ("a regular expression", "512 characters", "src/config/select/pattern.rs", "REGEX_LIMIT: usize = 512;"),
+    ("groups nested in it", "32", "src/config/select/pattern.rs", "REGEX_NESTING: u32 = 32;"),
+    ("memory of it, and of its cache", "1 MiB", "src/config/select/pattern.rs", "REGEX_BYTES: usize = 1 << 20;"),
+    ("different regular expressions in all files", "1000", "src/config/validate/patterns.rs", "REGEXES: usize = 1000;"),
+    ("a constraint on versions", "512 characters", "src/config/select/constraint.rs", "CONSTRAINT_LIMIT: usize = 512;"),
+    ("`newest`", "1000000", "src/config/schema.rs", "NEWEST_LIMIT: u32 = 1_000_000;"),
     ("`concurrency`", "256", "src/config/schema.rs", "CONCURRENCY_LIMIT: u32 = 256;"),
     ("`requests-per-second`", "10000", "src/config/schema.rs", "RATE_LIMIT: u32 = 10_000;"),
     ("`rate-limit.keep`", "1000000", "src/config/schema.rs", "KEEP_LIMIT: u32 = 1_000_000;"),

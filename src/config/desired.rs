@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 
-use super::{TagGlob, WrittenPath};
+use super::{Rename, Selection, TagGlob, WrittenPath};
 use crate::image::{Digest, Location, Reference, Registry, Repository, Tag};
 
 /// A place in a configuration file, for messages and annotations.
@@ -135,25 +135,16 @@ pub struct Mirror {
     pub source: Location,
     /// Where images are written, in the order written; never empty.
     pub targets: Vec<Location>,
-    /// Which tags; never empty.
-    pub tags: Vec<TagRule>,
+    /// Which tags.
+    pub tags: Selection,
+    /// What they are called at the targets.
+    pub rename: Rename,
     /// What happens when a tag would move at the target.
     pub on_tag_move: OnTagMove,
     /// Globs of target tags that never move.
     pub immutable_tags: Vec<TagGlob>,
     /// What it means that nothing was selected.
     pub on_empty: OnEmpty,
-}
-
-/// One item of `tags`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TagRule {
-    /// This tag, whether the registry lists it or not.
-    Exact(Tag),
-    /// Every listed tag that matches.
-    Glob(TagGlob),
-    /// This digest under this tag, whatever the tag says at the source.
-    Pin(Tag, Digest),
 }
 
 /// `on-tag-move`: what happens when the target's tag names another digest than the one wanted.
@@ -225,38 +216,25 @@ pub struct Wanted {
 impl Mirror {
     /// Whether the tags of the source must be listed to know what is wanted.
     pub fn needs_tag_list(&self) -> bool {
-        self.tags.iter().any(|rule| matches!(rule, TagRule::Glob(_)))
+        self.tags.needs_list()
     }
 
     /// The images wanted, given the tags that the source lists (none are needed without [`Self::needs_tag_list`]).
-    /// Sorted by tag; a tag that several rules select appears once, and a pin is stronger than a name.
+    /// Sorted by tag; a tag that several rules select appears once, and a pin is stronger than a name. What cannot be
+    /// renamed is told by [`Self::overlong`].
     pub fn expand(&self, listed: &[Tag]) -> Vec<Wanted> {
-        let mut selected: BTreeMap<&Tag, Option<&Digest>> = BTreeMap::new();
-        for rule in &self.tags {
-            match rule {
-                TagRule::Pin(tag, digest) => {
-                    selected.insert(tag, Some(digest));
-                }
-                TagRule::Exact(tag) => {
-                    selected.entry(tag).or_insert(None);
-                }
-                TagRule::Glob(glob) => {
-                    for tag in listed.iter().filter(|tag| glob.matches(tag.as_str())) {
-                        selected.entry(tag).or_insert(None);
-                    }
-                }
-            }
-        }
-        selected.into_iter().map(|(tag, pin)| self.wanted(tag, pin)).collect()
+        let selected = self.tags.select(listed).into_iter();
+        selected.filter_map(|(tag, pin)| self.wanted(tag, pin)).collect()
     }
 
-    fn wanted(&self, tag: &Tag, pin: Option<&Digest>) -> Wanted {
-        let at = |target: &Location| Reference::tagged(target.clone(), tag.clone());
-        Wanted {
+    fn wanted(&self, tag: &Tag, pin: Option<&Digest>) -> Option<Wanted> {
+        let renamed = self.rename.apply(tag)?;
+        let at = |target: &Location| Reference::tagged(target.clone(), renamed.clone());
+        Some(Wanted {
             source: SourceImage { location: self.source.clone(), tag: tag.clone(), pin: pin.cloned() },
             targets: self.targets.iter().map(at).collect(),
-            policy: self.policy(tag, pin.is_some()),
-        }
+            policy: self.policy(&renamed, pin.is_some()),
+        })
     }
 
     fn policy(&self, tag: &Tag, pinned: bool) -> TagPolicy {
@@ -275,6 +253,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::config::TagRule;
     use crate::image::{Role, Written};
 
     const PIN: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
@@ -292,11 +271,14 @@ mod tests {
     }
 
     fn mirror(tags: Vec<TagRule>) -> Mirror {
+        let place = Place { file: "regsync.yaml".into(), line: 1, column: 1 };
+        let tags = Selection::of(&place, tags);
         Mirror {
-            place: Place { file: "regsync.yaml".into(), line: 1, column: 1 },
+            place,
             source: location("ghcr.io/upstream/app"),
             targets: vec![location("ghcr.io/acme/app"), location("oci:mirror")],
             tags,
+            rename: Rename::default(),
             on_tag_move: OnTagMove::Update,
             immutable_tags: Vec::new(),
             on_empty: OnEmpty::Error,
@@ -337,6 +319,20 @@ mod tests {
         let targets: Vec<String> = wanted[0].targets.iter().map(ToString::to_string).collect();
         assert_eq!(targets, ["ghcr.io/acme/app:v1", "oci:mirror:v1"]);
         assert_eq!(wanted[0].source.reference().to_string(), "ghcr.io/upstream/app:v1");
+    }
+
+    #[test]
+    fn immutable_tags_are_those_of_the_target() {
+        let mirror = |immutable: &str| Mirror {
+            rename: Rename::parse("up-{tag}").unwrap(),
+            immutable_tags: vec![TagGlob::new(immutable).unwrap()],
+            ..mirror(vec![TagRule::Exact(tag("v1"))])
+        };
+        let wanted = mirror("up-v*").expand(&[]);
+        assert_eq!(wanted[0].targets[0].to_string(), "ghcr.io/acme/app:up-v1");
+        assert_eq!(wanted[0].source.reference().to_string(), "ghcr.io/upstream/app:v1");
+        assert_eq!(wanted[0].policy, TagPolicy::Immutable);
+        assert_eq!(mirror("v*").expand(&[])[0].policy, TagPolicy::Move);
     }
 
     #[test]

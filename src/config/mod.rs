@@ -15,6 +15,7 @@ mod glob;
 mod paths;
 mod problem;
 mod schema;
+mod select;
 mod suggest;
 mod text;
 mod validate;
@@ -25,12 +26,15 @@ use std::sync::Arc;
 
 pub use desired::{
     Auth, ConfigFile, Desired, Mirror, OnEmpty, OnTagMove, Place, RegistryKey, RegistryRules, SourceImage, TagPolicy,
-    TagRule, Tls, Wanted,
+    Tls, Wanted,
 };
 pub use glob::TagGlob;
 pub use paths::{PathKind, WrittenPath};
 pub use problem::{Problem, ProblemCode, Problems, Related};
 pub use schema::json_schema;
+pub use select::{
+    Because, Constraint, Rename, Rule, Selection, Sieve, Stage, TagRegex, TagRule, Tally, Trail, Verdict,
+};
 pub use text::FILE_LIMIT;
 
 use problem::Diagnosis;

@@ -10,6 +10,7 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
+use super::select::{CONSTRAINT_LIMIT, REGEX_LIMIT};
 use super::text::{At, Span};
 use super::{OnEmpty, OnTagMove};
 
@@ -19,6 +20,8 @@ pub(crate) const CONCURRENCY_LIMIT: u32 = 256;
 pub(crate) const RATE_LIMIT: u32 = 10_000;
 /// The most pulls that can be kept back.
 pub(crate) const KEEP_LIMIT: u32 = 1_000_000;
+/// The most tags that `newest` can leave: as many as are listed of a repository.
+pub(crate) const NEWEST_LIMIT: u32 = 1_000_000;
 
 /// What became of a key.
 #[derive(Clone, Debug, Default)]
@@ -154,7 +157,8 @@ pub(crate) struct Mirror {
     /// or `tag@sha256:…` behind it, `tags` is left out.
     #[schemars(with = "String", length(min = 1))]
     pub(crate) source: Field<String>,
-    /// Where images are written: a repository with its registry, or an OCI image layout. Tags keep their names.
+    /// Where images are written: a repository with its registry, or an OCI image layout. Tags keep their names, unless
+    /// `rename` says otherwise.
     #[schemars(with = "Option<String>", length(min = 1))]
     pub(crate) target: Field<String>,
     /// Several targets: each image is read once and written to all of them.
@@ -169,10 +173,13 @@ pub(crate) struct Mirror {
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct MirrorRules {
-    /// Which tags: exact names, globs (`1.3*`), and pins (`name@sha256:…`). Everything is `["*"]`. Quote names that look
-    /// like numbers.
-    #[schemars(with = "Option<Vec<String>>", length(min = 1), inner(length(min = 1)))]
-    pub(crate) tags: Field<Vec<At<String>>>,
+    /// Which tags: a list of exact names, globs (`1.3*`) and pins (`name@sha256:…`), or a mapping of rules. Everything is
+    /// `["*"]`. Quote names that look like numbers.
+    #[schemars(with = "Option<TagsForm>")]
+    pub(crate) tags: Field<Tags>,
+    /// The tag at the target; `{tag}` stands for the one at the source.
+    #[schemars(with = "Option<String>", length(min = 1))]
+    pub(crate) rename: Field<String>,
     /// Which platforms.
     #[schemars(with = "Option<Platforms>")]
     pub(crate) platforms: Field<Platforms>,
@@ -188,6 +195,38 @@ pub(crate) struct MirrorRules {
     /// What it means that no tag was selected.
     #[schemars(with = "Option<OnEmpty>")]
     pub(crate) on_empty: Field<OnEmpty>,
+}
+
+/// Which tags, by rules: (`include` and `regex`; every tag where neither is given), of these the versions in `semver`, without
+/// what is in `exclude`, and of what is left the `newest`.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields, extend("minProperties" = 1))]
+pub(crate) struct Tags {
+    /// Exact names, globs (`1.3*`), and pins (`name@sha256:…`). Names and pins are wanted whatever the other rules say.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1), inner(length(min = 1)))]
+    pub(crate) include: Field<Vec<At<String>>>,
+    /// Regular expressions that match a tag as a whole; in addition to `include`.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1), inner(length(min = 1, max = REGEX_LIMIT)))]
+    pub(crate) regex: Field<Vec<At<String>>>,
+    /// Which versions: `>=1.29, <2`; a comma means and, `||` means or. Pre-releases take part where it names one.
+    #[schemars(with = "Option<String>", length(min = 1, max = CONSTRAINT_LIMIT))]
+    pub(crate) semver: Field<String>,
+    /// Globs of tags that are not wanted.
+    #[schemars(with = "Option<Vec<String>>", inner(length(min = 1)))]
+    pub(crate) exclude: Field<Vec<At<String>>>,
+    /// How many of what is left: the newest, by version.
+    #[schemars(with = "Option<u32>", range(min = 1, max = NEWEST_LIMIT))]
+    pub(crate) newest: Field<u32>,
+}
+
+/// The two forms of `tags`, for the schema.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum TagsForm {
+    /// Exact names, globs and pins.
+    List(#[schemars(length(min = 1), inner(length(min = 1)))] Vec<String>),
+    Rules(Box<Tags>),
 }
 
 /// Which platforms.

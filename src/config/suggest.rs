@@ -23,6 +23,19 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("parallel", "concurrency"),
     ("ratelimit", "requests-per-second"),
     ("overwrite", "on-tag-move"),
+    ("allow", "include"),
+    ("filter", "include"),
+    ("glob", "include"),
+    ("deny", "exclude"),
+    ("ignore", "exclude"),
+    ("skip", "exclude"),
+    ("pattern", "regex"),
+    ("range", "semver"),
+    ("constraint", "semver"),
+    ("versions", "semver"),
+    ("latest", "newest"),
+    ("last", "newest"),
+    ("limit", "newest"),
 ];
 
 /// The one of `candidates` that `word` was most likely meant to be.

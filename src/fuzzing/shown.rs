@@ -88,6 +88,7 @@ fn troubled(failure: &Failure) -> Option<Plan> {
         warnings: vec![Warning { message: failure.message.clone(), place: None }],
         steps: steps.collect::<Option<_>>()?,
         pulls: Vec::new(),
+        tallies: Vec::new(),
     })
 }
 

@@ -7,9 +7,10 @@ use super::cost::weigh;
 use super::decide::decide;
 use super::overlap::settle_overlaps;
 use super::pulls::{pulls, shortages};
+use super::selection::{nothing_matches, tallies, unnameable};
 use super::{Filter, Observed, Plan, Reason, Risk, Scope, Sighting, SourceState, Step, TargetState, Warning};
 use crate::config::{Desired, Mirror, OnEmpty, Wanted};
-use crate::image::{Code, Failure, Reference, Side, Tag};
+use crate::image::{Code, Failure, Reference, Side};
 
 /// Decides every target tag of `desired` that `filter` (compiled from `scope`) selects. Total and deterministic: a read
 /// that failed, or was never made, becomes a step in error.
@@ -27,9 +28,11 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
         let mut own = mirror_steps(mirror, &wanted, observed, filter);
         own.sort_by(|a, b| a.target_reference().cmp(&b.target_reference()));
         let listed = !mirror.needs_tag_list() || listed(&mirror.source).is_some();
-        if wanted.is_empty() || !listed {
+        let overlong = overlong(mirror, observed, filter);
+        if (wanted.is_empty() && overlong.is_none()) || !listed {
             own.extend(unselected(mirror, observed, filter, &mut warnings));
         }
+        own.extend(overlong);
         steps.extend(own);
     }
     let mut steps = settle_overlaps(steps);
@@ -37,7 +40,8 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
     let pulls = pulls(&steps, desired, observed);
     warnings.extend(shortages(&pulls));
     warnings.sort();
-    Plan { config: desired.files.clone(), scope: scope.clone(), warnings, pulls, steps }
+    let tallies = tallies(desired, observed, filter);
+    Plan { config: desired.files.clone(), scope: scope.clone(), warnings, pulls, tallies, steps }
 }
 
 /// A remark for each glob of `--only` that is about nothing: a part that is not there is most often misspelt. It is no
@@ -138,7 +142,24 @@ fn unselected(mirror: &Mirror, observed: &Observed, filter: &Filter, warnings: &
         Some(Err(failure)) => Reason::ListFailed(unlisted(failure, &targets)),
         None => Reason::ListFailed(unlisted(&Failure::new(Code::Internal, "the tags were not listed"), &targets)),
     };
-    Some(Step {
+    Some(whole_mirror(mirror, reason))
+}
+
+/// What is said of tags that cannot have the name that `rename` gives them.
+fn overlong(mirror: &Mirror, observed: &Observed, filter: &Filter) -> Option<Step> {
+    if !mirror.targets.iter().any(|target| filter.may_select(target)) {
+        return None;
+    }
+    let listed = match observed.tags.get(&mirror.source) {
+        Some(Ok(tags)) if mirror.needs_tag_list() => tags.as_slice(),
+        _ => &[],
+    };
+    unnameable(mirror, listed).map(|failure| whole_mirror(mirror, Reason::Unsupported(failure)))
+}
+
+/// A step that is about no single tag.
+fn whole_mirror(mirror: &Mirror, reason: Reason) -> Step {
+    Step {
         reason,
         risk: [].into(),
         source: None,
@@ -149,23 +170,11 @@ fn unselected(mirror: &Mirror, observed: &Observed, filter: &Filter, warnings: &
         at_most: None,
         place: mirror.place.clone(),
         warnings: Vec::new(),
-    })
+    }
 }
 
 /// A failed list, with where its tags would have gone: the step of a whole mirror has no target to say it.
 fn unlisted(failure: &Failure, targets: &str) -> Failure {
     let message = format!("{}; nothing is mirrored to {targets}", failure.message);
     Failure { message, ..failure.clone().on(Side::Source) }
-}
-
-fn nothing_matches(mirror: &Mirror, tags: &[Tag], targets: &str) -> Failure {
-    let found = match tags {
-        [] => "it has no tags".to_owned(),
-        [one] => format!("its only tag is {one}"),
-        [.., last] => format!("none of its {} tags fits, {last} for example", tags.len()),
-    };
-    let message = format!("nothing to mirror from {} to {targets}: {found}", mirror.source);
-    let hint = "check `tags`; `on-empty: warn` makes this a warning";
-    let failure = Failure::new(Code::NothingSelected, message).on(Side::Source);
-    Failure { hint: Some(hint.to_owned()), ..failure }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Bytes, Plan, Pulls, Reason, Risk, Scope, Step, Summary, Warning, id};
+use super::{Action, Bytes, Plan, Pulls, Reason, Risk, Scope, SelectionDocument, Step, Summary, Warning, id};
 use crate::config::{ConfigFile, Place};
 use crate::image::{Digest, Failure};
 
@@ -65,6 +65,9 @@ pub struct Document {
     /// What the plan takes of the quotas of pulls that registries keep; only where a registry spoke of one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quotas: Vec<QuotaDocument>,
+    /// What became of the tags that sources list; only where a list was needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selections: Vec<SelectionDocument>,
     /// The steps, in order.
     pub steps: Vec<StepDocument>,
 }
@@ -265,6 +268,7 @@ impl Plan {
             bytes: self.bytes(),
             warnings: self.warnings.iter().map(WarningDocument::from).collect(),
             quotas: self.pulls.iter().map(QuotaDocument::from).collect(),
+            selections: self.tallies.iter().map(SelectionDocument::from).collect(),
             steps: self.steps.iter().map(StepDocument::from).collect(),
         }
     }

@@ -13,6 +13,7 @@ mod overlap;
 mod pulls;
 mod read;
 mod scope;
+mod selection;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ pub use pulls::Pulls;
 pub(crate) use read::document_of;
 pub use read::{Bases, document};
 pub use scope::{Filter, Scope};
+pub use selection::{SelectionDocument, Tallied};
 pub use step::{Action, Bytes, Plan, Reason, Risk, SourceState, Step, Summary, TargetState, Warning};

@@ -11,7 +11,7 @@ use super::file::{
     ConfigDocument, Document, FORMAT_VERSION, FileError, KIND, PlaceDocument, QuotaDocument, StepDocument,
     WarningDocument,
 };
-use super::{Plan, Pulls, Reason, SourceState, Step, TargetState, Warning};
+use super::{Plan, Pulls, Reason, SourceState, Step, Tallied, TargetState, Warning};
 use crate::config::{ConfigFile, Place};
 use crate::image::{Code, Digest, Failure, Location, MediaType, Platform, Quota, Reference, Role, Written};
 
@@ -60,6 +60,7 @@ impl Document {
             scope: self.scope.clone(),
             warnings: self.warnings.iter().map(warning).collect(),
             pulls: self.quotas.iter().map(pulls).collect::<Result<_, _>>()?,
+            tallies: self.selections.iter().map(Tallied::from).collect(),
             steps: steps.collect::<Result<_, _>>()?,
         };
         let computed = plan.id().to_string();
@@ -77,7 +78,7 @@ fn config_file(document: &ConfigDocument) -> Result<ConfigFile, FileError> {
 }
 
 fn warning(document: &WarningDocument) -> Warning {
-    Warning { message: document.message.clone(), place: document.location.as_ref().map(place) }
+    Warning { message: document.message.clone(), place: document.location.as_ref().map(Place::from) }
 }
 
 fn pulls(document: &QuotaDocument) -> Result<Pulls, FileError> {
@@ -88,8 +89,10 @@ fn pulls(document: &QuotaDocument) -> Result<Pulls, FileError> {
     Ok(Pulls { registry, needed: document.needed, at_least: document.at_least, quota, keep: document.keep })
 }
 
-fn place(document: &PlaceDocument) -> Place {
-    Place { file: document.file.as_str().into(), line: document.line, column: document.column }
+impl From<&PlaceDocument> for Place {
+    fn from(document: &PlaceDocument) -> Self {
+        Self { file: document.file.as_str().into(), line: document.line, column: document.column }
+    }
 }
 
 fn step(document: &StepDocument, bases: &Bases) -> Result<Step, String> {
@@ -124,7 +127,7 @@ fn step(document: &StepDocument, bases: &Bases) -> Result<Step, String> {
         platforms: document.platforms.iter().map(|text| platform(text)).collect(),
         bytes: document.bytes,
         at_most: None,
-        place: place(&document.location),
+        place: Place::from(&document.location),
         warnings: document.warnings.iter().map(|text| Arc::from(text.as_str())).collect(),
     };
     check_writable(&step)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pulls, Scope};
+use super::{Pulls, Scope, Tallied};
 use crate::config::{ConfigFile, Place};
 use crate::image::{Digest, Failure, MediaType, Platform, Reference};
 
@@ -251,6 +251,8 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
     /// What it takes of the quotas of pulls that registries keep, by registry.
     pub pulls: Vec<Pulls>,
+    /// What became of the tags that sources list, by mirror.
+    pub tallies: Vec<Tallied>,
     /// The steps: in the order of the mirrors, then by target reference.
     pub steps: Vec<Step>,
 }

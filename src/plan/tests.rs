@@ -8,7 +8,9 @@ use proptest::prelude::*;
 
 use super::file::{Document, Stamp};
 use super::*;
-use crate::config::{ConfigFile, Desired, Mirror, OnEmpty, OnTagMove, Place, SourceImage, TagGlob, TagRule};
+use crate::config::{
+    ConfigFile, Desired, Mirror, OnEmpty, OnTagMove, Place, Rename, Selection, SourceImage, TagGlob, TagRule,
+};
 use crate::image::{Code, Descriptor, Digest, Failure, Location, MediaType, Quota, Reference, Role, Tag, Written};
 
 pub(super) fn location(text: &str) -> Location {
@@ -28,7 +30,8 @@ pub(super) fn mirror(line: u32, source: &str, targets: &[&str], tags: Vec<TagRul
         place: place(line),
         source: location(source),
         targets: targets.iter().map(|text| location(text)).collect(),
-        tags,
+        tags: Selection::of(&place(line), tags),
+        rename: Rename::default(),
         on_tag_move: OnTagMove::Update,
         immutable_tags: Vec::new(),
         on_empty: OnEmpty::Error,
@@ -183,7 +186,7 @@ fn a_pin_approves_the_move_of_an_immutable_tag() {
     assert_eq!(rows(&plan), ["~ ghcr.io/acme/app:1 tag-moved"]);
     assert!(plan.steps[0].warnings[0].contains("by now"), "{:?}", plan.steps[0].warnings);
 
-    wanted.mirrors[0].tags = exact(&["1"]);
+    wanted.mirrors[0].tags = Selection::of(&place(3), exact(&["1"]));
     seen.sources.insert(source(UP, "1"), present("new"));
     let plan = planned(&wanted, &seen);
     assert_eq!(rows(&plan), ["x ghcr.io/acme/app:1 tag-would-move"]);

@@ -104,7 +104,7 @@ fn sized(step: Step, (platforms, transfer, present): (usize, u64, u64)) -> Step 
 /// A plan of these steps.
 pub(super) fn plan(steps: Vec<Step>) -> Plan {
     let config = vec![ConfigFile { path: "regsync.yaml".into(), sha256: digest("c0ffee") }];
-    Plan { config, scope: Scope::default(), warnings: Vec::new(), pulls: Vec::new(), steps }
+    Plan { config, scope: Scope::default(), warnings: Vec::new(), pulls: Vec::new(), tallies: Vec::new(), steps }
 }
 
 /// The mirrors of the samples.

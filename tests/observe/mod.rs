@@ -3,6 +3,7 @@
 mod in_sync;
 mod policies;
 mod read_only;
+mod rules;
 mod selection;
 mod tls;
 mod unreadable;

@@ -1,7 +1,7 @@
 //! The file, key by key.
 
 use super::value::{boolean, found, is_missing, list, mapping, number, text, texts, type_problem, word, wrong_type};
-use super::{Place, secrets, unknown};
+use super::{Place, secrets, tags, unknown};
 use crate::config::problem::{Diagnosis, ProblemCode, shown};
 use crate::config::schema::{
     Auth, CONCURRENCY_LIMIT, Field, File, KEEP_LIMIT, Mirror, MirrorRules, Platforms, RATE_LIMIT, RateLimit, Referrers,
@@ -251,7 +251,8 @@ fn mirror(item: &Node, diagnosis: &mut Diagnosis<'_>) -> Option<Mirror> {
 /// One of the keys that mirrors share with `defaults`; `false` where it is none of them.
 fn rule(rules: &mut MirrorRules, entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> bool {
     match &*entry.key.value {
-        "tags" => rules.tags = tags(entry, diagnosis),
+        "tags" => rules.tags = tags::tags(entry, diagnosis),
+        "rename" => rules.rename = tags::rename(entry, diagnosis),
         "platforms" => rules.platforms = platforms(entry, diagnosis),
         "referrers" => rules.referrers = referrers(entry, diagnosis),
         "immutable-tags" => rules.immutable_tags = texts(entry, diagnosis),
@@ -265,16 +266,6 @@ fn rule(rules: &mut MirrorRules, entry: &Entry, diagnosis: &mut Diagnosis<'_>) -
         _ => return false,
     }
     true
-}
-
-fn tags(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Vec<At<String>>> {
-    if let Content::Map(_) = &*entry.value.content {
-        let message = "selecting tags by a mapping is not supported yet";
-        let problem = diagnosis.problem(ProblemCode::Unsupported, entry.key.span, message);
-        diagnosis.report(problem.with_help("write a list of names, globs and pins: `tags: [\"1.2\", \"1.3*\"]`"));
-        return Field::Broken;
-    }
-    texts(entry, diagnosis)
 }
 
 fn platforms(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Platforms> {

@@ -4,6 +4,7 @@
 
 mod file;
 mod secrets;
+mod tags;
 mod unknown;
 mod value;
 
@@ -15,6 +16,7 @@ enum Place {
     File,
     Defaults,
     Mirror,
+    Tags,
     Registry,
     Namespace,
     RateLimit,
@@ -27,6 +29,7 @@ impl Place {
             Self::File => "a configuration",
             Self::Defaults => "`defaults`",
             Self::Mirror => "a mirror",
+            Self::Tags => "`tags`",
             Self::Registry => "a registry",
             Self::Namespace => "a namespace of a registry",
             Self::RateLimit => "`rate-limit`",
@@ -37,18 +40,22 @@ impl Place {
     fn keys(self) -> &'static [&'static str] {
         match self {
             Self::File => &["version", "registries", "defaults", "mirrors"],
-            Self::Defaults => &["tags", "platforms", "referrers", "on-tag-move", "immutable-tags", "on-empty"],
+            Self::Defaults => {
+                &["tags", "rename", "platforms", "referrers", "on-tag-move", "immutable-tags", "on-empty"]
+            }
             Self::Mirror => &[
                 "source",
                 "target",
                 "targets",
                 "tags",
+                "rename",
                 "platforms",
                 "referrers",
                 "on-tag-move",
                 "immutable-tags",
                 "on-empty",
             ],
+            Self::Tags => &["include", "regex", "semver", "exclude", "newest"],
             Self::Registry => &["tls", "plain-http", "concurrency", "requests-per-second", "rate-limit", "auth"],
             Self::Namespace => &["auth"],
             Self::RateLimit => &["keep"],

@@ -67,22 +67,16 @@ fn help(key: &str, place: Place) -> String {
 }
 
 fn places_with(key: &str) -> Vec<Place> {
-    let all = [Place::File, Place::Mirror, Place::Registry, Place::RateLimit, Place::Tls];
+    let all = [Place::File, Place::Mirror, Place::Tags, Place::Registry, Place::RateLimit, Place::Tls];
     all.into_iter().filter(|place| place.keys().contains(&key)).collect()
 }
 
 /// Keys that are decided but not there yet: what holds until then.
 fn later(key: &str, place: Place) -> Option<&'static str> {
     Some(match (place, key) {
-        (Place::Mirror | Place::Defaults, "rename") => {
-            "renaming is not supported yet: tags keep their names at the target"
-        }
         (Place::Mirror | Place::Defaults, "single") => "images are copied whole for now, their indexes included",
         (Place::Mirror | Place::Defaults, "referrers-check") => {
             "referrers are not supported yet: `referrers: none` is what happens"
-        }
-        (Place::Mirror | Place::Defaults, "include" | "exclude" | "regex" | "semver" | "newest") => {
-            "selecting like this is not supported yet: `tags` is a list of names, globs and pins"
         }
         (Place::Registry, "create-repositories") => "not supported yet: repositories must exist at the target",
         (Place::File, "include" | "includes" | "import") => {

@@ -44,7 +44,9 @@ pub(super) fn texts(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Vec<A
         && !looks_secret(&scalar.text)
     {
         let problem = type_problem(entry, "a list", diagnosis);
-        let quoted = shown(&scalar.text).replace('`', "\"");
+        // Within double quotes a backslash is YAML's.
+        let quote = if scalar.text.contains('\\') { "'" } else { "\"" };
+        let quoted = shown(&scalar.text).replace('`', quote);
         diagnosis.report(problem.with_help(format!("write `{}: [{quoted}]`", entry.key.value)));
         return Field::Broken;
     }

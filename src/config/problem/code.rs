@@ -68,6 +68,12 @@ codes! {
     Foreign = "E_CFG_FOREIGN",
     /// A glob that cannot be read.
     Glob = "E_CFG_GLOB",
+    /// A regular expression that cannot be read, or is too large.
+    Regex = "E_CFG_REGEX",
+    /// A constraint on versions that cannot be read, or that no version satisfies.
+    Semver = "E_CFG_SEMVER",
+    /// A template for tags that makes none, or one of many.
+    Rename = "E_CFG_RENAME",
     /// A selection that no tag can match.
     EmptySelector = "E_CFG_EMPTY_SELECTOR",
     /// Two keys that exclude each other.

@@ -4,10 +4,14 @@
 //! looking: at a registry, at the disk.
 
 mod cycle;
+mod item;
 mod mirror;
 mod overlap;
+mod patterns;
 mod reference;
 mod registry;
+mod rename;
+mod tags;
 
 use std::path::Path;
 
@@ -16,6 +20,7 @@ use super::schema::{Field, File};
 use super::text::Span;
 use super::{ConfigFile, Desired, Mirror, Rules, SourceFile, WrittenPath};
 use crate::image::Digest;
+use patterns::Patterns;
 
 /// One mirror that was understood, and where its parts are written.
 struct Checked {
@@ -33,6 +38,7 @@ struct Reading<'r, 'd, 't> {
     rules: &'r Rules,
     diagnosis: &'d mut Diagnosis<'t>,
     paths: &'d mut Vec<WrittenPath>,
+    patterns: &'d mut Patterns,
 }
 
 /// Joins all files. What is returned is of use only where nothing was reported.
@@ -44,12 +50,13 @@ pub(super) fn desired(
 ) -> Desired {
     let mut desired = Desired::default();
     let (mut checked, mut entries) = (Vec::new(), registry::Entries::default());
-    let mut complete = true;
+    let (mut complete, mut patterns) = (true, Patterns::default());
     for (source, file) in files.iter().zip(decoded) {
         desired.files.push(ConfigFile { path: source.path.clone(), sha256: Digest::sha256(&source.bytes) });
         complete &= file.as_ref().is_some_and(|file| !matches!(file.mirrors, Field::Broken));
         let Some(file) = file else { continue };
-        let mut reading = Reading { directory: &source.directory, rules, diagnosis, paths: &mut desired.paths };
+        let (paths, patterns) = (&mut desired.paths, &mut patterns);
+        let mut reading = Reading { directory: &source.directory, rules, diagnosis, paths, patterns };
         for (key, registry) in &file.registries {
             entries.add(key, registry, &mut reading);
         }

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Checked;
-use crate::config::TagRule;
 use crate::config::problem::{Diagnosis, ProblemCode, shown};
 use crate::config::text::Span;
+use crate::config::{Because, Mirror, Selection, TagRule};
 use crate::image::{Digest, Location, Tag};
 
 /// How many rules are looked at before the rest is left to the plan: mirrors share targets, and each target asks for all
@@ -31,7 +31,10 @@ pub(super) fn check(mirrors: &[Checked], diagnosis: &mut Diagnosis<'_>) {
             by_target.entry(target).or_default().push((number, *span));
         }
     }
-    let mut search = Search { mirrors, kinds: kinds(mirrors), reported: BTreeSet::new(), effort: EFFORT, diagnosis };
+    let lists = |Checked { mirror, .. }: &Checked| mirror.needs_tag_list() && mirror.tags.newest.is_none();
+    let lists = mirrors.iter().map(lists).collect();
+    let reported = BTreeSet::new();
+    let mut search = Search { mirrors, kinds: kinds(mirrors), lists, reported, effort: EFFORT, diagnosis };
     for (target, writers) in by_target.into_iter().filter(|(_, writers)| writers.len() > 1) {
         search.duplicates(target, &writers);
         search.names(target, &writers);
@@ -43,6 +46,8 @@ struct Search<'s, 't> {
     mirrors: &'s [Checked],
     /// For each mirror the first one with the same source and the same tags.
     kinds: Vec<usize>,
+    /// For each mirror whether it takes what is listed and fits, and not only the newest of that.
+    lists: Vec<bool>,
     /// Pairs of mirrors that were named already: one problem is enough for both.
     reported: BTreeSet<(usize, usize)>,
     effort: usize,
@@ -74,19 +79,17 @@ impl Search<'_, '_> {
     /// Exact names and pins.
     fn names(&mut self, target: &Location, writers: &[(usize, Span)]) {
         let mirrors = self.mirrors;
-        let mut claims: BTreeMap<&Tag, Claim<'_>> = BTreeMap::new();
+        let mut claims: BTreeMap<Tag, Claim<'_>> = BTreeMap::new();
         for (number, span) in writers {
-            if !self.spend(mirrors[*number].mirror.tags.len()) {
+            let mirror = &mirrors[*number].mirror;
+            if !self.spend(rules(mirror)) {
                 return;
             }
-            for rule in &mirrors[*number].mirror.tags {
-                let (tag, pin) = match rule {
-                    TagRule::Exact(tag) => (tag, None),
-                    TagRule::Pin(tag, digest) => (tag, Some(digest)),
-                    TagRule::Glob(_) => continue,
-                };
-                let claim = Claim { mirror: *number, target: *span, pin };
-                match claims.get(tag) {
+            for rule in mirror.tags.names() {
+                // What is too long for a tag is written by nobody.
+                let Some(tag) = rule.value.name().and_then(|tag| mirror.rename.apply(tag)) else { continue };
+                let claim = Claim { mirror: *number, target: *span, pin: rule.value.pin() };
+                match claims.get(&tag) {
                     Some(first) if self.differ(first, &claim) => {
                         let message = || format!("two mirrors write {}", shown(&format!("{target}:{tag}")));
                         let first = (first.mirror, first.target);
@@ -108,25 +111,27 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Names of one mirror that a glob of another would select as well.
+    /// Names of one mirror that the rules of another would select as well, were they listed. What `newest` leaves is not
+    /// known before.
     fn globs(&mut self, target: &Location, writers: &[(usize, Span)]) {
         let mirrors = self.mirrors;
-        for (number, span) in writers.iter().filter(|(number, _)| mirrors[*number].mirror.needs_tag_list()) {
-            if !self.spend(mirrors[*number].mirror.tags.len().saturating_mul(COMPILING)) {
+        let lists: Vec<_> = writers.iter().filter(|(number, _)| self.lists[*number]).collect();
+        for (number, span) in lists {
+            if !self.spend(rules(&mirrors[*number].mirror).saturating_mul(COMPILING)) {
                 return;
             }
             for (other, other_span) in writers.iter().filter(|(other, _)| other != number) {
                 let (a, b) = (&mirrors[*number].mirror, &mirrors[*other].mirror);
-                if !self.spend(a.tags.len().saturating_mul(b.tags.len())) {
+                if !self.spend(rules(a).saturating_mul(rules(b))) {
                     return;
                 }
                 if a.source == b.source {
                     continue;
                 }
-                if let Some((glob, tag)) = first_match(&a.tags, &b.tags) {
+                if let Some((rule, tag)) = first_match(a, b) {
                     let message = || {
                         let reference = shown(&format!("{target}:{tag}"));
-                        format!("two mirrors write {reference}: the glob {} matches it", shown(glob))
+                        format!("two mirrors write {reference}: {rule} matches it")
                     };
                     let (first, second) = ((*number, *span), (*other, *other_span));
                     self.report(ProblemCode::TargetConflict, [first.min(second), first.max(second)], message);
@@ -156,29 +161,51 @@ impl Search<'_, '_> {
     }
 }
 
+/// What it costs to look at a mirror's tags.
+fn rules(mirror: &Mirror) -> usize {
+    let Selection { include, regex, exclude, .. } = &mirror.tags;
+    1 + include.len() + regex.len() + exclude.len()
+}
+
 fn kinds(mirrors: &[Checked]) -> Vec<usize> {
     let mut first: BTreeMap<(&Location, Vec<String>), usize> = BTreeMap::new();
     let mut kinds = Vec::with_capacity(mirrors.len());
     for (number, Checked { mirror, .. }) in mirrors.iter().enumerate() {
-        let mut tags: Vec<String> = mirror.tags.iter().map(written).collect();
-        tags.sort();
-        kinds.push(*first.entry((&mirror.source, tags)).or_insert(number));
+        kinds.push(*first.entry((&mirror.source, written(mirror))).or_insert(number));
     }
     kinds
 }
 
-fn written(rule: &TagRule) -> String {
-    match rule {
+/// All that decides about tags, in any order.
+fn written(mirror: &Mirror) -> Vec<String> {
+    let Selection { include, regex, semver, exclude, newest } = &mirror.tags;
+    let include = include.iter().map(|rule| match &rule.value {
         TagRule::Exact(tag) => tag.to_string(),
         TagRule::Pin(tag, digest) => format!("{tag}@{digest}"),
         TagRule::Glob(glob) => glob.as_str().to_owned(),
-    }
+    });
+    // What no name or glob starts with tells the keys apart.
+    let regex = regex.iter().map(|rule| format!(" regex {}", rule.value.as_str()));
+    let semver = semver.iter().map(|rule| format!(" semver {}", rule.value.as_str()));
+    let exclude = exclude.iter().map(|rule| format!(" exclude {}", rule.value.as_str()));
+    let newest = newest.iter().map(|rule| format!(" newest {}", rule.value));
+    let rename = std::iter::once(format!(" rename {}", mirror.rename));
+    let mut all: Vec<String> = include.chain(regex).chain(semver).chain(exclude).chain(newest).chain(rename).collect();
+    all.sort();
+    all
 }
 
-fn first_match<'r>(globs: &'r [TagRule], names: &'r [TagRule]) -> Option<(&'r str, &'r Tag)> {
-    let globs = globs.iter().filter_map(|rule| if let TagRule::Glob(glob) = rule { Some(glob) } else { None });
-    globs.flat_map(|glob| names.iter().map(move |name| (glob, name))).find_map(|(glob, name)| match name {
-        TagRule::Exact(tag) | TagRule::Pin(tag, _) if glob.matches(tag.as_str()) => Some((glob.as_str(), tag)),
-        _ => None,
+/// The first name of `names` that `lists` would write as well, with the rule that takes it.
+fn first_match(lists: &Mirror, names: &Mirror) -> Option<(String, Tag)> {
+    names.tags.names().find_map(|rule| {
+        let target = names.rename.apply(rule.value.name()?)?;
+        let trail = lists.tags.if_listed(&lists.rename.undo(&target)?);
+        let taken = trail.verdicts().next().filter(|_| trail.is_selected())?;
+        let rule = match taken.because {
+            Because::Glob(glob) => format!("the glob {}", shown(glob.as_str())),
+            Because::Regex(regex) => format!("the regular expression {}", shown(regex.as_str())),
+            _ => "a selection of all tags".to_owned(),
+        };
+        Some((rule, target))
     })
 }

@@ -46,6 +46,7 @@ impl ResultDocument {
             bytes: None,
             warnings: self.warnings.clone(),
             quotas: Vec::new(),
+            selections: Vec::new(),
             steps: self.steps.iter().map(StepResult::planned).collect(),
         };
         let outcomes = self

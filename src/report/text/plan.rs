@@ -10,7 +10,7 @@ use super::crowds::Crowds;
 use super::sheet::{Cell, Sheet};
 use super::{clean, failure_cell, faint, files, help, remark, same, tag_name};
 use crate::image::{Digest, Location};
-use crate::plan::{Action, Plan, Pulls, Reason, Risk, Step, Summary};
+use crate::plan::{Action, Plan, Pulls, Reason, Risk, Step, Summary, Tallied};
 
 /// Renders `plan`. Ends in a line break.
 pub fn plan(plan: &Plan, style: Style) -> String {
@@ -22,9 +22,11 @@ pub fn plan(plan: &Plan, style: Style) -> String {
     if !shown.is_empty() {
         sheet.text(format!("{}{}", sheet.paint(STRONG, &title(plan)), scope(plan)));
     }
+    let mut tallies = if style.verbose { plan.tallies.as_slice() } else { &[] };
     for group in &shown {
         sheet.gap();
         show_group(&mut sheet, group, &crowds, style);
+        show_tally(&mut sheet, group, &mut tallies);
     }
     if !shown.is_empty() {
         show_quiet(&mut sheet, &quiet);
@@ -119,6 +121,18 @@ fn show_group(sheet: &mut Sheet, group: &Group<'_>, crowds: &Crowds, style: Styl
     let quiet = group.steps.iter().filter(|step| !style.verbose && !is_notable(step));
     if let Some(words) = quiet_words(quiet.copied()) {
         sheet.row('=', FAINT, vec![Cell::free(words).look(FAINT)]);
+    }
+}
+
+/// `tags: 1,204 listed, 312 included, 5 newest`, below the first steps of each mirror. Both come in the order of the mirrors.
+fn show_tally(sheet: &mut Sheet, group: &Group<'_>, tallies: &mut &[Tallied]) {
+    let fits = |tallied: &Tallied| {
+        let source = group.route.map(|(source, _)| source.to_string());
+        tallied.place == group.first.place && source.is_none_or(|source| *source == *tallied.source)
+    };
+    if let Some(at) = tallies.iter().position(fits) {
+        sheet.under(0, ("tags", FAINT), &clean(&tallies[at].tally));
+        *tallies = &tallies[at + 1..];
     }
 }
 

@@ -241,6 +241,7 @@ fn poisoned(bad: &str) -> Plan {
         scope: Scope { only: vec![bad.to_owned()], exclude: vec![bad.to_owned()], shard: None },
         warnings: vec![Warning { place: Some(place), message: bad.to_owned() }],
         pulls: Vec::new(),
+        tallies: Vec::new(),
         steps,
     }
 }
