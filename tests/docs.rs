@@ -171,6 +171,7 @@ fn limits_of_stores() -> Vec<(String, String)> {
         row("bytes of the manifests of one image", bytes(MANIFEST_BYTES_IN_ALL)),
         row("blobs of one image", BLOBS.to_string()),
         row("a manifest that is read", bytes(MANIFEST_READ)),
+        row("a configuration that is read for its platform", bytes(CONFIG_READ)),
         row("a manifest that is written to a registry", bytes(MANIFEST_WRITTEN)),
         row("manifests kept for a second reading, for each registry", bytes(MANIFEST_CACHE)),
         row(&large, MANIFESTS_LARGE_AT_ONCE.to_string()),

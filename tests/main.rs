@@ -9,6 +9,7 @@ mod cli;
 mod copy;
 mod faults;
 mod observe;
+mod platforms;
 mod properties;
 mod real_registry;
 mod self_check;

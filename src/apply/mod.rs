@@ -14,10 +14,10 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::{Copied, Copier, Passage, Siblings};
+use crate::copy::{Copied, Copier, Part, Passage, Siblings};
 use crate::event::{Ending, Event, Moved, Outcome, Reporter};
 use crate::image::{Code, Digest, Failure, MediaType, Reference, Side, Tag, TagOrDigest};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Plan, Step, StepTrim};
 use crate::store::Stores;
 
 /// How long copies under way may go on after a signal.
@@ -49,8 +49,12 @@ struct Job<'a> {
     source: &'a Reference,
     target: &'a Reference,
     tag: &'a Tag,
+    /// What the target gets.
     digest: &'a Digest,
+    /// What is read: another digest where a part is copied.
+    image: &'a Digest,
     media_type: &'a MediaType,
+    trim: Option<&'a StepTrim>,
     before: Option<&'a Digest>,
 }
 
@@ -208,7 +212,10 @@ impl Applier<'_> {
         {
             return Ok(Prepared::Settled(ending));
         }
-        let copied = run.copier.image(&passage, job.digest, job.media_type).await?;
+        let copied = match job.trim {
+            None => run.copier.image(&passage, job.image, job.media_type).await?,
+            Some(trim) => run.copier.part(&passage, job.part(trim)).await?,
+        };
         *moved = copied.moved;
         if copied.root.digest() != job.digest {
             return Err(Failure::new(Code::Digest, format!("{} is not what was planned", copied.root.digest())));
@@ -251,9 +258,15 @@ impl<'a> Job<'a> {
             target: &target.reference,
             tag: target.reference.tag()?,
             digest: step.digest.as_ref()?,
+            image: source.digest.as_ref()?,
             media_type: source.media_type.as_ref()?,
+            trim: step.trim.as_ref(),
             before: target.digest.as_ref(),
         })
+    }
+
+    fn part(&self, trim: &'a StepTrim) -> Part<'a> {
+        Part { of: self.image, media_type: self.media_type, subset: &trim.subset, digest: self.digest }
     }
 
     /// Reads the target: how the step ends without a write, or `None` where the tag is as the plan saw it.

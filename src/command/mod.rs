@@ -5,6 +5,7 @@
 
 mod apply;
 mod auth;
+mod cache;
 mod disk;
 mod exit;
 mod files;

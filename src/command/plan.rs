@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Exit;
+use super::cache::Cache;
 use super::files::{check_writable, write_file};
 use super::load::load;
 use super::output::{Refusal, deliver_until_signal, say};
@@ -66,17 +67,23 @@ impl Inputs<'_> {
         let voice = session.voice();
         let stores = session.stores(&loaded, &voice)?;
         let reporter = voice.reporter();
+        let wants_parts = loaded.desired.mirrors.iter().any(|mirror| mirror.subset.is_some());
+        let cache = if wants_parts { Cache::open(self.work.cache_dir.as_deref(), session) } else { Cache::none() };
+        let known = cache.known();
         let observer = Observer {
             stores: &stores,
             reporter: reporter.as_ref(),
             filter: &filter,
             sizes: self.work.sizes.into(),
             asks_for_blobs: !self.copies || self.work.sizes == SizesArg::Always,
+            known: &known,
             concurrency: self.work.concurrency.into(),
         };
         let observed = observe(&observer, &loaded.desired, signals).await;
         voice.clear();
-        let plan = plan::plan(&loaded.desired, &observed?, &scope, &filter);
+        let observed = observed?;
+        cache.learn(&observed);
+        let plan = plan::plan(&loaded.desired, &observed, &scope, &filter);
         Ok(Planned { plan, stores, voice })
     }
 }

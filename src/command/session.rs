@@ -82,6 +82,14 @@ impl Session {
         self.begin.elapsed()
     }
 
+    /// Where this user's caches of this program are (XDG Base Directory Specification); `None` where nothing says so.
+    pub(super) fn cache_directory(&self) -> Option<PathBuf> {
+        let named = ["XDG_CACHE_HOME", "LOCALAPPDATA"].into_iter().find_map(|name| self.environment.get(name));
+        let named = named.map(PathBuf::from).filter(|path| path.is_absolute());
+        let caches = named.or_else(|| self.environment.home().map(|home| home.join(".cache")))?;
+        Some(caches.join("regsync"))
+    }
+
     /// Who tells the user how the run goes.
     pub(super) fn voice(&self) -> Voice {
         match (self.quiet, self.animate) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 
 use super::{Rename, Selection, TagGlob, WrittenPath};
-use crate::image::{Digest, Location, Reference, Registry, Repository, Tag};
+use crate::image::{Digest, Location, Reference, Registry, Repository, Subset, Tag};
 
 /// A place in a configuration file, for messages and annotations.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,6 +139,8 @@ pub struct Mirror {
     pub tags: Selection,
     /// What they are called at the targets.
     pub rename: Rename,
+    /// Which platforms of each image; all of them where `None`.
+    pub subset: Option<Arc<Subset>>,
     /// What happens when a tag would move at the target.
     pub on_tag_move: OnTagMove,
     /// Globs of target tags that never move.
@@ -209,6 +211,8 @@ pub struct Wanted {
     pub source: SourceImage,
     /// Where to write it: one reference for each target of the mirror.
     pub targets: Vec<Reference>,
+    /// Which of its platforms; all of them where `None`.
+    pub subset: Option<Arc<Subset>>,
     /// What may happen to the tag there.
     pub policy: TagPolicy,
 }
@@ -233,6 +237,7 @@ impl Mirror {
         Some(Wanted {
             source: SourceImage { location: self.source.clone(), tag: tag.clone(), pin: pin.cloned() },
             targets: self.targets.iter().map(at).collect(),
+            subset: self.subset.clone(),
             policy: self.policy(&renamed, pin.is_some()),
         })
     }
@@ -279,6 +284,7 @@ mod tests {
             targets: vec![location("ghcr.io/acme/app"), location("oci:mirror")],
             tags,
             rename: Rename::default(),
+            subset: None,
             on_tag_move: OnTagMove::Update,
             immutable_tags: Vec::new(),
             on_empty: OnEmpty::Error,

@@ -3,16 +3,18 @@
 //! Owns which keys there are and what kind of value each takes; the doc comments are what editors show. Refuses meaning:
 //! whether a reference is one, and whether two mirrors fit together, is for validation to say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::select::{CONSTRAINT_LIMIT, REGEX_LIMIT};
 use super::text::{At, Span};
 use super::{OnEmpty, OnTagMove};
+use crate::image::{PlatformName, Single};
 
 /// The most requests at once that can be asked for.
 pub(crate) const CONCURRENCY_LIMIT: u32 = 256;
@@ -180,9 +182,12 @@ pub(crate) struct MirrorRules {
     /// The tag at the target; `{tag}` stands for the one at the source.
     #[schemars(with = "Option<String>", length(min = 1))]
     pub(crate) rename: Field<String>,
-    /// Which platforms.
+    /// Which platforms: `all`, or a list. Of a list, the target gets an index cut down to these.
     #[schemars(with = "Option<Platforms>")]
     pub(crate) platforms: Field<Platforms>,
+    /// In which form one platform is copied.
+    #[schemars(with = "Option<Single>")]
+    pub(crate) single: Field<Single>,
     /// Whether signatures, attestations and the like come along.
     #[schemars(with = "Option<Referrers>")]
     pub(crate) referrers: Field<Referrers>,
@@ -230,11 +235,37 @@ enum TagsForm {
 }
 
 /// Which platforms.
-#[derive(Clone, Copy, Debug, JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub(crate) enum Platforms {
     /// Images are copied whole.
     All,
+    /// These alone.
+    These(Vec<At<String>>),
+}
+
+impl JsonSchema for Platforms {
+    fn schema_name() -> Cow<'static, str> {
+        "Platforms".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let (systems, architectures) = (PlatformName::systems().join("|"), PlatformName::architectures().join("|"));
+        let pattern = format!("^({systems})/({architectures})(/[a-z0-9.]+)?(:[0-9][0-9A-Za-z.-]*)?$");
+        let name = "`os/architecture`, `os/architecture/variant`, and a version of the operating system behind a colon: \
+                    `windows/amd64:10.0.17763`.";
+        json_schema!({
+            "oneOf": [
+                {"const": "all", "description": "Images are copied whole."},
+                {
+                    "type": "array",
+                    "description": "These alone.",
+                    "items": {"type": "string", "description": name, "pattern": pattern},
+                    "minItems": 1,
+                    "uniqueItems": true,
+                },
+            ]
+        })
+    }
 }
 
 /// Whether referrers come along.

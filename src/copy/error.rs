@@ -1,6 +1,6 @@
 //! Why an image was not copied: always with the side it failed on.
 
-use crate::image::{Failure, Side};
+use crate::image::{Code, Digest, Failure, Location, Side};
 use crate::store::{self, PushError};
 
 /// A failed copy.
@@ -11,6 +11,15 @@ pub struct Error {
     pub side: Side,
     /// What it said.
     pub error: store::Error,
+}
+
+impl Error {
+    /// A part of an image did not come out as it was planned.
+    pub(super) fn not_the_planned_part(of: &Location, digest: &Digest) -> Self {
+        let message = format!("what is left of it is not the planned {digest}");
+        let error = store::Error::new(Code::Digest, format!("cut down an image at {of}"), message);
+        Self { side: Side::Source, error: error.hint("make a new plan") }
+    }
 }
 
 impl From<Error> for Failure {

@@ -26,8 +26,8 @@ pub use reads::Siblings;
 use transfers::{Need, Transfers};
 
 use crate::event::{Moved, Reporter};
-use crate::image::{Digest, ImageManifest, Location, Manifest, MediaType, Side, Tag, View};
-use crate::store::{Graph, ImageSource, ImageTarget};
+use crate::image::{Digest, ImageManifest, Location, Manifest, MediaType, Root, Side, Subset, Tag, Trimmed, View};
+use crate::store::{Graph, ImageSource, ImageTarget, subset};
 
 /// Blobs of one image under way at once; the hosts' own limits hold beside it.
 const BLOBS_AT_ONCE: usize = 6;
@@ -48,6 +48,19 @@ pub struct Passage {
     pub source: Arc<dyn ImageSource>,
     /// Where it is written.
     pub target: Arc<dyn ImageTarget>,
+}
+
+/// A part of an image that is copied in its place.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// The digest of the image at the source.
+    pub of: &'a Digest,
+    /// Its media type.
+    pub media_type: &'a MediaType,
+    /// The platforms to keep.
+    pub subset: &'a Subset,
+    /// The digest that the part is known to have.
+    pub digest: &'a Digest,
 }
 
 /// What a copy leaves for its caller: everything below `root` is at the target, `root` itself is not.
@@ -82,6 +95,25 @@ impl Copier {
     /// manifest can be written: its blobs and children are all there, foreign layers excepted.
     pub async fn image(&self, passage: &Passage, digest: &Digest, media_type: &MediaType) -> Result<Copied, Error> {
         let graph = Graph::read(passage.source.as_ref(), digest, media_type).await.on(Side::Source)?;
+        self.bring(passage, digest, graph).await
+    }
+
+    /// The same of a part of an image: it is made anew from the index at the source, and must come out as it was planned. An
+    /// index is never written without a child that it names.
+    pub async fn part(&self, passage: &Passage, part: Part<'_>) -> Result<Copied, Error> {
+        let source = passage.source.as_ref();
+        let Trimmed { root, .. } = subset(source, (part.of, part.media_type), part.subset).await.on(Side::Source)?;
+        let graph = match root {
+            Root::Index(index) if index.digest() == part.digest => Graph::below(source, index).await,
+            Root::Child(child) if child.digest == *part.digest => {
+                Graph::read(source, &child.digest, &child.media_type).await
+            }
+            _ => return Err(Error::not_the_planned_part(source.location(), part.digest)),
+        };
+        self.bring(passage, part.digest, graph.on(Side::Source)?).await
+    }
+
+    async fn bring(&self, passage: &Passage, digest: &Digest, graph: Graph) -> Result<Copied, Error> {
         let mut moved = Moved::default();
         let needs = graph.blobs().iter().map(|blob| Need { passage, image: digest, blob });
         let mut blobs = stream::iter(needs).map(|need| self.transfers.blob(need)).buffer_unordered(BLOBS_AT_ONCE);

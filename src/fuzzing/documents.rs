@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::shown::{assert_harmless, assert_harmless_text, assert_plan_harmless};
 use crate::config::{self, Desired, Rules, SourceFile};
-use crate::image::{Digest, Location, Manifest, MediaType, Role, View, Written};
+use crate::image::{Digest, Index, Location, Manifest, MediaType, Role, Root, Single, Subset, View, Written, trim};
 use crate::plan::file::{Document, FileError, Stamp};
 use crate::plan::{self, Bases, Plan};
 use crate::report::json;
@@ -137,6 +137,7 @@ fn assert_sound_manifest(bytes: &[u8], manifest: &Manifest) {
             assert_eq!(index.manifests.len(), listed("manifests"), "children are lost or invented");
             assert_eq!((listed("layers"), listed("blobs")), (0, 0), "two readers could differ");
             index.manifests.iter().for_each(|child| assert_digest(&child.digest));
+            assert_sound_part(manifest, index);
         }
         View::Image(image) => {
             assert_eq!(image.layers.len(), listed("layers") + listed("blobs"), "layers are lost or invented");
@@ -148,6 +149,23 @@ fn assert_sound_manifest(bytes: &[u8], manifest: &Manifest) {
             let is_known = manifest.media_type().is_index() || manifest.media_type().is_image();
             assert!(!is_known, "a known type whose references are not looked at");
         }
+    }
+}
+
+/// A part of an index has children of it in their order, and is its own part.
+fn assert_sound_part(whole: &Manifest, children: &Index) {
+    let name = "linux/amd64".parse().into_iter().collect();
+    let Some(subset) = Subset::new(name, Single::Index) else { return };
+    match trim(whole, &subset).map(|trimmed| trimmed.root) {
+        Ok(Root::Index(part)) => {
+            let View::Index(kept) = part.view() else { panic!("a part of an index is one") };
+            let mut rest = children.manifests.iter();
+            assert!(kept.manifests.iter().all(|child| rest.any(|other| other == child)), "children are invented");
+            assert!(kept.manifests.len() < children.manifests.len() && part.bytes().len() < whole.bytes().len());
+            assert_eq!(trim(&part, &subset).map(|trimmed| trimmed.root), Ok(Root::Whole));
+        }
+        Ok(root) => assert_eq!(root, Root::Whole),
+        Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 
@@ -203,7 +221,7 @@ fn assert_sound_plan(plan: &Plan, bases: &Bases) {
         }
         if step.action().writes() {
             assert!(step.digest.is_some() && step.source.is_some() && step.target.is_some(), "{step:?}");
-            assert_eq!(step.source.as_ref().and_then(|source| source.digest.as_ref()), step.digest.as_ref());
+            assert_eq!(step.wanted(), step.digest.as_ref());
         }
         step.digest.iter().for_each(assert_digest);
     }

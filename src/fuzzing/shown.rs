@@ -66,6 +66,7 @@ fn troubled(failure: &Failure) -> Option<Plan> {
             }),
             target: Some(TargetState { reference: reference("down/app")?, digest: None }),
             digest: writes.then(|| digest.clone()),
+            trim: None,
             platforms: Vec::new(),
             bytes: None,
             at_most: None,

@@ -96,6 +96,9 @@ pub enum Code {
     /// Nothing matched the tags asked for.
     #[serde(rename = "E_NOTHING_SELECTED")]
     NothingSelected,
+    /// The image has none of the platforms asked for.
+    #[serde(rename = "E_NO_PLATFORM")]
+    NoPlatform,
     /// The tag would move, and `on-tag-move: block` or `immutable-tags` forbids it.
     #[serde(rename = "E_TAG_WOULD_MOVE")]
     TagWouldMove,
@@ -139,6 +142,7 @@ impl Code {
             Self::Layout => "E_LAYOUT",
             Self::Io => "E_IO",
             Self::NothingSelected => "E_NOTHING_SELECTED",
+            Self::NoPlatform => "E_NO_PLATFORM",
             Self::TagWouldMove => "E_TAG_WOULD_MOVE",
             Self::Stale => "E_STALE",
             Self::Conflict => "E_CONFLICT",

@@ -27,6 +27,7 @@ pub const MANIFEST_ACCEPT: &str = concat!(
 
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const ARTIFACT_MANIFEST: &str = "application/vnd.oci.artifact.manifest.v1+json";
 const DOCKER_FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar";
 
@@ -61,6 +62,11 @@ impl MediaType {
     pub fn is_image(&self) -> bool {
         let known = [spec::MediaType::ImageManifest.as_ref(), DOCKER_MANIFEST, ARTIFACT_MANIFEST];
         known.contains(&&*self.0)
+    }
+
+    /// The configuration of a container image: it says which platform the image is for.
+    pub fn is_image_config(&self) -> bool {
+        &*self.0 == spec::MediaType::ImageConfig.as_ref() || &*self.0 == DOCKER_CONFIG
     }
 
     /// The withdrawn artifact manifest, which has blobs and neither configuration nor layers.

@@ -22,10 +22,19 @@ pub struct Platform {
     pub os_version: Option<String>,
 }
 
+/// The longest text of a platform that is repeated in a message, in characters.
+const WORDS: usize = 64;
+
 impl Platform {
     /// Whether this is the `unknown/unknown` that BuildKit gives to attestations: not a platform that anything runs on.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" && self.architecture == "unknown"
+    }
+
+    /// The platform with its version, for messages: cut short, since it is whatever an image says.
+    pub fn described(&self) -> String {
+        let version = self.os_version.as_ref().map(|version| format!(":{version}")).unwrap_or_default();
+        format!("{self}{version}").chars().take(WORDS).collect()
     }
 }
 

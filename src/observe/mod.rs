@@ -3,18 +3,24 @@
 //! Owns which questions are asked, and that no more are: one HEAD per side and tag, a tag list only where a glob needs
 //! one, and a look into manifests only for what would be copied. Refuses to decide: a failed read is carried as data.
 
+mod subsets;
 mod targets;
+
+pub use subsets::KnownSubsets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 
-use crate::config::{Desired, SourceImage};
+use crate::config::{Desired, SourceImage, Wanted};
 use crate::event::{Event, Reporter};
-use crate::image::{Descriptor, Digest, Failure, Location, MediaType, Reference, Registry, Side, Tag, TagOrDigest};
+use crate::image::{
+    Descriptor, Digest, Failure, Location, MediaType, Reference, Registry, Root, Side, Tag, TagOrDigest,
+};
 use crate::plan::{self, Contents, Filter, Observed, Scope, Sighting};
 use crate::store::{Error, Graph, ImageSource, Stores};
+use subsets::Roots;
 
 /// References read at once at each host, so that a slow one holds up no other: more than any host is asked for at once
 /// where nothing is configured. The hosts' own limits hold beside it.
@@ -59,6 +65,8 @@ pub struct Observer<'a> {
     pub sizes: Sizes,
     /// Whether the targets are asked which blobs they hold, where sizes are. Who copies right away is told so anyway.
     pub asks_for_blobs: bool,
+    /// What earlier runs found to be left of images of which only some platforms are wanted.
+    pub known: &'a KnownSubsets,
     /// Images looked into at once.
     pub concurrency: usize,
 }
@@ -81,10 +89,12 @@ impl Observer<'_> {
             observed.sources.insert(image, sighting);
         }
         observed.targets = targets;
+        let (subsets, roots) = self.read_subsets(desired, &mut observed).await;
+        total += subsets;
         observed.quotas = self.stores.quotas();
         let looks = self.looks_needed(desired, &observed);
         self.reporter.event(Event::Observing { total: total + looks.len() });
-        self.look_inside(looks, &mut observed).await;
+        self.look_inside(looks, &roots, &mut observed).await;
         observed.quotas = self.stores.quotas();
         observed
     }
@@ -115,11 +125,7 @@ impl Observer<'_> {
     /// The references to read: each once, and no source whose targets are all left out.
     fn questions(&self, desired: &Desired, observed: &Observed) -> (BTreeSet<SourceImage>, BTreeSet<Reference>) {
         let (mut sources, mut targets) = (BTreeSet::new(), BTreeSet::new());
-        let listed = |location: &Location| match observed.tags.get(location) {
-            Some(Ok(tags)) => Some(tags.as_slice()),
-            _ => None,
-        };
-        for wanted in desired.expand(listed).into_iter().flat_map(|(_, wanted)| wanted) {
+        for wanted in wanted(desired, observed) {
             let mut selected = wanted.targets.into_iter().filter(|target| self.filter.selects(target)).peekable();
             if selected.peek().is_some() {
                 sources.insert(wanted.source);
@@ -148,7 +154,7 @@ impl Observer<'_> {
         let mut looks = Looks::new();
         for step in draft.steps.iter().filter(|step| step.action().writes()) {
             let (Some(source), Some(target)) = (&step.source, &step.target) else { continue };
-            if let (Some(digest), Some(media_type)) = (&source.digest, &source.media_type)
+            if let (Some(digest), Some(media_type)) = (&step.digest, &source.media_type)
                 && self.sizes.asks(&source.reference.location, observed)
             {
                 let key = (source.reference.location.clone(), digest.clone(), media_type.clone());
@@ -159,9 +165,9 @@ impl Observer<'_> {
     }
 
     /// Looks into images, for their sizes and platforms, and what their targets hold of them.
-    async fn look_inside(&self, looks: Looks, observed: &mut Observed) {
+    async fn look_inside(&self, looks: Looks, roots: &Roots, observed: &mut Observed) {
         let look = |((location, digest, media_type), targets)| async move {
-            let contents = self.contents(&location, &digest, &media_type).await;
+            let contents = self.contents(&location, (&digest, &media_type), roots.get(&digest)).await;
             let held = match &contents {
                 Ok(contents) => self.held(contents, targets).await,
                 Err(_) => Vec::new(),
@@ -178,10 +184,19 @@ impl Observer<'_> {
         }
     }
 
-    async fn contents(&self, from: &Location, digest: &Digest, media_type: &MediaType) -> Result<Contents, Failure> {
+    async fn contents(
+        &self,
+        from: &Location,
+        (digest, media_type): (&Digest, &MediaType),
+        root: Option<&Root>,
+    ) -> Result<Contents, Failure> {
         let read = async {
             let source = self.stores.source(from)?;
-            Graph::read(source.as_ref(), digest, media_type).await
+            match root {
+                Some(Root::Index(index)) => Graph::below(source.as_ref(), index.clone()).await,
+                Some(Root::Child(child)) => Graph::read(source.as_ref(), &child.digest, &child.media_type).await,
+                Some(Root::Whole) | None => Graph::read(source.as_ref(), digest, media_type).await,
+            }
         };
         let graph = read.await.map_err(|error| failure(error, Side::Source))?;
         Ok(Contents {
@@ -222,6 +237,15 @@ impl Observer<'_> {
         }
         Ok(Some(held))
     }
+}
+
+/// Every image wanted, whatever the filter says of its targets.
+fn wanted(desired: &Desired, observed: &Observed) -> impl Iterator<Item = Wanted> {
+    let listed = |location: &Location| match observed.tags.get(location) {
+        Some(Ok(tags)) => Some(tags.as_slice()),
+        _ => None,
+    };
+    desired.expand(listed).into_iter().flat_map(|(_, wanted)| wanted)
 }
 
 /// Asks all `questions`, those of each host side by side (all layouts count as one host). Answers come as they come.

@@ -8,9 +8,10 @@ use super::decide::decide;
 use super::overlap::settle_overlaps;
 use super::pulls::{pulls, shortages};
 use super::selection::{nothing_matches, tallies, unnameable};
+use super::trim::{general_remarks, image_wanted, remarks, step_trim};
 use super::{Filter, Observed, Plan, Reason, Risk, Scope, Sighting, SourceState, Step, TargetState, Warning};
 use crate::config::{Desired, Mirror, OnEmpty, Wanted};
-use crate::image::{Code, Failure, Reference, Side};
+use crate::image::{Code, Descriptor, Failure, Reference, Side};
 
 /// Decides every target tag of `desired` that `filter` (compiled from `scope`) selects. Total and deterministic: a read
 /// that failed, or was never made, becomes a step in error.
@@ -37,6 +38,7 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
     }
     let mut steps = settle_overlaps(steps);
     weigh(&mut steps, observed);
+    warnings.extend(general_remarks(&steps));
     let pulls = pulls(&steps, desired, observed);
     warnings.extend(shortages(&pulls));
     warnings.sort();
@@ -73,40 +75,39 @@ fn mirror_steps(mirror: &Mirror, wanted: &[Wanted], observed: &Observed, filter:
 
 fn step(mirror: &Mirror, wanted: &Wanted, target: &Reference, observed: &Observed) -> Step {
     let not_read = Sighting::Unreadable(Failure::new(Code::Internal, "it was not read"));
-    let source = observed.sources.get(&wanted.source).unwrap_or(&not_read);
+    let source = observed.sources.get(&wanted.source).and_then(present);
+    let (image, cut) = image_wanted(wanted, observed);
     let now = observed.targets.get(target).unwrap_or(&not_read);
-    let reason = decide(wanted, source, (target, now));
-    let wanted_now = match source {
-        Sighting::Present(descriptor) => Some(descriptor),
-        _ => None,
-    };
-    let digest = wanted_now.map(|descriptor| descriptor.digest.clone());
-    let after = match (&reason, now) {
-        (reason, _) if reason.action().writes() => digest.clone(),
-        (_, Sighting::Present(now)) => Some(now.digest.clone()),
-        _ => None,
-    };
+    let reason = decide(wanted, &image, (target, now));
+    let writes = reason.action().writes();
+    let digest = source.map(|descriptor| descriptor.digest.clone());
+    let mut warnings = moved_pin(wanted, observed);
+    if let Some(cut) = cut.filter(|_| writes) {
+        warnings.extend(remarks(wanted, cut, observed));
+    }
     Step {
         risk: if matches!(reason, Reason::TagMoved) { [Risk::TagMove].into() } else { [].into() },
         source: Some(SourceState {
             reference: wanted.source.reference(),
-            digest,
-            media_type: wanted_now.map(|descriptor| descriptor.media_type.clone()),
+            digest: digest.clone(),
+            media_type: source.map(|descriptor| descriptor.media_type.clone()),
         }),
-        target: Some(TargetState {
-            reference: target.clone(),
-            digest: match now {
-                Sighting::Present(now) => Some(now.digest.clone()),
-                _ => None,
-            },
-        }),
-        digest: after,
-        platforms: Vec::new(),
+        target: Some(TargetState { reference: target.clone(), digest: present(now).map(|now| now.digest.clone()) }),
+        digest: present(if writes { &image } else { now }).map(|after| after.digest.clone()),
+        trim: step_trim(wanted, digest.as_ref(), (cut, writes)),
+        platforms: cut.filter(|_| writes).map_or(Vec::new(), |cut| cut.platforms.clone()),
         bytes: None,
         at_most: None,
         place: mirror.place.clone(),
-        warnings: moved_pin(wanted, observed),
+        warnings,
         reason,
+    }
+}
+
+fn present(sighting: &Sighting) -> Option<&Descriptor> {
+    match sighting {
+        Sighting::Present(descriptor) => Some(descriptor),
+        Sighting::Absent | Sighting::Unreadable(_) => None,
     }
 }
 
@@ -165,6 +166,7 @@ fn whole_mirror(mirror: &Mirror, reason: Reason) -> Step {
         source: None,
         target: None,
         digest: None,
+        trim: None,
         platforms: Vec::new(),
         bytes: None,
         at_most: None,

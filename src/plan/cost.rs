@@ -23,7 +23,10 @@ fn weigh_step(step: &mut Step, observed: &Observed, promised: &mut BTreeSet<(Loc
         Some(Ok(contents)) => contents,
         Some(Err(failure)) => return step.fail(unreadable(failure, Side::Source)),
     };
-    step.platforms.clone_from(&contents.platforms);
+    // Those of a part are known, and a manifest alone names none.
+    if step.platforms.is_empty() {
+        step.platforms.clone_from(&contents.platforms);
+    }
     let held = match observed.held.get(&(digest.clone(), target.clone())) {
         None => None,
         Some(Ok(held)) => Some(held),

@@ -5,12 +5,15 @@
 //! | unreadable | any | any | `source-unreadable`, `no-credentials` | error |
 //! | absent | any | any | `source-missing` | error |
 //! | a kind that cannot be copied | any | any | `unsupported` | error |
+//! | has none of the platforms | any | any | `no-platform` | error |
 //! | D | unreadable | any | `target-unreadable`, `no-credentials` | error |
 //! | D | absent | any | `new` | copy |
 //! | D | D | any | `in-sync` | skip |
 //! | D | E | immutable and not pinned, or `block` | `tag-would-move` | blocked |
 //! | D | E | `keep` | `kept` | skip |
 //! | D | E | may move | `tag-moved` | update |
+//!
+//! Where a mirror wants some platforms only, D is the digest of what is left of the source's image.
 //!
 //! Conflicts between mirrors are found over all steps at once, afterwards: they need more than one row to see.
 
@@ -41,6 +44,7 @@ pub(super) fn unreadable(failure: &Failure, side: Side) -> Reason {
     let failure = failure.clone().on(side);
     match (failure.code, side) {
         (Code::NoCredentials, _) => Reason::NoCredentials(failure),
+        (Code::NoPlatform, _) => Reason::NoPlatform(failure),
         (Code::Unsupported, _) => Reason::Unsupported(failure),
         (_, Side::Source) => Reason::SourceUnreadable(failure),
         (_, Side::Target) => Reason::TargetUnreadable(failure),
@@ -108,7 +112,7 @@ mod tests {
         let tag = from.tag.unwrap();
         let reference = Reference::tagged(to.location, tag.clone());
         let source_image = SourceImage { location: from.location, tag, pin: None };
-        let wanted = Wanted { source: source_image, targets: vec![reference.clone()], policy };
+        let wanted = Wanted { source: source_image, targets: vec![reference.clone()], subset: None, policy };
         decide(&wanted, source, (&reference, target)).as_str()
     }
 

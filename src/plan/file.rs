@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Bytes, Plan, Pulls, Reason, Risk, Scope, SelectionDocument, Step, Summary, Warning, id};
+use super::{Action, Bytes, Plan, Pulls, Reason, Risk, Scope, SelectionDocument, Step, StepTrim, Summary, Warning, id};
 use crate::config::{ConfigFile, Place};
-use crate::image::{Digest, Failure};
+use crate::image::{Digest, Failure, Single};
 
 /// The version written. Readers refuse another major version and ignore fields they do not know.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -140,7 +140,7 @@ pub struct StepDocument {
     /// The digest of the target's tag after apply.
     #[schemars(extend("pattern" = DIGEST_PATTERN))]
     pub digest: Option<String>,
-    /// How the source is cut down to some platforms: always null in this version.
+    /// How the source is cut down to some platforms; null where it is copied whole.
     #[serde(default)]
     pub trim: Option<Trim>,
     /// The platforms in the image.
@@ -183,13 +183,20 @@ pub struct TargetDocument {
     pub digest: Option<String>,
 }
 
-/// A platform subset; reserved.
+/// A platform subset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trim {
-    /// The platforms kept.
+    /// The platforms asked for, sorted.
+    #[schemars(length(min = 1))]
     pub platforms: Vec<String>,
     /// `index` or `manifest`.
-    pub single: String,
+    pub single: Single,
+    /// The digest of what is left of the source.
+    #[schemars(extend("pattern" = DIGEST_PATTERN))]
+    pub digest: String,
+    /// How many platforms the source has; null where nothing is written.
+    #[serde(default)]
+    pub of: Option<u64>,
 }
 
 /// An artifact that refers to the image; reserved.
@@ -312,6 +319,17 @@ impl From<&Place> for PlaceDocument {
     }
 }
 
+impl From<&StepTrim> for Trim {
+    fn from(trim: &StepTrim) -> Self {
+        Self {
+            platforms: trim.subset.platforms().map(ToString::to_string).collect(),
+            single: trim.subset.single(),
+            digest: trim.digest.to_string(),
+            of: trim.of,
+        }
+    }
+}
+
 impl From<&Step> for StepDocument {
     fn from(step: &Step) -> Self {
         let failure = step.reason.failure();
@@ -329,7 +347,7 @@ impl From<&Step> for StepDocument {
                 digest: target.digest.as_ref().map(ToString::to_string),
             }),
             digest: step.digest.as_ref().map(ToString::to_string),
-            trim: None,
+            trim: step.trim.as_ref().map(Trim::from),
             platforms: step.platforms.iter().map(ToString::to_string).collect(),
             referrers: Vec::new(),
             bytes: step.bytes,

@@ -6,7 +6,7 @@ use super::Step;
 use crate::image::{Digest, Reference};
 
 /// What one step intends. The fields stand in the order of RFC 8785 (by UTF-16 code units of their names), and hold
-/// nothing but strings and nulls: the compact text that serde writes of it is its canonical form.
+/// nothing but strings, lists of them, and nulls: the compact text that serde writes of it is its canonical form.
 #[derive(Serialize)]
 struct Intent {
     action: super::Action,
@@ -14,7 +14,13 @@ struct Intent {
     referrers: [(); 0],
     source: Option<Source>,
     target: Option<Target>,
-    trim: Option<()>,
+    trim: Option<Trim>,
+}
+
+#[derive(Serialize)]
+struct Trim {
+    platforms: Vec<String>,
+    single: &'static str,
 }
 
 #[derive(Serialize)]
@@ -32,7 +38,7 @@ struct Target {
 /// The SHA-256 over the canonical JSON of the steps that write, in their order.
 pub(super) fn of(steps: &[Step]) -> Digest {
     let intents: Vec<Intent> = steps.iter().filter(|step| step.action().writes()).map(intent).collect();
-    // Strings and nulls only: nothing here can fail to serialise.
+    // Nothing here can fail to serialise.
     Digest::sha256(&serde_json::to_vec(&intents).unwrap_or_default())
 }
 
@@ -51,6 +57,9 @@ fn intent(step: &Step) -> Intent {
             .target
             .as_ref()
             .map(|target| Target { digest: text(&target.digest), reference: target.reference.to_string() }),
-        trim: None,
+        trim: step.trim.as_ref().map(|trim| Trim {
+            platforms: trim.subset.platforms().map(ToString::to_string).collect(),
+            single: trim.subset.single().as_str(),
+        }),
     }
 }

@@ -17,6 +17,7 @@ mod selection;
 mod step;
 #[cfg(test)]
 mod tests;
+mod trim;
 
 pub use build::plan;
 pub use observed::{Contents, Observed, Sighting};
@@ -26,3 +27,4 @@ pub use read::{Bases, document};
 pub use scope::{Filter, Scope};
 pub use selection::{SelectionDocument, Tallied};
 pub use step::{Action, Bytes, Plan, Reason, Risk, SourceState, Step, Summary, TargetState, Warning};
+pub use trim::{Cut, CutKey, StepTrim, cut_key, is_left_alone};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{Cut, CutKey};
 use crate::config::SourceImage;
 use crate::image::{Descriptor, Digest, Failure, Location, Platform, Quota, Reference, Registry, Tag};
 
@@ -40,7 +41,9 @@ pub struct Observed {
     pub moved_pins: BTreeMap<SourceImage, Option<Digest>>,
     /// Each tag that a target might get.
     pub targets: BTreeMap<Reference, Sighting>,
-    /// What is in the images that would be copied, by source and digest, where it was asked.
+    /// What is left of each image of which only some platforms are wanted.
+    pub cuts: BTreeMap<CutKey, Result<Cut, Failure>>,
+    /// What is in the images that would be copied, by source and the digest at the target, where it was asked.
     pub contents: BTreeMap<(Location, Digest), Result<Contents, Failure>>,
     /// Which blobs of an image (by its digest) a target holds already, where it was asked.
     pub held: BTreeMap<(Digest, Location), Result<BTreeSet<Digest>, Failure>>,

@@ -62,7 +62,7 @@ fn all_but(position: usize, places: &[String]) -> String {
 }
 
 fn claim(step: &Step) -> (Option<Digest>, String) {
-    (step.source.as_ref().and_then(|source| source.digest.clone()), step.place.to_string())
+    (step.wanted().cloned(), step.place.to_string())
 }
 
 fn block(step: &mut Step, target: &Reference, others: &str, readable: bool) {

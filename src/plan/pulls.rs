@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Observed, Step, Warning};
 use crate::config::Desired;
-use crate::image::{Digest, Location, Quota, Registry};
+use crate::image::{Digest, Location, Quota, Registry, Single};
 
 /// What a plan needs of one registry's quota, and what is left of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,14 +35,16 @@ pub(super) fn pulls(steps: &[Step], desired: &Desired, observed: &Observed) -> V
     let mut counted: BTreeSet<(&Location, &Digest)> = BTreeSet::new();
     for step in steps.iter().filter(|step| step.action().writes()) {
         let Some(source) = &step.source else { continue };
-        let (location, Some(digest)) = (&source.reference.location, &source.digest) else { continue };
+        let (location, Some(digest)) = (&source.reference.location, &step.digest) else { continue };
         let Some((needed, at_least)) = location.registry().and_then(|host| needs.get_mut(host)) else { continue };
         if !counted.insert((location, digest)) {
             continue;
         }
         let contents = observed.contents.get(&(location.clone(), digest.clone()));
         if let Some(Ok(contents)) = contents {
-            *needed += contents.manifest_count;
+            // In the place of an index that was made here, its source is read; before a manifest out of one, the index.
+            let single = step.trim.as_ref().is_some_and(|trim| trim.subset.single() == Single::Manifest);
+            *needed += contents.manifest_count + u64::from(single);
         } else {
             *needed += 1;
             *at_least |= source.media_type.as_ref().is_none_or(|media_type| !media_type.is_image());

@@ -1,6 +1,6 @@
 //! The way back from JSON to a plan, trusting nothing in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,12 +8,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::file::{
-    ConfigDocument, Document, FORMAT_VERSION, FileError, KIND, PlaceDocument, QuotaDocument, StepDocument,
+    ConfigDocument, Document, FORMAT_VERSION, FileError, KIND, PlaceDocument, QuotaDocument, StepDocument, Trim,
     WarningDocument,
 };
-use super::{Plan, Pulls, Reason, SourceState, Step, Tallied, TargetState, Warning};
+use super::{Plan, Pulls, Reason, SourceState, Step, StepTrim, Tallied, TargetState, Warning};
 use crate::config::{ConfigFile, Place};
-use crate::image::{Code, Digest, Failure, Location, MediaType, Platform, Quota, Reference, Role, Written};
+use crate::image::{
+    Code, Digest, Failure, Location, MediaType, Platform, PlatformName, Quota, Reference, Role, Subset, Written,
+};
 
 /// Where relative layout paths of a plan lead.
 #[derive(Clone, Debug, Default)]
@@ -100,8 +102,8 @@ fn step(document: &StepDocument, bases: &Bases) -> Result<Step, String> {
     if reason.action() != document.action {
         return Err(format!("`{}` is not a reason for `{:?}`", document.reason, document.action));
     }
-    if document.trim.is_some() || !document.referrers.is_empty() {
-        return Err("platform subsets and referrers need a later version of regsync".to_owned());
+    if !document.referrers.is_empty() {
+        return Err("referrers need a later version of regsync".to_owned());
     }
     let read = |text: &str| reference(text, &document.location.file, bases);
     let source = match &document.source {
@@ -124,6 +126,7 @@ fn step(document: &StepDocument, bases: &Bases) -> Result<Step, String> {
         source,
         target,
         digest: digest(document.digest.as_deref())?,
+        trim: document.trim.as_ref().map(trim).transpose()?,
         platforms: document.platforms.iter().map(|text| platform(text)).collect(),
         bytes: document.bytes,
         at_most: None,
@@ -141,7 +144,7 @@ fn check_writable(step: &Step) -> Result<(), String> {
     }
     let source = step.source.as_ref().ok_or("a step that writes needs a source")?;
     step.target.as_ref().ok_or("a step that writes needs a target")?;
-    if source.digest.is_none() || source.media_type.is_none() || source.digest != step.digest {
+    if source.digest.is_none() || source.media_type.is_none() || step.wanted() != step.digest.as_ref() {
         return Err("a step that writes needs the digest and media type of its source".to_owned());
     }
     let before = step.target.as_ref().and_then(|target| target.digest.as_ref());
@@ -150,6 +153,15 @@ fn check_writable(step: &Step) -> Result<(), String> {
         (Reason::TagMoved, None) => Err("a tag that moves has a digest before".to_owned()),
         _ => Ok(()),
     }
+}
+
+fn trim(document: &Trim) -> Result<StepTrim, String> {
+    let name = |text: &String| text.parse::<PlatformName>().map_err(|error| format!("`{text}`: {error}"));
+    let platforms = document.platforms.iter().map(name).collect::<Result<BTreeSet<_>, _>>()?;
+    let subset =
+        Subset::new(platforms, document.single).ok_or("a trim to no platform, or to several as one manifest")?;
+    let digest = digest(Some(&document.digest))?.ok_or("a trim without a digest")?;
+    Ok(StepTrim { subset: Arc::new(subset), digest, of: document.of })
 }
 
 fn digest(text: Option<&str>) -> Result<Option<Digest>, String> {
@@ -200,6 +212,7 @@ fn reason(document: &StepDocument) -> Result<Reason, String> {
         "source-missing" => Reason::SourceMissing(failure()),
         "nothing-selected" => Reason::NothingSelected(failure()),
         "list-failed" => Reason::ListFailed(failure()),
+        "no-platform" => Reason::NoPlatform(failure()),
         "unsupported" => Reason::Unsupported(failure()),
         other => return Err(format!("the reason `{other}` is not known to this version")),
     })

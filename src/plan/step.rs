@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pulls, Scope, Tallied};
+use super::{Pulls, Scope, StepTrim, Tallied};
 use crate::config::{ConfigFile, Place};
 use crate::image::{Digest, Failure, MediaType, Platform, Reference};
 
@@ -71,13 +71,15 @@ pub enum Reason {
     NothingSelected(Failure),
     /// The tags of the source could not be listed.
     ListFailed(Failure),
+    /// The image has none of the platforms that are wanted.
+    NoPlatform(Failure),
     /// The image is of a kind that cannot be copied.
     Unsupported(Failure),
 }
 
 impl Reason {
     /// The machine-readable names of all reasons.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 14] = [
         "new",
         "tag-moved",
         "in-sync",
@@ -90,6 +92,7 @@ impl Reason {
         "source-missing",
         "nothing-selected",
         "list-failed",
+        "no-platform",
         "unsupported",
     ];
 
@@ -119,6 +122,7 @@ impl Reason {
             Self::SourceMissing(_) => "source-missing",
             Self::NothingSelected(_) => "nothing-selected",
             Self::ListFailed(_) => "list-failed",
+            Self::NoPlatform(_) => "no-platform",
             Self::Unsupported(_) => "unsupported",
         }
     }
@@ -134,6 +138,7 @@ impl Reason {
             | Self::SourceMissing(failure)
             | Self::NothingSelected(failure)
             | Self::ListFailed(failure)
+            | Self::NoPlatform(failure)
             | Self::Unsupported(failure) => Some(failure),
             _ => None,
         }
@@ -197,6 +202,8 @@ pub struct Step {
     pub target: Option<TargetState>,
     /// The digest that the target tag names after apply; `None` where nothing is known to follow.
     pub digest: Option<Digest>,
+    /// How the source is cut down to some platforms; `None` where it is copied whole.
+    pub trim: Option<StepTrim>,
     /// The platforms in the image, for display.
     pub platforms: Vec<Platform>,
     /// How much it moves, where it was asked.
@@ -223,6 +230,12 @@ impl Step {
         self.risk.clear();
         self.bytes = None;
         self.at_most = None;
+    }
+
+    /// The digest that the target would get, whether or not it does.
+    pub fn wanted(&self) -> Option<&Digest> {
+        let source = || self.source.as_ref().and_then(|source| source.digest.as_ref());
+        self.trim.as_ref().map(|trim| &trim.digest).or_else(source)
     }
 
     /// The target tag, where the step has one.

@@ -32,6 +32,7 @@ pub(super) fn mirror(line: u32, source: &str, targets: &[&str], tags: Vec<TagRul
         targets: targets.iter().map(|text| location(text)).collect(),
         tags: Selection::of(&place(line), tags),
         rename: Rename::default(),
+        subset: None,
         on_tag_move: OnTagMove::Update,
         immutable_tags: Vec::new(),
         on_empty: OnEmpty::Error,

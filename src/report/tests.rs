@@ -64,6 +64,7 @@ impl Mirror {
             }),
             target: Some(TargetState { reference: reference(self.target, tag), digest: some(now) }),
             digest: some(if writes { wanted } else { now }),
+            trim: None,
             platforms: Vec::new(),
             bytes: None,
             at_most: None,

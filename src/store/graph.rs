@@ -41,6 +41,16 @@ impl Graph {
         let Some(root) = source.manifest(digest, media_type).await? else {
             return Err(missing(&about, digest));
         };
+        Self::walk(source, root, about).await
+    }
+
+    /// Reads the graph below a `root` that the source need not have: an index cut down to some platforms.
+    pub async fn below(source: &dyn ImageSource, root: Manifest) -> Result<Self, Error> {
+        let about = format!("read a part of an image at {}: {}", source.location(), root.digest());
+        Self::walk(source, root, about).await
+    }
+
+    async fn walk(source: &dyn ImageSource, root: Manifest, about: String) -> Result<Self, Error> {
         let mut walk = Walk::new(about);
         walk.bytes = root.bytes().len() as u64;
         let mut children = walk.enter(&root)?;

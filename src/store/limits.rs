@@ -19,6 +19,8 @@ pub const MANIFEST_BYTES_IN_ALL: u64 = 24 * MIB as u64;
 pub const BLOBS: usize = 20_000;
 /// The largest manifest that is read, in bytes: twice what registries must take (distribution-spec, "Pushing Manifests").
 pub const MANIFEST_READ: usize = 8 * MIB;
+/// The largest configuration of an image that is read for its platform, in bytes; most have a tenth of that.
+pub const CONFIG_READ: u64 = 64 * KIB as u64;
 /// The largest manifest that is written to a registry, in bytes: what every registry must take.
 pub const MANIFEST_WRITTEN: usize = 4 * MIB;
 /// How much of what was read of one registry is kept for a second reading, in bytes.

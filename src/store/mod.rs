@@ -12,6 +12,7 @@ mod listed;
 mod progress;
 pub mod registry;
 mod stores;
+mod subset;
 
 use futures_util::future::BoxFuture;
 
@@ -23,6 +24,7 @@ pub use layout::Layout;
 pub(crate) use layout::fuzzing as layout_checks;
 pub use progress::Progress;
 pub use stores::Stores;
+pub use subset::subset;
 
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Repository, Tag, TagOrDigest};
 

@@ -48,7 +48,10 @@ const CHANGES: &[(&str, Change)] = &[
     ("unknown action", |plan| plan["steps"][0]["action"] = json!("delete")),
     ("unknown reason", |plan| plan["steps"][0]["reason"] = json!("because")),
     ("reason of another action", |plan| plan["steps"][0]["reason"] = json!("tag-moved")),
-    ("something of a later version", |plan| plan["steps"][0]["trim"] = json!({"platforms": [], "single": "index"})),
+    (
+        "something of a later version",
+        |plan| plan["steps"][0]["referrers"] = json!([{"digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "artifact_type": null, "tag": null}]),
+    ),
     ("no source", |plan| plan["steps"][0]["source"] = json!(null)),
     ("layout outside", |plan| plan["steps"][2]["target"]["reference"] = json!("oci:../copies:1")),
     ("layout at the root", |plan| plan["steps"][2]["target"]["reference"] = json!("oci:/etc:1")),

@@ -6,8 +6,9 @@ use super::{QUICKSTART, quickstart};
 use crate::support::harness::Regsync;
 
 /// All there are. A new flag must be added here; `every_flag_has_the_variable_of_its_name` sees that it has one.
-const ALL: [&str; 18] = [
+const ALL: [&str; 19] = [
     "REGSYNC_ALLOW_PATH",
+    "REGSYNC_CACHE_DIR",
     "REGSYNC_COLOR",
     "REGSYNC_CONCURRENCY",
     "REGSYNC_CONFIG",

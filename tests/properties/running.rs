@@ -10,7 +10,7 @@ use regsync::auth::{Environment, Keychain};
 use regsync::command::Exit;
 use regsync::config::{self, Rules, SourceFile};
 use regsync::event::{Event, Outcome, Reporter};
-use regsync::observe::{Observer, Sizes};
+use regsync::observe::{KnownSubsets, Observer, Sizes};
 use regsync::plan::{self, Filter, Plan, Scope};
 use regsync::store::Stores;
 use regsync::store::registry::{Limits, Network};
@@ -102,7 +102,15 @@ impl Built {
         let desired = config::parse(&[file], &Rules::default()).unwrap();
         let filter = Filter::default();
         let sizes = Sizes::Auto;
-        let observer = Observer { stores, reporter, filter: &filter, sizes, asks_for_blobs: true, concurrency: 4 };
+        let observer = Observer {
+            stores,
+            reporter,
+            filter: &filter,
+            sizes,
+            asks_for_blobs: true,
+            known: &KnownSubsets::new(),
+            concurrency: 4,
+        };
         let observed = observer.observe(&desired).await;
         plan::plan(&desired, &observed, &Scope::default(), &filter)
     }

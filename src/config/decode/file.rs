@@ -1,11 +1,12 @@
 //! The file, key by key.
 
+use super::platforms::{platforms, single};
 use super::value::{boolean, found, is_missing, list, mapping, number, text, texts, type_problem, word, wrong_type};
 use super::{Place, secrets, tags, unknown};
 use crate::config::problem::{Diagnosis, ProblemCode, shown};
 use crate::config::schema::{
-    Auth, CONCURRENCY_LIMIT, Field, File, KEEP_LIMIT, Mirror, MirrorRules, Platforms, RATE_LIMIT, RateLimit, Referrers,
-    Registry, Tls,
+    Auth, CONCURRENCY_LIMIT, Field, File, KEEP_LIMIT, Mirror, MirrorRules, RATE_LIMIT, RateLimit, Referrers, Registry,
+    Tls,
 };
 use crate::config::suggest::closest;
 use crate::config::text::{At, Span};
@@ -254,6 +255,7 @@ fn rule(rules: &mut MirrorRules, entry: &Entry, diagnosis: &mut Diagnosis<'_>) -
         "tags" => rules.tags = tags::tags(entry, diagnosis),
         "rename" => rules.rename = tags::rename(entry, diagnosis),
         "platforms" => rules.platforms = platforms(entry, diagnosis),
+        "single" => rules.single = single(entry, diagnosis),
         "referrers" => rules.referrers = referrers(entry, diagnosis),
         "immutable-tags" => rules.immutable_tags = texts(entry, diagnosis),
         "on-tag-move" => {
@@ -266,23 +268,6 @@ fn rule(rules: &mut MirrorRules, entry: &Entry, diagnosis: &mut Diagnosis<'_>) -
         _ => return false,
     }
     true
-}
-
-fn platforms(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Platforms> {
-    let message = match &*entry.value.content {
-        Content::Scalar(scalar) if scalar.text == "all" => {
-            return Field::Given(At { value: Platforms::All, span: entry.value.met() });
-        }
-        Content::List(_) => "lists of platforms are not supported yet",
-        Content::Scalar(_) if !is_missing(&entry.value) => "only `all` platforms can be copied",
-        _ => {
-            wrong_type(entry, "a word", diagnosis);
-            return Field::Broken;
-        }
-    };
-    let problem = diagnosis.problem(ProblemCode::Platform, entry.value.met(), message);
-    diagnosis.report(problem.with_help("write `platforms: all` or leave the key out: images are copied whole"));
-    Field::Broken
 }
 
 fn referrers(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Referrers> {

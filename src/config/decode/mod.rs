@@ -3,6 +3,7 @@
 //! Owns types, unknown keys, and the words a key can have. Refuses to look inside references, globs and paths.
 
 mod file;
+mod platforms;
 mod secrets;
 mod tags;
 mod unknown;
@@ -41,7 +42,7 @@ impl Place {
         match self {
             Self::File => &["version", "registries", "defaults", "mirrors"],
             Self::Defaults => {
-                &["tags", "rename", "platforms", "referrers", "on-tag-move", "immutable-tags", "on-empty"]
+                &["tags", "rename", "platforms", "single", "referrers", "on-tag-move", "immutable-tags", "on-empty"]
             }
             Self::Mirror => &[
                 "source",
@@ -50,6 +51,7 @@ impl Place {
                 "tags",
                 "rename",
                 "platforms",
+                "single",
                 "referrers",
                 "on-tag-move",
                 "immutable-tags",

@@ -74,7 +74,6 @@ fn places_with(key: &str) -> Vec<Place> {
 /// Keys that are decided but not there yet: what holds until then.
 fn later(key: &str, place: Place) -> Option<&'static str> {
     Some(match (place, key) {
-        (Place::Mirror | Place::Defaults, "single") => "images are copied whole for now, their indexes included",
         (Place::Mirror | Place::Defaults, "referrers-check") => {
             "referrers are not supported yet: `referrers: none` is what happens"
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checked, Reading, reference, rename, tags};
+use super::{Checked, Reading, platforms, reference, rename, tags};
 use crate::config::Mirror;
 use crate::config::problem::{ProblemCode, shown};
 use crate::config::schema::{Field, Mirror as Entry, MirrorRules};
@@ -16,6 +16,7 @@ pub(super) fn check(entry: &Entry, defaults: &MirrorRules, reading: &mut Reading
     let targets = targets(entry, reading);
     let tags = tags::selection(entry, source.as_ref(), defaults, reading);
     let rename = rename::template(rules.rename.or(&defaults.rename), tags.as_ref(), reading);
+    let subset = platforms::check(entry, defaults, reading);
     let immutable_tags = tags::globs(rules.immutable_tags.or(&defaults.immutable_tags), reading);
     let source_span = entry.source.given().map_or(entry.span, |source| source.span);
     let (targets, target_spans) = targets?.into_iter().unzip();
@@ -25,6 +26,7 @@ pub(super) fn check(entry: &Entry, defaults: &MirrorRules, reading: &mut Reading
         targets,
         tags: tags?,
         rename: rename?,
+        subset: subset.ok()?,
         on_tag_move: rules.on_tag_move.or(&defaults.on_tag_move).value().unwrap_or_default(),
         immutable_tags: immutable_tags?.into_iter().map(|rule| rule.value).collect(),
         on_empty: rules.on_empty.or(&defaults.on_empty).value().unwrap_or_default(),

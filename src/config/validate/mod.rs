@@ -8,6 +8,7 @@ mod item;
 mod mirror;
 mod overlap;
 mod patterns;
+mod platforms;
 mod reference;
 mod registry;
 mod rename;

@@ -1,6 +1,6 @@
 //! Mirrors that get in each other's way, as far as the file alone tells.
 //!
-//! Two mirrors conflict where they would write one target tag from different sources. Globs of two mirrors may meet in a
+//! Two mirrors conflict where they would write one target tag from different sources, or different platforms of one. Globs of two mirrors may meet in a
 //! tag too, but only a registry knows; the plan looks for that again, with what was listed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use super::Checked;
 use crate::config::problem::{Diagnosis, ProblemCode, shown};
 use crate::config::text::Span;
 use crate::config::{Because, Mirror, Selection, TagRule};
-use crate::image::{Digest, Location, Tag};
+use crate::image::{Digest, Location, Subset, Tag};
 
 /// How many rules are looked at before the rest is left to the plan: mirrors share targets, and each target asks for all
 /// rules of its mirrors, so that the work would grow with the square of the file.
@@ -105,10 +105,12 @@ impl Search<'_, '_> {
     }
 
     fn differ(&self, a: &Claim<'_>, b: &Claim<'_>) -> bool {
-        match (a.pin, b.pin) {
+        let (one, other) = (&self.mirrors[a.mirror].mirror, &self.mirrors[b.mirror].mirror);
+        let of_other_images = match (a.pin, b.pin) {
             (Some(a), Some(b)) => a != b,
-            _ => self.mirrors[a.mirror].mirror.source != self.mirrors[b.mirror].mirror.source,
-        }
+            _ => one.source != other.source,
+        };
+        of_other_images || one.subset != other.subset
     }
 
     /// Names of one mirror that the rules of another would select as well, were they listed. What `newest` leaves is not
@@ -125,7 +127,7 @@ impl Search<'_, '_> {
                 if !self.spend(rules(a).saturating_mul(rules(b))) {
                     return;
                 }
-                if a.source == b.source {
+                if a.source == b.source && a.subset == b.subset {
                     continue;
                 }
                 if let Some((rule, tag)) = first_match(a, b) {
@@ -168,10 +170,11 @@ fn rules(mirror: &Mirror) -> usize {
 }
 
 fn kinds(mirrors: &[Checked]) -> Vec<usize> {
-    let mut first: BTreeMap<(&Location, Vec<String>), usize> = BTreeMap::new();
+    let mut first: BTreeMap<(&Location, Vec<String>, Option<&Subset>), usize> = BTreeMap::new();
     let mut kinds = Vec::with_capacity(mirrors.len());
     for (number, Checked { mirror, .. }) in mirrors.iter().enumerate() {
-        kinds.push(*first.entry((&mirror.source, written(mirror))).or_insert(number));
+        let kind = (&mirror.source, written(mirror), mirror.subset.as_deref());
+        kinds.push(*first.entry(kind).or_insert(number));
     }
     kinds
 }

@@ -12,6 +12,11 @@ use super::{clean, failure_cell, faint, files, help, remark, same, tag_name};
 use crate::image::{Digest, Location};
 use crate::plan::{Action, Plan, Pulls, Reason, Risk, Step, Summary, Tallied};
 
+/// So many platforms of a part are named in its row.
+const NAMED_PLATFORMS: usize = 3;
+/// And in no more characters than these.
+const NAMED_WIDTH: usize = 48;
+
 /// Renders `plan`. Ends in a line break.
 pub fn plan(plan: &Plan, style: Style) -> String {
     let mut sheet = Sheet::new(style);
@@ -178,7 +183,7 @@ fn show_step(sheet: &mut Sheet, step: &Step, style: Style) {
 /// The digest that the target's tag names, and the one wanted.
 fn digests(step: &Step) -> (Option<&Digest>, Option<&Digest>) {
     let now = step.target.as_ref().and_then(|target| target.digest.as_ref());
-    (now, step.source.as_ref().and_then(|source| source.digest.as_ref()))
+    (now, step.wanted())
 }
 
 /// `absent       -> 9f1a2b3c4d5e`.
@@ -201,8 +206,6 @@ fn unchanged(step: &Step) -> String {
 
 /// Platforms, size and risk of a step that writes.
 fn amounts(step: &Step) -> [Cell; 4] {
-    let platforms = step.platforms.iter().filter(|platform| !platform.is_unknown()).count();
-    let platforms = if platforms == 0 { String::new() } else { count(platforms, "platform") };
     let transfer = match (step.bytes, step.at_most) {
         (Some(bytes), _) => size(bytes.transfer),
         (None, Some(bytes)) => format!("up to {}", size(bytes)),
@@ -212,11 +215,28 @@ fn amounts(step: &Step) -> [Cell; 4] {
     let present = present.map_or(String::new(), |bytes| format!("({} already there)", size(bytes.present)));
     let risks: Vec<String> = step.risk.iter().map(|risk| format!("RISK {}", risk_name(*risk))).collect();
     [
-        Cell::right(platforms),
+        Cell::right(platforms(step)),
         Cell::right(transfer),
         Cell::free(present).look(FAINT).close(),
         Cell::free(risks.join("   ")).look(CAUTION),
     ]
+}
+
+/// `4 platforms`; of a part `linux/amd64 + linux/arm64 (2 of 8 platforms)`, or the numbers alone where names would fill the
+/// row.
+fn platforms(step: &Step) -> String {
+    let mut names: Vec<String> = step.platforms.iter().filter(|platform| !platform.is_unknown()).map(clean).collect();
+    let Some(of) = step.trim.as_ref().and_then(|trim| trim.of) else {
+        return if names.is_empty() { String::new() } else { count(names.len(), "platform") };
+    };
+    let part = format!("{} of {}", names.len(), count(usize::try_from(of).unwrap_or(usize::MAX), "platform"));
+    names.dedup();
+    let named = names.join(" + ");
+    if names.len() > NAMED_PLATFORMS || named.chars().count() > NAMED_WIDTH {
+        part
+    } else {
+        format!("{named} ({part})")
+    }
 }
 
 fn risk_name(risk: Risk) -> &'static str {
@@ -229,10 +249,12 @@ fn risk_name(risk: Risk) -> &'static str {
 fn show_details(sheet: &mut Sheet, step: &Step) {
     let platforms: Vec<String> = step.platforms.iter().filter(|platform| !platform.is_unknown()).map(clean).collect();
     let (now, wanted) = digests(step);
+    let whole = step.source.as_ref().and_then(|source| source.digest.as_ref());
     let details = [
         ("source", step.source.as_ref().map(|source| clean(&source.reference))),
         ("now", now.map(clean)),
         ("wanted", wanted.map(clean)),
+        ("part of", step.trim.as_ref().and(whole).map(clean)),
         ("platforms", (!platforms.is_empty()).then(|| platforms.join(", "))),
     ];
     for (label, text) in details {
