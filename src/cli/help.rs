@@ -26,6 +26,7 @@ Examples:
   regsync plan -o plan.json               save it for review
   regsync apply plan.json                 do exactly that
   regsync apply --only 'ghcr.io/acme/*'   plan and apply a part
+  regsync explain ghcr.io/acme/app:1.2    why a tag is selected or not
   regsync auth check                      which credentials are used, and whether they work"
     };
 }
@@ -69,6 +70,13 @@ Examples:
   regsync show plan.json
   regsync show -v plan.json         unchanged tags and full digests too
   regsync show --format json FILE   as JSON that is safe to print";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  regsync explain docker.io/library/nginx:1.27.4-perl   one tag of a source
+  regsync explain ghcr.io/acme/nginx:1.27.4             the same, from its target
+  regsync explain ghcr.io/acme/nginx                    what each rule leaves
+  crane ls nginx | regsync explain nginx --tags-from -  offline";
 
 pub(super) const AUTH_CHECK: &str = "\
 Examples:

@@ -15,8 +15,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use flags::{ConfigArgs, FormatArg, OutputArgs, ScopeArgs, SizesArg, WorkArgs};
 pub use variables::{Mistake, command, parse};
 pub use verbs::{
-    ApplyArgs, AuthCheckArgs, AuthCommand, CompletionsArgs, ManArgs, PlanArgs, SchemaArgs, SchemaOf, ShowArgs,
-    ValidateArgs,
+    ApplyArgs, AuthCheckArgs, AuthCommand, CompletionsArgs, ExplainArgs, ManArgs, PlanArgs, SchemaArgs, SchemaOf,
+    ShowArgs, ValidateArgs,
 };
 
 /// `0.1.0 (3f9c2d1ab) x86_64-unknown-linux-gnu`; without the commit where it is not known.
@@ -63,6 +63,12 @@ pub enum Command {
     /// Show a saved plan or result again
     #[command(after_help = help::SHOW)]
     Show(ShowArgs),
+    /// Say why a tag is selected or not
+    ///
+    /// For a tag: every mirror that it belongs to, what each rule says of it, and the line that decided. For a repository:
+    /// how many tags each rule leaves, and some of those that it drops. Only tags are listed.
+    #[command(after_help = help::EXPLAIN)]
+    Explain(ExplainArgs),
     /// Look into credentials
     #[command(subcommand, arg_required_else_help = true)]
     Auth(AuthCommand),

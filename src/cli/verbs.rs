@@ -85,6 +85,22 @@ pub struct ShowArgs {
     pub output: OutputArgs,
 }
 
+/// `regsync explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A source or a target of the configuration, with or without a tag
+    #[arg(value_name = "REF")]
+    pub reference: String,
+    /// Take the tags of the source from this file, and ask no registry
+    ///
+    /// One tag to a line, or JSON as registries answer: {"tags": […]}. `-` is the standard input.
+    #[arg(long, env = "REGSYNC_TAGS_FROM", value_name = "FILE")]
+    pub tags_from: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
 /// `regsync auth`.
 #[derive(Debug, Subcommand)]
 pub enum AuthCommand {

@@ -8,6 +8,7 @@ mod auth;
 mod cache;
 mod disk;
 mod exit;
+mod explain;
 mod files;
 mod generate;
 mod load;
@@ -36,6 +37,7 @@ pub fn run(cli: &Cli, session: &Session) -> Exit {
         Command::Plan(args) => block_on(plan::run(args, session)),
         Command::Apply(args) => block_on(apply::run(args, session)),
         Command::Show(args) => show::run(args, session),
+        Command::Explain(args) => block_on(explain::run(args, session)),
         Command::Auth(AuthCommand::Check(args)) => block_on(auth::check(args, session)),
         Command::Schema(args) => generate::schema(args),
         Command::Completions(args) => generate::completions(args),

@@ -6,6 +6,7 @@
 mod build;
 mod cost;
 mod decide;
+pub mod explain;
 pub mod file;
 mod id;
 mod observed;

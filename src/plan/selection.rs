@@ -83,7 +83,7 @@ pub(super) fn tallies(desired: &Desired, observed: &Observed, filter: &Filter) -
 /// What is said of a mirror that selects none of `tags`: the stage that took the last of them, and one of those.
 pub(super) fn nothing_matches(mirror: &Mirror, tags: &[Tag], targets: &str) -> Failure {
     let message = format!("nothing to mirror from {} to {targets}: {}", mirror.source, lost(mirror, tags));
-    let hint = "check `tags`; `on-empty: warn` makes this a warning";
+    let hint = "check `tags`, with `regsync explain`; `on-empty: warn` makes this a warning";
     let failure = Failure::new(Code::NothingSelected, message).on(Side::Source);
     Failure { hint: Some(hint.to_owned()), ..failure }
 }

@@ -11,7 +11,9 @@ fn completions_know_every_verb() {
     let regsync = Regsync::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = regsync.run(["completions", shell]).assert_status(0).stdout.clone();
-        for word in ["validate", "plan", "apply", "show", "auth", "check", "schema", "completions", "man", "only"] {
+        for word in
+            ["validate", "plan", "apply", "show", "explain", "auth", "check", "schema", "completions", "man", "only"]
+        {
             assert!(script.contains(word), "{shell} does not know {word}");
         }
     }
@@ -50,6 +52,7 @@ fn there_is_a_page_for_every_verb() {
             "regsync-auth-check.1",
             "regsync-auth.1",
             "regsync-completions.1",
+            "regsync-explain.1",
             "regsync-man.1",
             "regsync-plan.1",
             "regsync-schema.1",

@@ -3,6 +3,7 @@
 mod auth_check;
 mod catalogue;
 mod colour;
+mod explain;
 mod generated;
 mod plan_files;
 mod quickstart;

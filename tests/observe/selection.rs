@@ -37,7 +37,7 @@ fn a_glob_that_matches_nothing_is_an_error_or_a_warning_as_asked() {
 
     regsync.yaml:3
       ! E_NOTHING_SELECTED source: nothing to mirror from [SOURCE]/app to [TARGET]/app: none of its 3 tags fits, 4.0 for example
-        help: check `tags`; `on-empty: warn` makes this a warning
+        help: check `tags`, with `regsync explain`; `on-empty: warn` makes this a warning
 
     Plan: 0 to copy, 0 to update, 0 up to date, 0 blocked, 1 error. Nothing to transfer.
     --- stderr

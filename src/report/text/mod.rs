@@ -4,12 +4,14 @@
 //! comes from a registry, a configuration or a plan file is shown through [`Untrusted`].
 
 mod crowds;
+mod explain;
 mod plan;
 mod result;
 mod sheet;
 #[cfg(test)]
 mod tests;
 
+pub use explain::explain;
 pub use plan::plan;
 pub use result::result;
 
