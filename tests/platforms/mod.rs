@@ -1,6 +1,7 @@
 //! Some platforms of an image: what arrives, under which digest, at what cost, and that the next run has nothing to do.
 
 mod cache;
+mod converging;
 mod costs;
 mod forms;
 mod odd;

@@ -2,10 +2,10 @@
 
 use super::super::file::{Document, FileError, Stamp};
 use super::super::tests::{desired, digest, exact, location, mirror, observed, planned, present, rows, source};
-use super::super::{Bases, Plan, Sighting, document};
+use super::super::{Bases, Contents, Plan, Sighting, document};
 use super::*;
 use crate::config::{OnTagMove, Selection, TagGlob, TagRule};
-use crate::image::{Code, Failure, MediaType, Single};
+use crate::image::{Code, Failure, MediaType, Quota, Single};
 
 const UP: &str = "ghcr.io/up/app";
 const DOWN: &str = "ghcr.io/down/app";
@@ -162,6 +162,21 @@ fn two_choices_for_one_tag_are_a_conflict() {
     };
     assert_eq!(plan("other"), ["x ghcr.io/down/app:1 conflict", "x ghcr.io/down/app:1 conflict"]);
     assert_eq!(plan("left"), ["+ ghcr.io/down/app:1 new"], "they agree after all");
+}
+
+#[test]
+fn pulls_count_the_index_that_a_part_is_made_from() {
+    for (single, expected) in [(Single::Index, 3), (Single::Manifest, 4)] {
+        let mut desired = mirrored(OnTagMove::Update);
+        desired.mirrors[0].subset = Some(subset(&["linux/amd64"], single));
+        let mut seen = seen(Ok(cut("left")), None);
+        seen.cuts = [(key("whole", desired.mirrors[0].subset.clone().unwrap()), Ok(cut("left")))].into();
+        seen.quotas.insert("ghcr.io".parse().unwrap(), Quota { limit: Some(100), remaining: Some(9), window: None });
+        let contents = Contents { manifest_count: 3, ..Contents::default() };
+        seen.contents.insert((location(UP), digest("left")), Ok(contents));
+        let plan = planned(&desired, &seen);
+        assert_eq!((plan.pulls[0].needed, plan.pulls[0].at_least), (expected, false), "{single:?}");
+    }
 }
 
 fn stamp() -> Stamp {

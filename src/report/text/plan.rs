@@ -13,9 +13,9 @@ use crate::image::{Digest, Location};
 use crate::plan::{Action, Plan, Pulls, Reason, Risk, Step, Summary, Tallied};
 
 /// So many platforms of a part are named in its row.
-const NAMED_PLATFORMS: usize = 3;
+const NAMED_PLATFORMS: usize = 2;
 /// And in no more characters than these.
-const NAMED_WIDTH: usize = 48;
+const NAMED_WIDTH: usize = 32;
 
 /// Renders `plan`. Ends in a line break.
 pub fn plan(plan: &Plan, style: Style) -> String {

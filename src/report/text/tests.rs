@@ -12,8 +12,8 @@ use super::super::untrusted::tests::{HOSTILE, assert_harmless};
 use super::super::{Applied, Style, text};
 use crate::config::{ConfigFile, Place};
 use crate::event::{Ending, Outcome};
-use crate::image::{Code, Failure, Platform, Side};
-use crate::plan::{Plan, Reason, Scope, Step, Warning};
+use crate::image::{Code, Failure, Platform, Side, Single, Subset};
+use crate::plan::{Plan, Reason, Scope, Step, StepTrim, Warning};
 
 const SHORT: Style = Style { color: false, verbose: false };
 const VERBOSE: Style = Style { color: false, verbose: true };
@@ -244,6 +244,20 @@ fn poisoned(bad: &str) -> Plan {
         tallies: Vec::new(),
         steps,
     }
+}
+
+/// Names where there are few, numbers where there are many, and where the part comes from where everything is asked for.
+#[test]
+fn parts_of_images() {
+    let part = |tag: &str, platforms: usize| {
+        let step = ALPINE.moved(tag, ("a1b2c3d4e5f6", "77c0de118a90"), (platforms, 3_600_000, 0));
+        let names = step.platforms.iter().filter(|platform| !platform.is_unknown());
+        let names = names.map(|platform| platform.to_string().parse().expect("a platform")).collect();
+        let subset = Subset::new(names, Single::Index).expect("some platforms");
+        Step { trim: Some(StepTrim { subset: subset.into(), digest: digest("5566778899aa"), of: Some(7) }), ..step }
+    };
+    let plan = plan(vec![part("3.18", 1), part("3.19", 3), part("3.20", 5)]);
+    assert_snapshot!(format!("{}\n{}", show(&plan), text::plan(&plan, VERBOSE)));
 }
 
 /// A registry that is down, and a mirror of which many tags are gone: the first is one thing to know, the second many.
