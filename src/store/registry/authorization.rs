@@ -179,9 +179,10 @@ impl Authorizer {
         Ok((self.schemes.of(&call.scope.repository) == grant.scheme).then_some(turn))
     }
 
-    /// Notes an answer that was no challenge. What is in trouble or asks to slow down may not have looked at us yet.
+    /// Notes an answer that was no challenge. What is in trouble or asks to slow down may not have looked at us yet, and a
+    /// proxy's 407 is no word of the registry's.
     pub(super) fn answered(&self, turn: &Turn<'_>, status: u16) {
-        if status >= 500 || status == 429 {
+        if status >= 500 || matches!(status, 407 | 429) {
             return;
         }
         self.schemes.unchallenged();

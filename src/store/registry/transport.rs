@@ -188,7 +188,8 @@ impl Transport {
         let mut call = Call::new(request, Method::GET, self.url(ENTRY), scope.clone());
         let reply = self.follow(&mut call, None).await?;
         let status = reply.response.status().as_u16();
-        if status >= 500 || status == 429 {
+        // A proxy's 407 is no word of the registry's.
+        if status >= 500 || matches!(status, 407 | 429) {
             return Err(self.answer(&call, None, reply).refusal().await);
         }
         let asks = status == 401 && self.clients.boundary.is_home(&reply.url);
