@@ -1,10 +1,11 @@
 //! The tags of the targets: one HEAD for each, and fewer where a repository is not there at all.
 //!
-//! Owns the order of the questions: the repositories take turns, each with one tag first. Where that one is absent and more
-//! are waiting, the repository itself is asked for; one that is missing has no tags. Refuses to take a list's silence for
-//! absence.
+//! Owns the order of the questions: the repositories take turns, each with one tag first and then with its share of what is
+//! asked at once. Where that first one is absent and more are waiting, the repository itself is asked for; one that is
+//! missing has no tags. Refuses to take a list's silence for absence.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, stream};
@@ -17,81 +18,188 @@ use crate::plan::Sighting;
 /// From so many tags on, the repository itself is asked for after one of them was absent: the question costs one request.
 const TAGS_WORTH_ASKING: usize = 2;
 
-/// The tags of one location that nobody has asked for yet.
+/// The tags of one location.
+#[derive(Default)]
 struct Lane {
+    /// Those that nobody has asked for yet.
     waiting: VecDeque<Reference>,
-    /// Whether one of its tags has been answered.
+    /// How many are asked for right now.
+    asked: usize,
+    /// Whether one of them has been answered.
     known: bool,
+    /// Whether its turn will come.
+    queued: bool,
 }
 
-/// What came of one question.
+/// The lanes of one host.
+struct Lanes {
+    all: Vec<Lane>,
+    /// Whose turn it is.
+    turns: VecDeque<usize>,
+    /// How many have tags that nobody has asked for.
+    open: usize,
+}
+
+/// What is asked next.
+struct Question {
+    lane: usize,
+    reference: Reference,
+    /// For the first one of its lane: how many more are waiting there.
+    first: Option<usize>,
+}
+
+/// What came of it.
 struct Answer {
+    lane: usize,
     reference: Reference,
     sighting: Sighting,
-    /// The lane of a first question, for the others to be asked; and whether all of them are known to be absent.
-    lane: Option<(Lane, bool)>,
+    /// Whether all others of the lane are known to be absent.
+    missing: bool,
+}
+
+impl Lanes {
+    fn new(all: impl Iterator<Item = VecDeque<Reference>>) -> Self {
+        let all: Vec<_> = all.map(|waiting| Lane { waiting, queued: true, ..Lane::default() }).collect();
+        Self { turns: (0..all.len()).collect(), open: all.len(), all }
+    }
+
+    /// The next question, where somebody has one and not yet its share of those that are asked at once.
+    fn next(&mut self) -> Option<Question> {
+        loop {
+            let number = self.turns.pop_front()?;
+            let lane = &mut self.all[number];
+            lane.queued = false;
+            let Some(reference) = lane.waiting.pop_front() else { continue };
+            lane.asked += 1;
+            self.open -= usize::from(lane.waiting.is_empty());
+            let first = (!lane.known).then_some(lane.waiting.len());
+            if lane.known {
+                self.queue(number);
+            }
+            return Some(Question { lane: number, reference, first });
+        }
+    }
+
+    /// A question of this lane has been answered.
+    fn answered(&mut self, number: usize) {
+        let lane = &mut self.all[number];
+        (lane.asked, lane.known) = (lane.asked - 1, true);
+        self.queue(number);
+    }
+
+    /// What nobody has asked for, and nobody needs to.
+    fn clear(&mut self, number: usize) -> VecDeque<Reference> {
+        let waiting = mem::take(&mut self.all[number].waiting);
+        self.open -= usize::from(!waiting.is_empty());
+        waiting
+    }
+
+    fn queue(&mut self, number: usize) {
+        let share = READS_AT_ONCE.div_ceil(self.open.max(1));
+        let lane = &mut self.all[number];
+        if !lane.queued && !lane.waiting.is_empty() && lane.asked < share {
+            lane.queued = true;
+            self.turns.push_back(number);
+        }
+    }
 }
 
 impl Observer<'_> {
     /// Reads what each of `references` names now.
     pub(super) async fn read_targets(&self, references: BTreeSet<Reference>) -> BTreeMap<Reference, Sighting> {
-        let mut hosts: BTreeMap<Option<Registry>, BTreeMap<Location, Lane>> = BTreeMap::new();
+        let mut hosts: BTreeMap<Option<Registry>, BTreeMap<Location, VecDeque<Reference>>> = BTreeMap::new();
         for reference in references {
             let lanes = hosts.entry(reference.location.registry().cloned()).or_default();
-            let new = || Lane { waiting: VecDeque::new(), known: false };
-            lanes.entry(reference.location.clone()).or_insert_with(new).waiting.push_back(reference);
+            lanes.entry(reference.location.clone()).or_default().push_back(reference);
         }
-        let asked = hosts.into_values().map(|lanes| self.read_lanes(lanes.into_values().collect()));
+        let asked = hosts.into_values().map(|lanes| self.read_lanes(Lanes::new(lanes.into_values())));
         stream::iter(asked).buffer_unordered(usize::MAX).flat_map(stream::iter).collect().await
     }
 
     /// Reads what the lanes of one host hold, so many at once.
-    async fn read_lanes(&self, mut lanes: VecDeque<Lane>) -> Vec<(Reference, Sighting)> {
+    async fn read_lanes(&self, mut lanes: Lanes) -> Vec<(Reference, Sighting)> {
         let (mut found, mut asked) = (Vec::new(), FuturesUnordered::new());
         loop {
             while asked.len() < READS_AT_ONCE
-                && let Some(mut lane) = lanes.pop_front()
+                && let Some(question) = lanes.next()
             {
-                let Some(reference) = lane.waiting.pop_front() else { continue };
-                if lane.known {
-                    asked.push(self.read_target(reference, None));
-                    lanes.push_back(lane);
-                } else {
-                    asked.push(self.read_target(reference, Some(lane)));
-                }
+                asked.push(self.read_target(question));
             }
-            let Some(Answer { reference, sighting, lane }) = asked.next().await else { return found };
+            let Some(Answer { lane, reference, sighting, missing }) = asked.next().await else { return found };
             self.reporter.event(Event::Observed);
             found.push((reference, sighting));
-            match lane {
-                Some((lane, true)) => {
-                    lane.waiting.iter().for_each(|_| self.reporter.event(Event::Observed));
-                    found.extend(lane.waiting.into_iter().map(|reference| (reference, Sighting::Absent)));
-                }
-                Some((lane, false)) => lanes.push_back(Lane { known: true, ..lane }),
-                None => {}
+            if missing {
+                let absent = lanes.clear(lane);
+                absent.iter().for_each(|_| self.reporter.event(Event::Observed));
+                found.extend(absent.into_iter().map(|reference| (reference, Sighting::Absent)));
             }
+            lanes.answered(lane);
         }
     }
 
-    /// Reads what `reference` names now; as the first one of its `lane`, whether the others can be known from that.
-    async fn read_target(&self, reference: Reference, lane: Option<Lane>) -> Answer {
+    /// Reads what a reference names now; as the first one of its lane, whether the others can be known from that.
+    async fn read_target(&self, question: Question) -> Answer {
+        let Question { lane, reference, first } = question;
         let target = match self.stores.target(&reference.location) {
             Ok(target) => target,
             Err(error) => {
                 let sighting = Sighting::Unreadable(failure(error, Side::Target));
-                return Answer { reference, sighting, lane: lane.map(|lane| (lane, false)) };
+                return Answer { lane, reference, sighting, missing: false };
             }
         };
         let sighting = sighting(target.resolve(&reference.version).await, Side::Target);
-        let lane = match lane {
-            Some(lane) => {
-                let worth = sighting == Sighting::Absent && lane.waiting.len() >= TAGS_WORTH_ASKING;
-                let missing = worth && target.is_missing().await;
-                Some((lane, missing))
-            }
-            None => None,
+        let worth = sighting == Sighting::Absent && first.is_some_and(|waiting| waiting >= TAGS_WORTH_ASKING);
+        let missing = worth && target.is_missing().await;
+        Answer { lane, reference, sighting, missing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Repository, TagOrDigest};
+
+    fn tags(repository: &str, number: usize) -> VecDeque<Reference> {
+        let repository = Repository::new("r.example.com".parse().unwrap(), repository).unwrap();
+        let reference = |n: usize| Reference {
+            location: Location::Repository(repository.clone()),
+            version: TagOrDigest::Tag(format!("v{n}").parse().unwrap()),
         };
-        Answer { reference, sighting, lane }
+        (0..number).map(reference).collect()
+    }
+
+    fn all_at_once(lanes: &mut Lanes) -> Vec<usize> {
+        std::iter::from_fn(|| lanes.next()).map(|question| question.lane).collect()
+    }
+
+    #[test]
+    fn each_repository_is_asked_one_tag_first_and_then_its_share() {
+        let share = READS_AT_ONCE.div_ceil(3);
+        let mut lanes = Lanes::new(["a", "b", "c"].map(|name| tags(name, 200)).into_iter());
+        assert_eq!(all_at_once(&mut lanes), [0, 1, 2]);
+        lanes.answered(0);
+        assert_eq!(all_at_once(&mut lanes), vec![0; share], "whoever is quick takes no more than its share");
+        lanes.answered(2);
+        lanes.answered(0);
+        assert_eq!(all_at_once(&mut lanes).iter().filter(|lane| **lane == 2).count(), share);
+        // One that is missing leaves its share to the others.
+        assert_eq!(lanes.clear(1).len(), 199);
+        lanes.answered(1);
+        lanes.answered(0);
+        assert_eq!(all_at_once(&mut lanes), vec![0; READS_AT_ONCE / 2 - share + 1]);
+    }
+
+    #[test]
+    fn all_are_asked_for_in_the_end() {
+        let mut lanes =
+            Lanes::new([("a", 1), ("b", 5), ("c", 300)].map(|(name, number)| tags(name, number)).into_iter());
+        let (mut asked, mut under_way) = (0, VecDeque::new());
+        loop {
+            under_way.extend(std::iter::from_fn(|| lanes.next()));
+            let Some(question) = under_way.pop_front() else { break };
+            asked += 1;
+            lanes.answered(question.lane);
+        }
+        assert_eq!((asked, lanes.open), (306, 0));
     }
 }
