@@ -1,8 +1,10 @@
 //! Registries that ask to slow down, or are in trouble for a while.
 
+use std::time::{Duration, SystemTime};
+
 use jiff::{Timestamp, ToSpan as _};
 
-use crate::support::server::{Answer, Fault, Match};
+use crate::support::server::{Answer, Fault, Match, RecordedRequest, Server};
 use crate::support::ward::{SPECIES, Species, TAG_PATH, UPLOADS, Ward};
 
 /// `429` without any wish.
@@ -10,9 +12,34 @@ fn slow_down() -> Fault {
     Fault::Reply(Answer::error(429, "TOOMANYREQUESTS", "slow down"))
 }
 
-fn http_date(seconds_from_now: i64) -> String {
-    let then = Timestamp::now() + seconds_from_now.seconds();
-    then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+fn from_now(seconds: i64) -> Timestamp {
+    // A date in a header has whole seconds.
+    Timestamp::from_second((Timestamp::now() + seconds.seconds()).as_second()).unwrap()
+}
+
+fn http_date(date: Timestamp) -> String {
+    date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// The request that was told to come back later, and the same once more.
+#[track_caller]
+fn told_and_next(server: &Server, method: &str, path: &str) -> (RecordedRequest, RecordedRequest) {
+    let requests = server.requests();
+    let is_told = |request: &RecordedRequest| {
+        request.method == method && request.target().contains(path) && request.status == Some(429)
+    };
+    let mut rest = requests.into_iter().skip_while(|request| !is_told(request));
+    let told = rest.next().unwrap_or_else(|| panic!("{method} {path} was never told to wait"));
+    let next = rest.find(|request| request.method == method && request.target() == told.target());
+    let next = next.unwrap_or_else(|| panic!("{} was not asked again:\n{}", told.line(), server.request_log(&[])));
+    (told, next)
+}
+
+/// How long after the answer that told so the next request came.
+#[track_caller]
+fn waited(server: &Server, method: &str, path: &str) -> Duration {
+    let (told, next) = told_and_next(server, method, path);
+    next.came_at.duration_since(told.answered_at.unwrap())
 }
 
 #[test]
@@ -22,17 +49,26 @@ fn a_short_wait_is_kept() {
         ward.source.fault(Match::new("HEAD", TAG_PATH).first(1), Fault::too_many_requests("1"));
         ward.source.fault(Match::new("GET", &ward.layer_path()).first(1), Fault::too_many_requests("0"));
         ward.target.fault(Match::new("POST", UPLOADS).first(1), Fault::too_many_requests("1"));
-        ward.ends_well();
+        ward.passes();
+        for (server, method, path) in [(&ward.source, "HEAD", TAG_PATH), (&ward.target, "POST", UPLOADS)] {
+            let waited = waited(server, method, path);
+            assert!(waited >= Duration::from_secs(1), "{method} {path} after {waited:?}");
+        }
+        ward.converges();
     }
 }
 
 #[test]
 fn a_wait_until_a_date_is_kept_and_a_past_one_is_none() {
-    for seconds in [2, 0, -3600] {
+    for seconds in [3, 0, -3600] {
         let ward = Ward::apart(Species::Single);
-        let limit = Fault::too_many_requests(&http_date(seconds));
+        let named = from_now(seconds);
+        let limit = Fault::too_many_requests(&http_date(named));
         ward.source.fault(Match::new("GET", &ward.layer_path()).first(1), limit);
         ward.passes();
+        let (_, next) = told_and_next(&ward.source, "GET", &ward.layer_path());
+        let came = Timestamp::try_from(SystemTime::now() - next.came_at.elapsed()).unwrap();
+        assert!(came >= named, "asked again at {came}, and {named} was named");
     }
 }
 
@@ -51,7 +87,7 @@ fn a_wish_that_cannot_be_read_is_none() {
 
 #[test]
 fn nobody_waits_for_a_day_or_for_ten_years() {
-    let ten_years = http_date(10 * 366 * 24 * 3600);
+    let ten_years = http_date(from_now(10 * 366 * 24 * 3600));
     for wish in ["86400", "99999999999999999999999", &ten_years] {
         let ward = Ward::apart(Species::Index);
         ward.source.fault(Match::new("*", "/v2/faulty/"), Fault::too_many_requests(wish));

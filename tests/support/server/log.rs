@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -32,6 +33,10 @@ pub struct RecordedRequest {
     pub status: Option<u16>,
     /// When it was answered, on the scale of `sequence`: before all requests with a larger one.
     pub answered: Option<usize>,
+    /// When its head had come.
+    pub came_at: Instant,
+    /// When its answer went out.
+    pub answered_at: Option<Instant>,
 }
 
 /// The most of a body that is kept, in bytes.
@@ -78,6 +83,8 @@ impl Log {
             http1: call.http1,
             status: None,
             answered: None,
+            came_at: Instant::now(),
+            answered_at: None,
         });
         sequence
     }
@@ -89,7 +96,9 @@ impl Log {
 
     pub(super) fn answered(&self, sequence: usize, status: u16) {
         let now = SEQUENCE.fetch_add(1, Ordering::SeqCst);
-        self.change(sequence, |request| (request.status, request.answered) = (Some(status), Some(now)));
+        self.change(sequence, |request| {
+            (request.status, request.answered, request.answered_at) = (Some(status), Some(now), Some(Instant::now()));
+        });
     }
 
     pub(super) fn requests(&self) -> Vec<RecordedRequest> {

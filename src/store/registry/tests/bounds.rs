@@ -46,14 +46,16 @@ fn ending() -> impl Strategy<Value = Ending> {
 impl Ending {
     fn outcome(self) -> Result<(), Fault> {
         let error = |status: Option<u16>, code| Error { status, ..Error::new(code, "read", "no") };
+        let refused = |status| {
+            let code = if status == 429 { Code::RateLimited } else { Code::Unavailable };
+            error(Some(status), code)
+        };
         Err(match self {
             Self::Well => return Ok(()),
-            Self::Status(status) => {
-                Fault::answered(error(Some(status), Code::Unavailable), &HeaderMap::new(), &Said::default())
-            }
+            Self::Status(status) => Fault::answered(refused(status), &HeaderMap::new(), &Said::default()),
             Self::Wait(status, seconds) => {
                 let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(seconds))]);
-                Fault::answered(error(Some(status), Code::Unavailable), &headers, &Said::default())
+                Fault::answered(refused(status), &headers, &Said::default())
             }
             Self::Code(code) => error(None, code).into(),
             Self::Once => Fault::once(error(None, Code::Digest)),
@@ -61,9 +63,9 @@ impl Ending {
         })
     }
 
-    /// Whether the registry itself asked for a pause: such retries are not counted.
+    /// Whether the registry itself asked to be asked later: such retries are not counted. A bare 503 is trouble, no wish.
     fn is_asked_for(self) -> bool {
-        matches!(self, Self::Wait(..) | Self::Status(429 | 503))
+        matches!(self, Self::Wait(..) | Self::Status(429))
     }
 }
 
