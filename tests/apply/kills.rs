@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::harness::{Regsync, Running};
 use crate::support::images::{Image, Single, media_type, zoo};
 use crate::support::layout::{self, files};
-use crate::support::registry::FakeRegistry;
+use crate::support::registry::{FakeRegistry, Options};
 use crate::support::server::{Counter, Fault, Gate, Match};
 use crate::support::stage::{Mirror, Pair, steps};
 
@@ -26,7 +26,20 @@ type Placed = (&'static str, &'static str, Image);
 struct Scene {
     images: Vec<Placed>,
     before: Vec<Placed>,
+    /// The longest PUT of a blob that the target takes.
+    longest_put: Option<usize>,
+    /// Whether there is a second target, which gets the same from the same reads.
+    beside: bool,
 }
+
+/// The registries of one run.
+struct Stage {
+    pair: Pair,
+    beside: Option<FakeRegistry>,
+}
+
+/// Repository and digest of blobs, for each target.
+type Blobs = Vec<BTreeSet<(String, String)>>;
 
 /// Where a run ends.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +56,14 @@ impl Scene {
     }
 
     fn pair(&self) -> Pair {
-        let pair = Pair::start();
+        let pair = Pair::with(Options::default(), Options { longest_put: self.longest_put, ..Options::default() });
         self.images.iter().for_each(|(repository, tag, image)| image.push_to(&pair.source, repository, tag));
         self.before.iter().for_each(|(repository, tag, image)| image.push_to(&pair.target, repository, tag));
         pair
+    }
+
+    fn stage(&self) -> Stage {
+        Stage { pair: self.pair(), beside: self.beside.then(FakeRegistry::start) }
     }
 
     /// The digests of all there is in the images, sorted.
@@ -62,77 +79,78 @@ impl Scene {
         self.images.iter().map(|(repository, ..)| *repository).collect()
     }
 
-    fn regsync(&self, pair: &Pair) -> Regsync {
-        let mirrors: Vec<_> =
-            self.repositories().into_iter().map(|repository| pair.mirror(repository, &["*"])).collect();
-        pair.regsync(&mirrors)
+    fn regsync(&self, stage: &Stage) -> Regsync {
+        let mirror = |repository| {
+            let targets: Vec<_> = stage.targets().map(|target| target.reference(repository)).collect();
+            let targets: Vec<_> = targets.iter().map(String::as_str).collect();
+            Mirror::new(&stage.pair.source.reference(repository), &targets, &["*"])
+        };
+        stage.pair.regsync(&self.repositories().into_iter().map(mirror).collect::<Vec<_>>())
+    }
+
+    /// Only what is under way at once can share a read; otherwise boundaries are the same in each run.
+    fn concurrency(&self) -> &'static str {
+        if self.beside { "2" } else { "1" }
     }
 
     /// Cuts a run, runs again, and once more. False where the run ended before the cut.
     #[track_caller]
     fn cut(&self, cut: Cut) -> bool {
-        let pair = self.pair();
-        let regsync = self.regsync(&pair);
+        let stage = self.stage();
+        let regsync = self.regsync(&stage);
         let gate = Gate::new();
-        let counter = Counter::default();
-        match cut {
-            Cut::Before(n) => {
-                for side in [&pair.source, &pair.target] {
-                    side.fault(Match::any().counted_by(&counter).from(n), Fault::Hold(gate.clone()));
-                }
-            }
-            Cut::After(method, n) => {
-                pair.target.fault(Match::new(method, "").nth(n), Fault::HoldAnswer(gate.clone()));
-            }
-        }
-        let mut run = regsync.spawn(["apply", "--concurrency", "1"]);
+        stage.arm(cut, &gate);
+        let mut run = regsync.spawn(["apply", "--concurrency", self.concurrency()]);
         if !reaches(&gate, &mut run) {
             run.wait().assert_status(0);
             return false;
         }
         run.kill();
         assert_eq!(run.wait().status, 128 + 9, "{cut:?}: it had ended before");
-        self.assert_old_or_new(&pair, cut);
-        let complete = self.blobs_at(&pair.target);
-        pair.source.clear_faults();
-        pair.target.clear_faults();
-        pair.clear_logs();
+        self.assert_old_or_new(&stage, cut);
+        let complete = stage.targets().map(|target| self.blobs_at(target)).collect();
+        stage.all().for_each(|registry| registry.clear_faults());
+        stage.all().for_each(|registry| registry.clear_log());
         gate.open();
-        self.assert_converges(&pair, &regsync, (cut, &complete));
+        self.assert_converges(&stage, &regsync, (cut, &complete));
         true
     }
 
     #[track_caller]
-    fn assert_old_or_new(&self, pair: &Pair, cut: Cut) {
-        pair.target.assert_closed();
-        for (repository, tag, image) in &self.images {
-            let old = self.before.iter().find(|(r, t, _)| r == repository && t == tag);
-            let now = pair.target.tag_digest(repository, tag);
-            let allowed = [old.map(|(.., image)| image.digest()), Some(image.digest())];
-            assert!(allowed.contains(&now.as_deref()), "{cut:?}: {repository}:{tag} is {now:?}");
+    fn assert_old_or_new(&self, stage: &Stage, cut: Cut) {
+        for (number, target) in stage.targets().enumerate() {
+            target.assert_closed();
+            for (repository, tag, image) in &self.images {
+                let old = self.before.iter().find(|(r, t, _)| number == 0 && r == repository && t == tag);
+                let now = target.tag_digest(repository, tag);
+                let allowed = [old.map(|(.., image)| image.digest()), Some(image.digest())];
+                assert!(allowed.contains(&now.as_deref()), "{cut:?}: {repository}:{tag} is {now:?}");
+            }
         }
     }
 
     #[track_caller]
-    fn assert_converges(&self, pair: &Pair, regsync: &Regsync, (cut, complete): (Cut, &BTreeSet<(String, String)>)) {
+    fn assert_converges(&self, stage: &Stage, regsync: &Regsync, (cut, complete): (Cut, &Blobs)) {
         let again = regsync.run(["apply"]);
         assert_eq!(again.status, 0, "{cut:?}: {}", again.transcript());
-        pair.target.assert_closed();
-        for (repository, tag, image) in &self.images {
-            let found = pair.target.tag_digest(repository, tag);
-            assert_eq!(found.as_deref(), Some(image.digest()), "{cut:?}: {repository}:{tag}");
+        for (target, complete) in stage.targets().zip(complete) {
+            target.assert_closed();
+            for (repository, tag, image) in &self.images {
+                let found = target.tag_digest(repository, tag);
+                assert_eq!(found.as_deref(), Some(image.digest()), "{cut:?}: {repository}:{tag}");
+            }
+            let twice: Vec<_> = uploads(target).into_iter().filter(|upload| complete.contains(upload)).collect();
+            assert!(twice.is_empty(), "{cut:?}: sent again, though it was there: {twice:?}");
         }
-        let twice: Vec<_> = uploads(&pair.target).into_iter().filter(|upload| complete.contains(upload)).collect();
-        assert!(twice.is_empty(), "{cut:?}: sent again, though it was there: {twice:?}");
         let (Cut::Before(n) | Cut::After(_, n)) = cut;
         if !n.is_multiple_of(THIRD_RUNS) {
             return;
         }
-        pair.clear_logs();
+        stage.all().for_each(|registry| registry.clear_log());
         let third = regsync.run(["apply", "--format", "json"]);
         let in_sync = steps(&third.assert_status(0).json()).iter().all(|step| step.ends_with("skipped in-sync"));
         assert!(in_sync, "{cut:?}: {}", third.transcript());
-        pair.assert_read_only();
+        stage.all().for_each(|registry| registry.assert_read_only());
     }
 
     fn blobs_at(&self, target: &FakeRegistry) -> BTreeSet<(String, String)> {
@@ -140,6 +158,31 @@ impl Scene {
             target.store.blobs(repository).into_iter().map(move |blob| (repository.to_owned(), blob))
         };
         self.repositories().into_iter().flat_map(blobs).collect()
+    }
+}
+
+impl Stage {
+    fn targets(&self) -> impl Iterator<Item = &FakeRegistry> {
+        [&self.pair.target].into_iter().chain(&self.beside)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &FakeRegistry> {
+        [&self.pair.source].into_iter().chain(self.targets())
+    }
+
+    /// Holds the request of the cut.
+    fn arm(&self, cut: Cut, gate: &Gate) {
+        let counter = Counter::default();
+        match cut {
+            Cut::Before(n) => {
+                let from = Match::any().counted_by(&counter).from(n);
+                self.all().for_each(|side| side.fault(from.clone(), Fault::Hold(gate.clone())));
+            }
+            Cut::After(method, n) => {
+                let only = Match::new(method, "").counted_by(&counter).nth(n);
+                self.targets().for_each(|target| target.fault(only.clone(), Fault::HoldAnswer(gate.clone())));
+            }
+        }
     }
 }
 
@@ -195,7 +238,19 @@ fn shared() -> Scene {
 fn moved() -> Scene {
     let image = |seed| Single::new(seed).layers(1, 200).shared_layer("base").build();
     let images = vec![("app", "1", zoo::index("new")), ("app", "2", image("new")), ("app", "3", image("third"))];
-    Scene { images, before: vec![("app", "1", zoo::index("old")), ("app", "2", image("old"))] }
+    Scene { images, before: vec![("app", "1", zoo::index("old")), ("app", "2", image("old"))], ..Scene::default() }
+}
+
+/// Layers that are too long for one PUT, and travel in chunks.
+fn chunked() -> Scene {
+    let image = Single::new("chunked").layers(1, 3000).build();
+    Scene { longest_put: Some(1000), ..Scene::of(vec![("app", "1", image)]) }
+}
+
+/// Two targets that get a new image from one read of each of its blobs.
+fn side_by_side() -> Scene {
+    let image = Single::new("both").layers(1, 3000).build();
+    Scene { beside: true, ..Scene::of(vec![("app", "1", image)]) }
 }
 
 #[test]
@@ -222,6 +277,25 @@ fn killed_after_each_write_before_its_answer() {
         sweep(8, |n| scene.cut(Cut::After("PUT", n)));
         sweep(4, |n| scene.cut(Cut::After("POST", n)));
     }
+}
+
+#[test]
+fn a_blob_in_chunks_killed_at_each_boundary() {
+    let scene = chunked();
+    sweep(12, |n| scene.cut(Cut::Before(n)));
+    sweep(2, |n| scene.cut(Cut::After("PATCH", n)));
+    sweep(4, |n| scene.cut(Cut::After("PUT", n)));
+}
+
+#[test]
+fn two_targets_that_read_together_killed_at_each_boundary() {
+    let scene = side_by_side();
+    let stage = scene.stage();
+    scene.regsync(&stage).run(["apply", "--concurrency", scene.concurrency()]).assert_status(0);
+    let reads = stage.pair.source.count("GET", "/blobs/");
+    assert_eq!(reads, scene.images[0].2.blobs.len(), "each blob is read once for both");
+    sweep(18, |n| scene.cut(Cut::Before(n)));
+    sweep(6, |n| scene.cut(Cut::After("PUT", n)));
 }
 
 /// A run into a layout that is killed as `kill` says, another run into it, and one more. `kill` says whether it came in time.
