@@ -75,6 +75,14 @@ fn a_registry_that_silently_stores_other_bytes_gets_no_tag() {
 }
 
 #[test]
+fn a_manifest_that_can_be_read_only_later_is_waited_for() {
+    let ward = Ward::apart(Species::Single);
+    ward.target.fault(Match::new("PUT", "/v2/faulty/manifests/"), Fault::DropHeader("docker-content-digest"));
+    ward.target.fault(Match::new("GET", &ward.root_path()).first(2), Fault::status(404));
+    ward.ends_well();
+}
+
+#[test]
 fn what_has_vanished_from_the_target_is_sent_once_more() {
     for species in SPECIES {
         let ward = Ward::of(species);

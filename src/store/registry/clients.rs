@@ -38,7 +38,7 @@ impl Clients {
         let (network, ca) = (network.clone(), settings.ca.clone());
         let abroad = move || {
             let builder = tls::builder(&network, (ca.as_deref(), Trust::Roots), None, transfers)?;
-            tls::build(if guarded { builder.dns_resolver(Arc::new(Guard)) } else { builder })
+            tls::build(if guarded { builder.dns_resolver(Arc::new(Guard::new())) } else { builder })
         };
         Ok(Self { boundary, home, abroad: Abroad::new(Box::new(abroad)) })
     }

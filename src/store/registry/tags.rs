@@ -289,6 +289,23 @@ mod tests {
     }
 
     #[test]
+    fn a_list_without_end_is_an_error() {
+        let url = |n: usize| format!("https://r.io/v2/a/tags/list?n=1&last={n}").parse().unwrap();
+        let mut list = List::default();
+        assert!((0..TAG_PAGES).all(|n| list.enter("list", &url(n)).is_ok()));
+        let error = list.enter("list", &url(TAG_PAGES)).unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (Code::Limit, "the list has more than 10000 pages"));
+        // What is no tag counts, too.
+        let names = |from: usize, number: usize| (from..from + number).map(|n| format!("\"/{n}\"")).collect::<Vec<_>>();
+        let page = |from, number| format!(r#"{{"tags":[{}]}}"#, names(from, number).join(","));
+        let mut list = List::default();
+        let quarter = TAGS / 4;
+        assert!((0..4).all(|n| list.take("list", page(n * quarter, quarter).as_bytes()).is_ok()));
+        let error = list.take("list", page(TAGS, 1).as_bytes()).unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (Code::Limit, "the list has more than 1000000 tags"));
+    }
+
+    #[test]
     fn what_is_kept_of_a_list_has_a_bound() {
         // Only the tags are kept, each once.
         let mut list = List::default();
