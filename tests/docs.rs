@@ -199,6 +199,9 @@ fn limits_of_stores() -> Vec<(String, String)> {
         row("requests without an answer until a host counts as down", SILENT_REQUESTS.to_string()),
         row("time of nothing but refusals until a host counts as down", time(REFUSING_TIME)),
         row("rest of a host that is down", time(REST_WHEN_DOWN)),
+        row("rest of GHCR after a \"secondary rate limit\" that names no time", time(SECONDARY_WAIT)),
+        row("bytes of a blob after which its attempts begin anew", bytes(GAIN)),
+        row("new sessions for an upload whose old one is lost", RESTARTS.to_string()),
         row("a connection, TLS included", time(CONNECT_TIME)),
         row("the headers of an answer", time(HEADERS_TIME)),
         row("the next bytes of a body, either way", time(IDLE_TIME)),
@@ -207,9 +210,56 @@ fn limits_of_stores() -> Vec<(String, String)> {
         row("the answer to an upload, after its last byte", time(COMMIT_TIME)),
         row("a token", time(TOKEN_TIME)),
         row("the least that flows of a blob in a second", bytes(LEAST_PACE)),
+        row("the wait of an upload that a declined mount has left open", time(LONGEST_PAUSE)),
+        row("a chunk", bytes(CHUNK)),
+        row("a least length of chunks that a registry asks for", bytes(LARGEST_LEAST_CHUNK)),
+        row("requests at once at a near host, without `concurrency`", WIDTH_LEAST.to_string()),
+        row("requests at once at a far host, without `concurrency`", WIDTH_MOST.to_string()),
+        row("a blob from which on places are kept for others", bytes(LARGE)),
+        row("places that are kept for others", KEPT_FREE.to_string()),
         row("open files for each idle connection", OPEN_FILES_PER_IDLE_CONNECTION.to_string()),
     ]
 }
+
+/// What it must say of a run, and the constants that say so in the sources: they are private to the stages of the work.
+const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 11] = [
+    ("tags asked for at once at a host", "80", "src/observe/mod.rs", "READS_AT_ONCE: usize = 80;"),
+    ("blobs of one image on their way at once", "6", "src/copy/mod.rs", "BLOBS_AT_ONCE: usize = 6;"),
+    ("manifests of one image written at once", "8", "src/copy/mod.rs", "MANIFESTS_AT_ONCE: usize = 8;"),
+    ("blobs on their way at once, over all hosts", "64", "src/copy/berths.rs", "IN_ALL: usize = 64;"),
+    ("a blob that counts as two of them", "512 KiB", "src/copy/berths.rs", "SMALL: u64 = 512 << 10;"),
+    ("further blobs for each target host", "2", "src/copy/berths.rs", "OF_EACH_HOST: usize = 2;"),
+    (
+        "what a target is handed of a common read before it takes it",
+        "256 KiB",
+        "src/copy/relay.rs",
+        "AHEAD: u32 = 256 * 1024;",
+    ),
+    (
+        "how long a target may hold up the others",
+        "2 s",
+        "src/copy/patience.rs",
+        "MOST: Duration = Duration::from_secs(2);",
+    ),
+    (
+        "the least of that, for one that often does",
+        "62.5 ms",
+        "src/copy/patience.rs",
+        "LEAST: Duration = Duration::from_micros(62_500);",
+    ),
+    (
+        "how long copies may go on after a signal",
+        "4 s",
+        "src/apply/mod.rs",
+        "GRACE: Duration = Duration::from_secs(4);",
+    ),
+    (
+        "how much longer the writing of a tag may",
+        "700 ms",
+        "src/apply/mod.rs",
+        "TAG_GRACE: Duration = Duration::from_millis(700);",
+    ),
+];
 
 /// What it must say of files, and the constants that say so in the sources: they are private to their formats.
 const LIMITS_OF_FILES: [(&str, &str, &str, &str); 19] = [
@@ -245,9 +295,10 @@ fn every_limit_is_on_its_page_as_it_is() {
     let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
     let rows: Vec<_> = rows.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let told: Vec<_> = rows.into_iter().filter(|(name, _)| name != "limit").collect();
-    let files = LIMITS_OF_FILES.iter().map(|(name, value, ..)| ((*name).to_owned(), (*value).to_owned()));
-    assert_eq!(told, limits_of_stores().into_iter().chain(files).collect::<Vec<_>>());
-    for (name, _, source, constant) in LIMITS_OF_FILES {
+    let private = || LIMITS_OF_RUNS.iter().chain(&LIMITS_OF_FILES);
+    let others = private().map(|(name, value, ..)| ((*name).to_owned(), (*value).to_owned()));
+    assert_eq!(told, limits_of_stores().into_iter().chain(others).collect::<Vec<_>>());
+    for (name, _, source, constant) in private() {
         assert!(read(source).contains(constant), "{name}: {source} has no `{constant}`");
     }
     // A constant that is new must come here, too.

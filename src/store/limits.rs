@@ -1,7 +1,8 @@
 //! Every bound on what registries and layouts may make us read, hold, wait for or repeat.
 //!
 //! Owns the numbers, their units and their reasons, in one place; `docs/limits.md` repeats them for users, and a test holds
-//! the two together. Refuses limits of the configuration and of references: those belong to their formats.
+//! the two together. Refuses limits of the configuration and of references, which belong to their formats, and those of a
+//! run, which belong to the stages of its work.
 
 use std::time::Duration;
 
@@ -82,6 +83,13 @@ pub const SILENT_REQUESTS: u32 = 3;
 pub const REFUSING_TIME: Duration = Duration::from_secs(60);
 /// How long nothing is asked of a host that is down; then one request finds out whether it still is.
 pub const REST_WHEN_DOWN: Duration = Duration::from_secs(30);
+/// What GitHub wants left alone where its secondary limit does not say how long
+/// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>).
+pub const SECONDARY_WAIT: Duration = Duration::from_secs(60);
+/// So many bytes of a blob are an achievement: whoever brings them, and then breaks, is asked again as if for the first time.
+pub const GAIN: u64 = 64 * KIB as u64;
+/// How often a blob is begun again with a new session, where the old one cannot be gone on with.
+pub const RESTARTS: u32 = 2;
 
 /// How long a connection may take, TLS included.
 pub const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -100,6 +108,23 @@ pub const TOKEN_TIME: Duration = Duration::from_secs(30);
 /// The least that must flow of a blob in a second, in bytes.
 pub const LEAST_PACE: u64 = KIB as u64;
 
+/// How long a session that a mount has left open may wait for its turn: some registries close them early (GHCR), and say so
+/// only once the blob has been sent.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// The size of a chunk, where a blob is sent in chunks.
+pub const CHUNK: u64 = 16 * MIB as u64;
+/// The most that a registry's `OCI-Chunk-Min-Length` is heeded: a chunk of it is lost when its connection breaks.
+pub const LARGEST_LEAST_CHUNK: u64 = 1024 * MIB as u64;
+
+/// Requests under way at once at a host whose answers come at once, where nothing is configured.
+pub const WIDTH_LEAST: usize = 16;
+/// The most then, however far the host is.
+pub const WIDTH_MOST: usize = 64;
+/// A blob of more bytes than these may take minutes: such blobs leave [`KEPT_FREE`] places to others.
+pub const LARGE: u64 = 64 * MIB as u64;
+/// So many places of a host are kept from large blobs, where there are more.
+pub const KEPT_FREE: usize = 2;
 /// How many open files of the limit stand against one idle connection to a host: 16 of 1024. Idle ones must not take what
 /// other hosts need.
 pub const OPEN_FILES_PER_IDLE_CONNECTION: u64 = 64;

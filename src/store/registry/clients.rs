@@ -12,8 +12,8 @@ use super::guard::Guard;
 use super::origin::Boundary;
 use super::settings::{Network, Settings};
 use super::tls::{self, Trust};
-use super::width;
 use crate::store::Error;
+use crate::store::limits::WIDTH_MOST;
 
 /// The clients, and the boundary between what is the registry and what is not.
 pub(super) struct Clients {
@@ -28,7 +28,7 @@ type Abroad = LazyLock<Result<reqwest::Client, Error>, Box<dyn FnOnce() -> Resul
 impl Clients {
     /// Sets up TLS and proxies; nothing is connected yet.
     pub(super) fn new(boundary: Boundary, settings: &Settings, network: &Network) -> Result<Self, Error> {
-        let transfers = settings.concurrency.map_or(width::MOST, NonZeroUsize::get);
+        let transfers = settings.concurrency.map_or(WIDTH_MOST, NonZeroUsize::get);
         // Where nothing is encrypted on the way home, nobody is trusted, and no certificate is read for it.
         let plain = boundary.base().scheme() == "http" && network.proxies.is_empty();
         let trust = if plain { Trust::Nobody } else { Trust::Roots };

@@ -18,10 +18,8 @@ use super::retry::{Again, Fault, Whose};
 use super::scope::{Access, Scope};
 use super::tries::Tries;
 use crate::image::{Code, Descriptor};
+use crate::store::limits::GAIN;
 use crate::store::{BlobStream, Error, Progress};
-
-/// So many bytes are an achievement: whoever brings them, and then breaks, is asked again as if for the first time.
-const GAIN: u64 = 64 * 1024;
 
 /// A blob under way.
 struct Download {

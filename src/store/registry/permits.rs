@@ -14,14 +14,11 @@ use super::authorization::lock;
 use super::width::Width;
 use crate::image::Code;
 use crate::store::Error;
+use crate::store::limits::{KEPT_FREE, LARGE};
 
 /// So many good answers in a row let one more request be under way. A host with a firm limit is tried beyond it once in
 /// as many answers, and refuses that one: the longer the series, the fewer refusals.
 const SERIES: u32 = 32;
-/// A blob of more bytes than these is large: it may take minutes.
-const LARGE: u64 = 64 << 20;
-/// So many permits of a kind are kept from large blobs, where there are more.
-const KEPT_FREE: usize = 2;
 
 /// What a permit is for. An upload reads its source while it holds its own permit; with one kind of permit, uploads could
 /// wait for each other's sources for ever where both sides are one registry.
@@ -146,8 +143,8 @@ mod tests {
     use futures_util::FutureExt;
     use tokio::time::advance;
 
-    use super::super::width::MOST;
     use super::*;
+    use crate::store::limits::WIDTH_MOST;
 
     fn permits(number: usize) -> Arc<Permits> {
         Permits::new(Width::new(NonZeroUsize::new(number)))
@@ -230,12 +227,12 @@ mod tests {
         let sent = Instant::now();
         advance(300 * TICK).await;
         permits.answered(sent);
-        assert_eq!(free(&permits, Work::Upload), MOST);
-        assert!(near < MOST && free(&permits, Work::Request) == MOST);
+        assert_eq!(free(&permits, Work::Upload), WIDTH_MOST);
+        assert!(near < WIDTH_MOST && free(&permits, Work::Request) == WIDTH_MOST);
         permits.slow_down(sent);
         advance(300 * TICK).await;
         permits.answered(Instant::now());
-        assert_eq!(free(&permits, Work::Request), MOST / 2, "what is too much is not tried again at once");
+        assert_eq!(free(&permits, Work::Request), WIDTH_MOST / 2, "what is too much is not tried again at once");
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,11 +34,7 @@ use super::error::Said;
 use super::{quota, wish};
 use crate::image::Code;
 use crate::store::Error;
-use crate::store::limits::{ATTEMPTS, ATTEMPTS_IN_SHORTAGE, FIRST_BACKOFF, LAST_BACKOFF, LONGEST_WAIT};
-
-/// What GitHub wants left alone where its secondary limit does not say how long
-/// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>).
-const SECONDARY_WAIT: Duration = Duration::from_secs(60);
+use crate::store::limits::{ATTEMPTS, ATTEMPTS_IN_SHORTAGE, FIRST_BACKOFF, LAST_BACKOFF, LONGEST_WAIT, SECONDARY_WAIT};
 
 /// An attempt that failed.
 #[derive(Clone, Debug)]

@@ -10,10 +10,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// Requests under way at once where answers come at once.
-const LEAST: usize = 16;
-/// The most, however far the host is.
-pub(super) const MOST: usize = 64;
+use crate::store::limits::{WIDTH_LEAST, WIDTH_MOST};
+
 /// How many requests a second are hoped for: few registries answer more to one client.
 const HOPED_FOR: u128 = 1600;
 /// A first answer has waited for a connection, too: for one way there and back with plain http, and for two with TLS 1.3.
@@ -41,7 +39,7 @@ impl Width {
     pub(super) fn new(configured: Option<NonZeroUsize>) -> Self {
         match configured {
             Some(number) => Self::Fixed(number.get().min(Semaphore::MAX_PERMITS)),
-            None => Self::Measured(Measure { widest: LEAST, ..Measure::default() }),
+            None => Self::Measured(Measure { widest: WIDTH_LEAST, ..Measure::default() }),
         }
     }
 
@@ -70,7 +68,7 @@ impl Measure {
         let quickest = self.quickest.map_or(way, |known| known.min(way));
         self.quickest = Some(quickest);
         let under_way = quickest.as_millis() * HOPED_FOR / 1000;
-        self.widest = self.widest.max(usize::try_from(under_way).unwrap_or(MOST).min(MOST));
+        self.widest = self.widest.max(usize::try_from(under_way).unwrap_or(WIDTH_MOST).min(WIDTH_MOST));
     }
 }
 
@@ -85,7 +83,7 @@ mod tests {
     /// The width after answers that were sent and came at these times, in milliseconds.
     fn after(answers: &[(u64, u64)]) -> usize {
         let start = Instant::now();
-        let mut measure = Measure { widest: LEAST, ..Measure::default() };
+        let mut measure = Measure { widest: WIDTH_LEAST, ..Measure::default() };
         for (sent, came) in answers {
             measure.answered(start + millis(*sent), start + millis(*came));
         }
@@ -95,18 +93,18 @@ mod tests {
     #[tokio::test]
     async fn the_way_is_as_wide_as_it_is_long() {
         // A first answer counts for a third: it has waited for a connection.
-        assert_eq!(after(&[(0, 2)]), LEAST);
+        assert_eq!(after(&[(0, 2)]), WIDTH_LEAST);
         assert_eq!(after(&[(0, 60)]), 32);
         assert_eq!(after(&[(0, 60), (60, 80)]), 32);
-        assert_eq!(after(&[(0, 160)]), MOST);
-        assert_eq!(after(&[(0, 60_000)]), MOST);
+        assert_eq!(after(&[(0, 160)]), WIDTH_MOST);
+        assert_eq!(after(&[(0, 60_000)]), WIDTH_MOST);
     }
 
     #[tokio::test]
     async fn slow_answers_widen_nothing_where_one_was_quick() {
-        assert_eq!(after(&[(0, 2), (2, 500), (3, 900)]), LEAST);
+        assert_eq!(after(&[(0, 2), (2, 500), (3, 900)]), WIDTH_LEAST);
         assert_eq!(after(&[(0, 60), (60, 61), (61, 500)]), 32, "it never narrows");
-        assert_eq!(after(&[(0, 30), (30, 55)]), LEAST, "the shortest way counts");
+        assert_eq!(after(&[(0, 30), (30, 55)]), WIDTH_LEAST, "the shortest way counts");
     }
 
     #[tokio::test(start_paused = true)]
@@ -117,8 +115,8 @@ mod tests {
         width.answered(sent);
         assert_eq!(width.now(), 3);
         let mut width = Width::new(None);
-        assert_eq!(width.now(), LEAST);
+        assert_eq!(width.now(), WIDTH_LEAST);
         width.answered(sent);
-        assert_eq!(width.now(), MOST);
+        assert_eq!(width.now(), WIDTH_MOST);
     }
 }

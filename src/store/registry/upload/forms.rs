@@ -5,17 +5,14 @@
 //! Refuses to try one form after another: a host is given one other chance.
 
 use crate::image::Registry;
+use crate::store::limits::{CHUNK, LARGEST_LEAST_CHUNK};
 use crate::store::registry::error::Said;
 
 const MIB: u64 = 1024 * 1024;
-/// The size of a chunk.
-const CHUNK: u64 = 16 * MIB;
 /// The largest blob that Azure takes in one PUT: about 20 MB; its own clients cut above 20 * 1000 * 1000.
 const AZURE_PUT: u64 = 20_000_000;
 /// The smallest part that ECR stores, but for the last.
 const AWS_CHUNK: u64 = 5 * MIB;
-/// The most that a registry's `OCI-Chunk-Min-Length` is heeded: a chunk of it is lost when its connection breaks.
-pub(super) const LARGEST_LEAST_CHUNK: u64 = 1024 * MIB;
 
 /// The form of one upload. Each begins with a POST that opens the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

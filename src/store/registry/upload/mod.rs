@@ -36,14 +36,13 @@ use super::manifests::content_digest;
 use super::repository::RegistryRepository;
 use super::retry::{Again, Fault};
 use crate::image::{Code, Descriptor, Digest};
+use crate::store::limits::RESTARTS;
 use crate::store::{BlobStream, Error, OpenBlob, Progress, PushError, UploadSession};
 
 pub(super) use forms::Lessons;
 #[cfg(any(test, fuzzing))]
 pub(super) use session::offset as session_offset;
 
-/// How often a blob is begun again with a new session, where the old one cannot be gone on with.
-const RESTARTS: u32 = 2;
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// One blob on its way.

@@ -3,15 +3,13 @@
 //! Owns the reading of what registries say of a session. Refuses to go on where one leads to another origin, and to believe
 //! an offset that can be read in two ways.
 
-use std::time::Duration;
-
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Url};
 use tokio::time::Instant;
 
 use super::Upload;
-use super::forms::LARGEST_LEAST_CHUNK;
 use crate::image::{Code, Digest};
+use crate::store::limits::{LARGEST_LEAST_CHUNK, LONGEST_PAUSE};
 use crate::store::registry::answer::Answer;
 use crate::store::registry::authorization::lock;
 use crate::store::registry::call::Call;
@@ -20,10 +18,6 @@ use crate::store::registry::repository::RegistryRepository;
 use crate::store::registry::retry::Fault;
 use crate::store::registry::scope::{Access, Scope};
 use crate::store::{Error, UploadSession};
-
-/// How long a session that a mount has left open may wait for its turn: some registries close them early (GHCR), and say so
-/// only once the blob has been sent.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// An open session.
 #[derive(Clone, Debug)]
