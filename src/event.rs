@@ -84,6 +84,15 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// How often it was tried, or read where it was in error from the start; 0 where it was not begun.
     pub attempts: u32,
+    /// What was left undone without harm: referrers that the target refuses.
+    pub warnings: Vec<String>,
+}
+
+impl Outcome {
+    /// The outcome of a step that was not begun.
+    pub fn not_begun(ending: Ending) -> Self {
+        Self { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts: 0, warnings: Vec::new() }
+    }
 }
 
 /// Something that happened, announced while it happens.

@@ -12,5 +12,6 @@ mod observe;
 mod platforms;
 mod properties;
 mod real_registry;
+mod referrers;
 mod self_check;
 mod support;

@@ -5,6 +5,7 @@
 //! a step's reason.
 
 mod queues;
+mod referrers;
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -14,7 +15,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::{Copied, Copier, Part, Passage, Siblings};
+use crate::copy::{Copied, Copier, Part, Passage, Siblings, Wanted};
 use crate::event::{Ending, Event, Moved, Outcome, Reporter};
 use crate::image::{Code, Digest, Failure, MediaType, Reference, Side, Tag, TagOrDigest};
 use crate::plan::{Action, Plan, Step, StepTrim};
@@ -56,6 +57,16 @@ struct Job<'a> {
     media_type: &'a MediaType,
     trim: Option<&'a StepTrim>,
     before: Option<&'a Digest>,
+    /// What comes along.
+    referrers: Vec<Wanted>,
+}
+
+/// What is known of a step while it is carried out.
+#[derive(Default)]
+struct Record {
+    moved: Moved,
+    /// What was left undone without harm.
+    warnings: Vec<String>,
 }
 
 impl Applier<'_> {
@@ -99,47 +110,57 @@ impl Applier<'_> {
     /// Does a step that writes.
     async fn step(&self, run: &Run, step: &Step) -> Outcome {
         if self.stop.is_cancelled() {
-            return rest(Ending::NotRun(Failure::new(Code::Interrupted, "the run was stopped before this step began")));
+            return Outcome::not_begun(Ending::NotRun(Failure::new(
+                Code::Interrupted,
+                "the run was stopped before this step began",
+            )));
         }
         if run.failed.is_cancelled() {
-            return rest(Ending::NotRun(Failure::new(
+            return Outcome::not_begun(Ending::NotRun(Failure::new(
                 Code::Interrupted,
                 "an earlier step failed, and --fail-fast is set",
             )));
         }
         let Some(job) = Job::of(step) else {
-            return rest(Ending::Failed(Failure::new(Code::Internal, "the step does not say what to write")));
+            return Outcome::not_begun(Ending::Failed(Failure::new(
+                Code::Internal,
+                "the step does not say what to write",
+            )));
         };
         let begin = Instant::now();
-        let mut moved = Moved::default();
+        let mut record = Record::default();
         let copy = async {
             self.reporter.event(Event::Started(step));
-            self.carry_out(run, &job, &mut moved).await
+            if job.is_in_place() {
+                return self.add_referrers(run, &job, &mut record).await;
+            }
+            self.carry_out(run, &job, &mut record).await
         };
         let ending = std::panic::AssertUnwindSafe(copy).catch_unwind().await.unwrap_or_else(|_| {
             Ending::Failed(Failure::new(Code::Internal, format!("a fault in regsync while copying {}", job.target)))
         });
         let attempts = ending.failure().and_then(|failure| failure.attempts).unwrap_or(1);
-        Outcome { ending, moved, elapsed: begin.elapsed(), attempts }
+        let Record { moved, warnings } = record;
+        Outcome { ending, moved, elapsed: begin.elapsed(), attempts, warnings }
     }
 
     /// Brings everything but the tag, then the tag. After a signal the first has [`GRACE`] to end, and leaves the tag
     /// untouched when it is cut; the second has a little longer, since a cut there leaves open what the tag names.
-    async fn carry_out(&self, run: &Run, job: &Job<'_>, moved: &mut Moved) -> Ending {
-        let mut ready = match self.before_the_tag(run, job, self.prepare(run, job, moved)).await {
+    async fn carry_out(&self, run: &Run, job: &Job<'_>, record: &mut Record) -> Ending {
+        let mut ready = match self.before_the_tag(run, job, self.prepare(run, job, record)).await {
             Ok(Prepared::Ready(ready)) => *ready,
             Ok(Prepared::Settled(ending)) | Err(ending) => return ending,
         };
         let mut written = self.put_tag(run, job, &mut ready).await;
         if matches!(&written, Err(TagFault::Copy(error)) if error.error.missing_blobs) {
             let repaired = self.before_the_tag(run, job, self.repair(run, job, &mut ready)).await;
-            *moved = ready.1.moved;
+            record.moved = ready.1.moved;
             match repaired {
                 Ok(None) => written = self.put_tag(run, job, &mut ready).await,
                 Ok(Some(ending)) | Err(ending) => return ending,
             }
         }
-        *moved = ready.1.moved;
+        record.moved = ready.1.moved;
         match written {
             Ok(()) if job.before.is_none() => Ending::Copied,
             Ok(()) => Ending::Updated,
@@ -201,28 +222,38 @@ impl Applier<'_> {
     }
 
     /// Everything up to the tag: the copy, and the last look at the target.
-    async fn prepare(&self, run: &Run, job: &Job<'_>, moved: &mut Moved) -> Result<Prepared, Failure> {
-        let on = |side: Side| move |error: crate::store::Error| Failure::from(error).on(side);
-        let passage = Passage {
-            source: self.stores.source(&job.source.location).map_err(on(Side::Source))?,
-            target: self.stores.target(&job.target.location).map_err(on(Side::Target))?,
-        };
+    async fn prepare(&self, run: &Run, job: &Job<'_>, record: &mut Record) -> Result<Prepared, Failure> {
+        let passage = self.passage(job)?;
         if self.look_first
             && let Some(ending) = job.settled(&passage).await?
         {
             return Ok(Prepared::Settled(ending));
         }
-        let copied = match job.trim {
+        let mut copied = match job.trim {
             None => run.copier.image(&passage, job.image, job.media_type).await?,
             Some(trim) => run.copier.part(&passage, job.part(trim)).await?,
         };
-        *moved = copied.moved;
+        record.moved = copied.moved;
         if copied.root.digest() != job.digest {
             return Err(Failure::new(Code::Digest, format!("{} is not what was planned", copied.root.digest())));
+        }
+        if !job.referrers.is_empty() {
+            run.copier.root(&passage, &mut copied).await?;
+            let brought = run.copier.referrers(&passage, &job.referrers).await?;
+            copied.moved += brought.moved;
+            *record = Record { moved: copied.moved, warnings: brought.remarks };
         }
         Ok(match job.settled(&passage).await? {
             Some(ending) => Prepared::Settled(ending),
             None => Prepared::Ready(Box::new((passage, copied))),
+        })
+    }
+
+    fn passage(&self, job: &Job<'_>) -> Result<Passage, Failure> {
+        let on = |side: Side| move |error: crate::store::Error| Failure::from(error).on(side);
+        Ok(Passage {
+            source: self.stores.source(&job.source.location).map_err(on(Side::Source))?,
+            target: self.stores.target(&job.target.location).map_err(on(Side::Target))?,
         })
     }
 }
@@ -262,11 +293,17 @@ impl<'a> Job<'a> {
             media_type: source.media_type.as_ref()?,
             trim: step.trim.as_ref(),
             before: target.digest.as_ref(),
+            referrers: referrers::wanted(step),
         })
     }
 
     fn part(&self, trim: &'a StepTrim) -> Part<'a> {
         Part { of: self.image, media_type: self.media_type, subset: &trim.subset, digest: self.digest }
+    }
+
+    /// Whether the target has the image already, and only lacks what refers to it.
+    fn is_in_place(&self) -> bool {
+        self.before == Some(self.digest)
     }
 
     /// Reads the target: how the step ends without a write, or `None` where the tag is as the plan saw it.
@@ -275,7 +312,7 @@ impl<'a> Job<'a> {
         let now = now.map_err(|error| Failure::from(error).on(Side::Target))?;
         let now = now.map(|descriptor| descriptor.digest);
         Ok(match now.as_ref() {
-            now if now == Some(self.digest) => Some(Ending::Skipped),
+            now if now == Some(self.digest) && !self.is_in_place() => Some(Ending::Skipped),
             now if now != self.before => Some(Ending::Stale(stale(self, now))),
             _ => None,
         })
@@ -303,21 +340,16 @@ fn siblings(plan: &Plan) -> Siblings {
 /// `--fail-fast`.
 fn settled(step: &Step) -> Option<Outcome> {
     match step.action() {
-        Action::Skip => Some(rest(Ending::Skipped)),
-        Action::Blocked => Some(rest(Ending::Blocked)),
+        Action::Skip => Some(Outcome::not_begun(Ending::Skipped)),
+        Action::Blocked => Some(Outcome::not_begun(Ending::Blocked)),
         Action::Error => {
             let failure = known_failure(step);
             // As the plan's own reads were tried: nothing else was done.
             let attempts = failure.attempts.unwrap_or(0);
-            Some(Outcome { attempts, ..rest(Ending::Failed(failure)) })
+            Some(Outcome { attempts, ..Outcome::not_begun(Ending::Failed(failure)) })
         }
         Action::Copy | Action::Update => None,
     }
-}
-
-/// The outcome of a step that was not begun.
-fn rest(ending: Ending) -> Outcome {
-    Outcome { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts: 0 }
 }
 
 fn known_failure(step: &Step) -> Failure {

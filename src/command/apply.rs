@@ -1,7 +1,6 @@
 //! `regsync apply`: do what a plan says. With a saved plan, exactly that; without one, plan first.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::Exit;
 use super::files::check_writable;
@@ -13,7 +12,7 @@ use super::signals::Signals;
 use super::voice::Voice;
 use crate::apply::Applier;
 use crate::cli::{ApplyArgs, FormatArg};
-use crate::event::{Ending, Moved, Outcome};
+use crate::event::{Ending, Outcome};
 use crate::image::{Code, Failure};
 use crate::plan::{Action, Plan};
 use crate::report::{self, Applied};
@@ -148,7 +147,7 @@ fn untouched(plan: &Plan, failure: &Failure) -> Vec<Outcome> {
     let endings = plan.steps.iter().map(|step| ending(step.action(), step.reason.failure()));
     let outcome = |ending: Ending| {
         let attempts = ending.failure().and_then(|failure| failure.attempts).unwrap_or(0);
-        Outcome { ending, moved: Moved::default(), elapsed: Duration::ZERO, attempts }
+        Outcome { attempts, ..Outcome::not_begun(ending) }
     };
     endings.map(outcome).collect()
 }

@@ -83,6 +83,7 @@ mod tests {
             moved: Moved::default(),
             elapsed: Duration::ZERO,
             attempts: 1,
+            warnings: Vec::new(),
         };
         Exit::of_outcomes(&endings.iter().map(outcome).collect::<Vec<_>>())
     }

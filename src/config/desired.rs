@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 
-use super::{Rename, Selection, TagGlob, WrittenPath};
+use super::{ReferrerRule, Rename, Selection, TagGlob, WrittenPath};
 use crate::image::{Digest, Location, Reference, Registry, Repository, Subset, Tag};
 
 /// A place in a configuration file, for messages and annotations.
@@ -147,6 +147,8 @@ pub struct Mirror {
     pub immutable_tags: Vec<TagGlob>,
     /// What it means that nothing was selected.
     pub on_empty: OnEmpty,
+    /// What comes along with the images.
+    pub referrers: ReferrerRule,
 }
 
 /// `on-tag-move`: what happens when the target's tag names another digest than the one wanted.
@@ -288,6 +290,7 @@ mod tests {
             on_tag_move: OnTagMove::Update,
             immutable_tags: Vec::new(),
             on_empty: OnEmpty::Error,
+            referrers: ReferrerRule::default(),
         }
     }
 

@@ -14,6 +14,7 @@ mod desired;
 mod glob;
 mod paths;
 mod problem;
+mod referrers;
 mod schema;
 mod select;
 mod suggest;
@@ -31,6 +32,7 @@ pub use desired::{
 pub use glob::TagGlob;
 pub use paths::{PathKind, WrittenPath};
 pub use problem::{Problem, ProblemCode, Problems, Related};
+pub use referrers::{ReferrerRule, ReferrersCheck};
 pub use schema::json_schema;
 pub use select::{
     Because, Constraint, Rename, Rule, Selection, Sieve, Stage, TagRegex, TagRule, Tally, Trail, Verdict,

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::select::{CONSTRAINT_LIMIT, REGEX_LIMIT};
 use super::text::{At, Span};
-use super::{OnEmpty, OnTagMove};
-use crate::image::{PlatformName, Single};
+use super::{OnEmpty, OnTagMove, ReferrersCheck};
+use crate::image::{ArtifactType, PlatformName, Single};
 
 /// The most requests at once that can be asked for.
 pub(crate) const CONCURRENCY_LIMIT: u32 = 256;
@@ -188,9 +188,12 @@ pub(crate) struct MirrorRules {
     /// In which form one platform is copied.
     #[schemars(with = "Option<Single>")]
     pub(crate) single: Field<Single>,
-    /// Whether signatures, attestations and the like come along.
+    /// Which signatures, attestations, SBOMs and other referrers come along: `all`, `none`, or a list of artifact types.
     #[schemars(with = "Option<Referrers>")]
     pub(crate) referrers: Field<Referrers>,
+    /// When an image that is in sync is checked for referrers that its target lacks.
+    #[schemars(with = "Option<ReferrersCheck>")]
+    pub(crate) referrers_check: Field<ReferrersCheck>,
     /// What happens when the target's tag names another digest than the one wanted.
     #[schemars(with = "Option<OnTagMove>")]
     pub(crate) on_tag_move: Field<OnTagMove>,
@@ -268,10 +271,22 @@ impl JsonSchema for Platforms {
     }
 }
 
-/// Whether referrers come along.
+/// Which referrers come along.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum Referrers {
+    /// All or none.
+    Word(ReferrersWord),
+    /// Those of these artifact types.
+    Types(#[schemars(with = "Vec<String>", length(min = 1), inner(length(min = 1)))] Vec<ArtifactType>),
+}
+
+/// All referrers or none.
 #[derive(Clone, Copy, Debug, JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
-pub(crate) enum Referrers {
+pub(crate) enum ReferrersWord {
+    /// All of them, whatever their type.
+    All,
     /// They stay where they are.
     None,
 }

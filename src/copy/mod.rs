@@ -1,4 +1,4 @@
-//! One image, from a source to a target: blobs, then children, then the root under its tag.
+//! One image, from a source to a target: blobs, then children, then the root, what refers to it, and its tag.
 //!
 //! Owns the walk over an image's graph and the rule that every blob travels at most once in a run: to each registry once,
 //! and from its source once for all targets that can keep up. Refuses to know why an image is copied. Its two steps are two functions, so that its caller can look at the target between them: the tag is
@@ -9,6 +9,7 @@ mod error;
 mod once;
 mod patience;
 mod reads;
+mod referrers;
 mod relay;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,8 @@ use error::OnSide;
 use once::Once;
 use reads::Reads;
 pub use reads::Siblings;
+use referrers::Attachments;
+pub use referrers::{Brought, Wanted};
 use transfers::{Need, Transfers};
 
 use crate::event::{Moved, Reporter};
@@ -39,6 +42,7 @@ pub struct Copier {
     transfers: Transfers,
     /// Manifests below a root, by where they were written: images under several tags share them.
     children: Once<(Location, Digest)>,
+    attachments: Attachments,
 }
 
 /// From where to where.
@@ -82,7 +86,8 @@ impl Copier {
     /// A copier that reads the images of `siblings` once for all of their targets. Of each tag, it has to hear
     /// [when it is done with](Self::ended).
     pub fn with_siblings(reporter: Arc<dyn Reporter>, siblings: Siblings) -> Self {
-        Self { transfers: Transfers::new(reporter, Reads::new(siblings)), children: Once::default() }
+        let transfers = Transfers::new(reporter, Reads::new(siblings));
+        Self { transfers, children: Once::default(), attachments: Attachments::default() }
     }
 
     /// A tag at `target` is done with, well or not: the other targets of the image with the digest `image` at `source` need
@@ -125,6 +130,17 @@ impl Copier {
         Ok(Copied { root: graph.root().clone(), moved, graph })
     }
 
+    /// Writes the root manifest of an image by its digest, for what refers to it: its tag comes after that, and counts.
+    pub async fn root(&self, passage: &Passage, copied: &mut Copied) -> Result<(), Error> {
+        match passage.target.push_manifest(&copied.root).await {
+            Err(error) if error.missing_blobs => {
+                self.repair(passage, copied).await?;
+                passage.target.push_manifest(&copied.root).await.on(Side::Target)
+            }
+            outcome => outcome.on(Side::Target),
+        }
+    }
+
     /// Writes the root manifest of an image under its tag, which named `before` when it was looked at. Where the target says
     /// that what it refers to is missing after all ([`store::Error::missing_blobs`](crate::store::Error)), it can be sent
     /// again with [`Self::repair`].
@@ -150,6 +166,13 @@ impl Copier {
         let sent = self.children(passage, &copied.graph).await?;
         copied.moved += sent;
         Ok(())
+    }
+
+    async fn again_for(&self, passage: &Passage, root: &Manifest) -> Result<Moved, Error> {
+        match root.view() {
+            View::Image(image) => self.again(passage, (root.digest(), image)).await,
+            View::Index(_) | View::Opaque => Ok(Moved::default()),
+        }
     }
 
     async fn again(&self, passage: &Passage, (image, manifest): (&Digest, &ImageManifest)) -> Result<Moved, Error> {

@@ -53,6 +53,14 @@ impl ImageSource for Source {
     fn tags(&self) -> Answer<'_, Vec<Tag>> {
         unreachable!("only its blob is read")
     }
+
+    fn tagged<'a>(&'a self, _: &'a Tag) -> Answer<'a, Option<Manifest>> {
+        unreachable!("only its blob is read")
+    }
+
+    fn referrers<'a>(&'a self, _: &'a Digest) -> Answer<'a, Option<Vec<Descriptor>>> {
+        unreachable!("only its blob is read")
+    }
 }
 
 /// One image with one blob, and the targets `one.example.com` and `two.example.com`.

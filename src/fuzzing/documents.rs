@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::shown::{assert_harmless, assert_harmless_text, assert_plan_harmless};
 use crate::config::{self, Desired, Rules, SourceFile};
-use crate::image::{Digest, Index, Location, Manifest, MediaType, Role, Root, Single, Subset, View, Written, trim};
+use crate::image::{
+    Digest, Index, Location, Manifest, MediaType, Role, Root, Single, Subset, View, Written, trim, with_referrers,
+};
 use crate::plan::file::{Document, FileError, Stamp};
 use crate::plan::{self, Bases, Plan};
 use crate::report::json;
@@ -119,7 +121,10 @@ pub fn manifest(bytes: &[u8]) {
     ];
     for announced in announced.map(MediaType::new) {
         match Manifest::identify(Bytes::copy_from_slice(bytes), &announced) {
-            Ok(manifest) => assert_sound_manifest(bytes, &manifest),
+            Ok(manifest) => {
+                assert_sound_manifest(bytes, &manifest);
+                assert_sound_referrer(bytes, &manifest);
+            }
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
@@ -167,6 +172,18 @@ fn assert_sound_part(whole: &Manifest, children: &Index) {
         Ok(root) => assert_eq!(root, Root::Whole),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// What it says of itself as a referrer is what a plain reader sees, and an index of referrers lists it once.
+fn assert_sound_referrer(bytes: &[u8], manifest: &Manifest) {
+    let Ok(referring) = manifest.referring() else { return };
+    let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let subject = referring.subject.as_ref().map(|subject| subject.digest.to_string());
+    assert_eq!(subject.as_deref(), value["subject"]["digest"].as_str(), "the subject is another one");
+    let one = [(manifest.clone(), referring)];
+    let Ok(Some(index)) = with_referrers(None, &one) else { panic!("it can be listed in no index") };
+    assert!(matches!(index.view(), View::Index(index) if index.manifests.len() == 1));
+    assert_eq!(with_referrers(Some(&index), &one), Ok(None), "it is listed twice");
 }
 
 /// A saved plan or result: what is accepted is written and read back as it was, stays in its place, and shows harmlessly.

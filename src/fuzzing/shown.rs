@@ -35,7 +35,13 @@ fn show_everywhere(failure: &Failure) {
         1 => Ending::Stale(failure.clone()),
         _ => Ending::NotRun(failure.clone()),
     };
-    let outcome = |ending| Outcome { ending, moved: Moved::default(), elapsed: Duration::from_millis(1), attempts: 1 };
+    let outcome = |ending| Outcome {
+        ending,
+        moved: Moved::default(),
+        elapsed: Duration::from_millis(1),
+        attempts: 1,
+        warnings: vec![failure.message.clone()],
+    };
     let outcomes: Vec<Outcome> = (0..plan.steps.len()).map(|number| outcome(ending(number))).collect();
     let applied = Applied { plan: &plan, outcomes: &outcomes, elapsed: Duration::from_secs(1) };
     for style in styles() {
@@ -68,6 +74,7 @@ fn troubled(failure: &Failure) -> Option<Plan> {
             digest: writes.then(|| digest.clone()),
             trim: None,
             platforms: Vec::new(),
+            referrers: Vec::new(),
             bytes: None,
             at_most: None,
             place: Place { file: failure.message.as_str().into(), line: 1, column: 1 },

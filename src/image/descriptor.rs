@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Digest, MediaType, Platform};
+use super::{ArtifactType, Digest, MediaType, Platform};
 
 /// Type, digest and size of some content (image-spec `descriptor.md`), with the fields that copying reads. Embedded
 /// `data` is not among them: content always comes from where it is stored, verified.
@@ -19,6 +19,8 @@ pub struct Descriptor {
     pub size: u64,
     /// The platform a child of an index is for.
     pub platform: Option<Platform>,
+    /// The type of the artifact that the content is, where a list of referrers says so.
+    pub artifact_type: Option<ArtifactType>,
     /// Annotations of the descriptor.
     pub annotations: BTreeMap<String, String>,
 }
@@ -26,7 +28,7 @@ pub struct Descriptor {
 impl Descriptor {
     /// A descriptor of plain content.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
-        Self { media_type, digest, size, platform: None, annotations: BTreeMap::new() }
+        Self { media_type, digest, size, platform: None, artifact_type: None, annotations: BTreeMap::new() }
     }
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Wire {
     size: u64,
     #[serde(default)]
     platform: Option<Platform>,
+    #[serde(default)]
+    artifact_type: Option<String>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
     #[serde(flatten)]
@@ -67,6 +71,7 @@ impl TryFrom<Wire> for Descriptor {
             digest: wire.digest.parse().map_err(|error| format!("`{}`: {error}", wire.digest))?,
             size: wire.size,
             platform: wire.platform,
+            artifact_type: wire.artifact_type.as_deref().and_then(ArtifactType::new),
             annotations: wire.annotations.unwrap_or_default(),
         })
     }

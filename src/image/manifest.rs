@@ -238,7 +238,7 @@ fn refuse_contradiction(media_type: &MediaType, names: &[String]) -> Result<(), 
 }
 
 /// The names at the top level of a JSON object, repetitions included, which a map would swallow.
-struct Names(Vec<String>);
+pub(super) struct Names(pub(super) Vec<String>);
 
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -3,6 +3,7 @@
 //! Owns which questions are asked, and that no more are: one HEAD per side and tag, a tag list only where a glob needs
 //! one, and a look into manifests only for what would be copied. Refuses to decide: a failed read is carried as data.
 
+mod referrers;
 mod subsets;
 mod targets;
 
@@ -18,7 +19,7 @@ use crate::event::{Event, Reporter};
 use crate::image::{
     Descriptor, Digest, Failure, Location, MediaType, Reference, Registry, Root, Side, Tag, TagOrDigest,
 };
-use crate::plan::{self, Contents, Filter, Observed, Scope, Sighting};
+use crate::plan::{self, Contents, Filter, Observed, Plan, Scope, Sighting};
 use crate::store::{Error, Graph, ImageSource, Stores};
 use subsets::Roots;
 
@@ -92,9 +93,13 @@ impl Observer<'_> {
         let (subsets, roots) = self.read_subsets(desired, &mut observed).await;
         total += subsets;
         observed.quotas = self.stores.quotas();
-        let looks = self.looks_needed(desired, &observed);
-        self.reporter.event(Event::Observing { total: total + looks.len() });
+        // What would be copied is asked of the plan itself: the decision stands in one place.
+        let draft = plan::plan(desired, &observed, &Scope::default(), self.filter);
+        let looks = self.looks_needed(&draft, &observed);
+        let referrers = Self::referrer_looks(desired, &draft, &observed);
+        self.reporter.event(Event::Observing { total: total + looks.len() + referrers.len() });
         self.look_inside(looks, &roots, &mut observed).await;
+        self.read_referrers(referrers, &mut observed).await;
         observed.quotas = self.stores.quotas();
         observed
     }
@@ -147,10 +152,8 @@ impl Observer<'_> {
         ask_all(images, |image| &image.location, read).await.collect()
     }
 
-    /// The images that would be copied, with their targets. What would be copied is asked of the plan itself: the decision
-    /// stands in one place.
-    fn looks_needed(&self, desired: &Desired, observed: &Observed) -> Looks {
-        let draft = plan::plan(desired, observed, &Scope::default(), self.filter);
+    /// The images that would be copied, with their targets.
+    fn looks_needed(&self, draft: &Plan, observed: &Observed) -> Looks {
         let mut looks = Looks::new();
         for step in draft.steps.iter().filter(|step| step.action().writes()) {
             let (Some(source), Some(target)) = (&step.source, &step.target) else { continue };

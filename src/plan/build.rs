@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::attach::attach;
 use super::cost::weigh;
 use super::decide::decide;
 use super::overlap::settle_overlaps;
@@ -70,7 +71,7 @@ fn idle_globs(
 fn mirror_steps(mirror: &Mirror, wanted: &[Wanted], observed: &Observed, filter: &Filter) -> Vec<Step> {
     let pairs = wanted.iter().flat_map(|wanted| wanted.targets.iter().map(move |target| (wanted, target)));
     let selected = pairs.filter(|(_, target)| filter.selects(target));
-    selected.map(|(wanted, target)| step(mirror, wanted, target, observed)).collect()
+    selected.map(|(wanted, target)| attach(step(mirror, wanted, target, observed), mirror, observed)).collect()
 }
 
 fn step(mirror: &Mirror, wanted: &Wanted, target: &Reference, observed: &Observed) -> Step {
@@ -96,6 +97,7 @@ fn step(mirror: &Mirror, wanted: &Wanted, target: &Reference, observed: &Observe
         digest: present(if writes { &image } else { now }).map(|after| after.digest.clone()),
         trim: step_trim(wanted, digest.as_ref(), (cut, writes)),
         platforms: cut.filter(|_| writes).map_or(Vec::new(), |cut| cut.platforms.clone()),
+        referrers: Vec::new(),
         bytes: None,
         at_most: None,
         place: mirror.place.clone(),
@@ -168,6 +170,7 @@ fn whole_mirror(mirror: &Mirror, reason: Reason) -> Step {
         digest: None,
         trim: None,
         platforms: Vec::new(),
+        referrers: Vec::new(),
         bytes: None,
         at_most: None,
         place: mirror.place.clone(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::decide::unreadable;
-use super::{Bytes, Observed, Step};
+use super::{Bytes, Observed, Reason, Step};
 use crate::image::{Digest, Location, Side};
 
 /// Puts sizes and platforms into the steps that write. A step whose image turned out unreadable, or of a kind that cannot
@@ -16,6 +16,11 @@ pub(super) fn weigh(steps: &mut [Step], observed: &Observed) {
 }
 
 fn weigh_step(step: &mut Step, observed: &Observed, promised: &mut BTreeSet<(Location, Digest)>) {
+    let attached = step.referrers.iter().fold(0_u64, |sum, referrer| sum.saturating_add(referrer.bytes));
+    if step.reason == Reason::ReferrersMissing {
+        step.bytes = Some(Bytes { transfer: attached, present: 0 });
+        return;
+    }
     let (Some(source), Some(target), Some(digest)) = (&step.source, &step.target, &step.digest) else { return };
     let target = target.reference.location.clone();
     let contents = match observed.contents.get(&(source.reference.location.clone(), digest.clone())) {
@@ -32,7 +37,7 @@ fn weigh_step(step: &mut Step, observed: &Observed, promised: &mut BTreeSet<(Loc
         Some(Ok(held)) => Some(held),
         Some(Err(failure)) => return step.fail(unreadable(failure, Side::Target)),
     };
-    let mut bytes = Bytes { transfer: contents.manifests, present: 0 };
+    let mut bytes = Bytes { transfer: contents.manifests.saturating_add(attached), present: 0 };
     for (blob, size) in &contents.blobs {
         let held = held.is_some_and(|held| held.contains(blob));
         let there = held || !promised.insert((target.clone(), blob.clone()));

@@ -8,12 +8,14 @@
 //! | has none of the platforms | any | any | `no-platform` | error |
 //! | D | unreadable | any | `target-unreadable`, `no-credentials` | error |
 //! | D | absent | any | `new` | copy |
-//! | D | D | any | `in-sync` | skip |
+//! | D | D, referrers complete or not asked for | any | `in-sync` | skip |
+//! | D | D, referrers missing | any | `referrers-missing` | update |
 //! | D | E | immutable and not pinned, or `block` | `tag-would-move` | blocked |
 //! | D | E | `keep` | `kept` | skip |
 //! | D | E | may move | `tag-moved` | update |
 //!
 //! Where a mirror wants some platforms only, D is the digest of what is left of the source's image.
+//! Where the referrers could not be read, what would be copied, updated or skipped as in sync is an error.
 //!
 //! Conflicts between mirrors are found over all steps at once, afterwards: they need more than one row to see.
 
@@ -36,6 +38,18 @@ pub(super) fn decide(wanted: &Wanted, source: &Sighting, target: (&Reference, &S
         }
         (Sighting::Present(_), Sighting::Present(_), TagPolicy::Keep) => Reason::Kept,
         (Sighting::Present(_), Sighting::Present(_), TagPolicy::Move) => Reason::TagMoved,
+    }
+}
+
+/// What the referrers of an image make of the reason for its step: whether any are missing, or why nobody can tell. `None`
+/// where it stays as it is.
+pub(super) fn with_referrers(reason: &Reason, missing: Result<bool, &Failure>) -> Option<Reason> {
+    match (reason, missing) {
+        (Reason::New | Reason::TagMoved | Reason::InSync, Err(failure)) => {
+            Some(unreadable(failure, failure.side.unwrap_or(Side::Source)))
+        }
+        (Reason::InSync, Ok(true)) => Some(Reason::ReferrersMissing),
+        _ => None,
     }
 }
 
@@ -146,6 +160,21 @@ mod tests {
         assert_eq!(row(&new, &now, TagPolicy::Keep), "kept");
         assert_eq!(row(&new, &now, TagPolicy::Block), "tag-would-move");
         assert_eq!(row(&new, &now, TagPolicy::Immutable), "tag-would-move");
+    }
+
+    #[test]
+    fn referrers_decide_what_is_in_sync_and_nothing_that_is_not_to_be_written() {
+        let failure = Failure::new(Code::Timeout, "it broke").on(Side::Target);
+        let name = |reason: &Reason, missing| with_referrers(reason, missing).map(|reason| reason.as_str());
+        assert_eq!(name(&Reason::InSync, Ok(true)), Some("referrers-missing"));
+        assert_eq!(name(&Reason::InSync, Ok(false)), None);
+        for reason in [Reason::New, Reason::TagMoved] {
+            assert_eq!(name(&reason, Ok(true)), None);
+            assert_eq!(name(&reason, Err(&failure)), Some("target-unreadable"));
+        }
+        assert_eq!(name(&Reason::InSync, Err(&failure)), Some("target-unreadable"));
+        assert_eq!(name(&Reason::Kept, Ok(true)), None);
+        assert_eq!(name(&Reason::Kept, Err(&failure)), None);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Bytes, Plan, Pulls, Reason, Risk, Scope, SelectionDocument, Step, StepTrim, Summary, Warning, id};
+use super::{
+    Action, Bytes, Plan, Pulls, Reason, Referrer, Risk, Scope, SelectionDocument, Step, StepTrim, Summary, Warning, id,
+};
 use crate::config::{ConfigFile, Place};
 use crate::image::{Digest, Failure, Single};
 
@@ -145,9 +147,9 @@ pub struct StepDocument {
     pub trim: Option<Trim>,
     /// The platforms in the image.
     pub platforms: Vec<String>,
-    /// Artifacts that go with the image: always empty in this version.
+    /// Artifacts that come along with the image, of what the target lacks.
     #[serde(default)]
-    pub referrers: Vec<Referrer>,
+    pub referrers: Vec<ReferrerDocument>,
     /// What the step moves, in bytes; null where that was not asked.
     pub bytes: Option<Bytes>,
     /// The mirror it comes from.
@@ -199,15 +201,15 @@ pub struct Trim {
     pub of: Option<u64>,
 }
 
-/// An artifact that refers to the image; reserved.
+/// An artifact that refers to the image: a signature, an attestation, an SBOM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Referrer {
+pub struct ReferrerDocument {
     /// Its digest.
     #[schemars(extend("pattern" = DIGEST_PATTERN))]
     pub digest: String,
-    /// Its type.
+    /// Its type; null where it says none.
     pub artifact_type: Option<String>,
-    /// The tag it is found by, where it has one.
+    /// The tag that it goes under; null where it is found by what it refers to.
     pub tag: Option<String>,
 }
 
@@ -330,6 +332,16 @@ impl From<&StepTrim> for Trim {
     }
 }
 
+impl From<&Referrer> for ReferrerDocument {
+    fn from(referrer: &Referrer) -> Self {
+        Self {
+            digest: referrer.digest.to_string(),
+            artifact_type: referrer.artifact_type.as_ref().map(ToString::to_string),
+            tag: referrer.tag.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
 impl From<&Step> for StepDocument {
     fn from(step: &Step) -> Self {
         let failure = step.reason.failure();
@@ -349,7 +361,7 @@ impl From<&Step> for StepDocument {
             digest: step.digest.as_ref().map(ToString::to_string),
             trim: step.trim.as_ref().map(Trim::from),
             platforms: step.platforms.iter().map(ToString::to_string).collect(),
-            referrers: Vec::new(),
+            referrers: step.referrers.iter().map(ReferrerDocument::from).collect(),
             bytes: step.bytes,
             location: PlaceDocument::from(&step.place),
             message: failure.map(|failure| failure.message.clone()),

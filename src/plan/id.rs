@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Step;
+use super::{Referrer, Step};
 use crate::image::{Digest, Reference};
 
 /// What one step intends. The fields stand in the order of RFC 8785 (by UTF-16 code units of their names), and hold
@@ -11,7 +11,7 @@ use crate::image::{Digest, Reference};
 struct Intent {
     action: super::Action,
     digest: Option<String>,
-    referrers: [(); 0],
+    referrers: Vec<Attached>,
     source: Option<Source>,
     target: Option<Target>,
     trim: Option<Trim>,
@@ -21,6 +21,13 @@ struct Intent {
 struct Trim {
     platforms: Vec<String>,
     single: &'static str,
+}
+
+#[derive(Serialize)]
+struct Attached {
+    artifact_type: Option<String>,
+    digest: String,
+    tag: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -48,7 +55,7 @@ fn intent(step: &Step) -> Intent {
     Intent {
         action: step.action(),
         digest: text(&step.digest),
-        referrers: [],
+        referrers: step.referrers.iter().map(attached).collect(),
         source: step
             .source
             .as_ref()
@@ -61,5 +68,13 @@ fn intent(step: &Step) -> Intent {
             platforms: trim.subset.platforms().map(ToString::to_string).collect(),
             single: trim.subset.single().as_str(),
         }),
+    }
+}
+
+fn attached(referrer: &Referrer) -> Attached {
+    Attached {
+        artifact_type: referrer.artifact_type.as_ref().map(ToString::to_string),
+        digest: referrer.digest.to_string(),
+        tag: referrer.tag.as_ref().map(ToString::to_string),
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the decision table (in `decide`), the steps and their reasons, and the JSON form of a plan. Refuses I/O, clocks and
 //! `Result`: a failed read arrives as [`Sighting::Unreadable`] and leaves as a step in error. Equal inputs, equal bytes.
 
+mod attach;
 mod build;
 mod cost;
 mod decide;
@@ -21,11 +22,11 @@ mod tests;
 mod trim;
 
 pub use build::plan;
-pub use observed::{Contents, Observed, Sighting};
+pub use observed::{Attached, AttachedTo, Contents, Observed, Sighting};
 pub use pulls::Pulls;
 pub(crate) use read::document_of;
 pub use read::{Bases, document};
 pub use scope::{Filter, Scope};
 pub use selection::{SelectionDocument, Tallied};
-pub use step::{Action, Bytes, Plan, Reason, Risk, SourceState, Step, Summary, TargetState, Warning};
+pub use step::{Action, Bytes, Plan, Reason, Referrer, Risk, SourceState, Step, Summary, TargetState, Warning};
 pub use trim::{Cut, CutKey, StepTrim, cut_key, is_left_alone};

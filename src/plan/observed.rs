@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cut, CutKey};
+use super::{Cut, CutKey, Referrer};
 use crate::config::SourceImage;
-use crate::image::{Descriptor, Digest, Failure, Location, Platform, Quota, Reference, Registry, Tag};
+use crate::image::{Descriptor, Digest, Failure, Location, Platform, Quota, Reference, ReferrerTypes, Registry, Tag};
 
 /// What one reference was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,20 @@ pub struct Contents {
     pub platforms: Vec<Platform>,
 }
 
+/// What refers to an image at its source, as far as one target lacks it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attached {
+    /// What it lacks, sorted.
+    pub missing: Vec<Referrer>,
+    /// Tags of what it lacks that name something else there now.
+    pub moving: BTreeSet<Tag>,
+    /// Why something is left out.
+    pub remarks: Vec<String>,
+}
+
+/// A source and the image that a target gets of it, that target, and which referrers are meant.
+pub type AttachedTo = ((Location, Digest), Location, ReferrerTypes);
+
 /// Everything read from both sides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -47,6 +61,8 @@ pub struct Observed {
     pub contents: BTreeMap<(Location, Digest), Result<Contents, Failure>>,
     /// Which blobs of an image (by its digest) a target holds already, where it was asked.
     pub held: BTreeMap<(Digest, Location), Result<BTreeSet<Digest>, Failure>>,
+    /// The referrers that targets lack, where they were searched for.
+    pub referrers: BTreeMap<AttachedTo, Result<Attached, Failure>>,
     /// What registries have said of their quotas of pulls, where they keep any.
     pub quotas: BTreeMap<Registry, Quota>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Observed, Step, Warning};
+use super::{Observed, Reason, Step, Warning};
 use crate::config::Desired;
 use crate::image::{Digest, Location, Quota, Registry, Single};
 
@@ -38,6 +38,10 @@ pub(super) fn pulls(steps: &[Step], desired: &Desired, observed: &Observed) -> V
         let (location, Some(digest)) = (&source.reference.location, &step.digest) else { continue };
         let Some((needed, at_least)) = location.registry().and_then(|host| needs.get_mut(host)) else { continue };
         if !counted.insert((location, digest)) {
+            continue;
+        }
+        *needed += step.referrers.len() as u64;
+        if step.reason == Reason::ReferrersMissing {
             continue;
         }
         let contents = observed.contents.get(&(location.clone(), digest.clone()));

@@ -8,13 +8,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::file::{
-    ConfigDocument, Document, FORMAT_VERSION, FileError, KIND, PlaceDocument, QuotaDocument, StepDocument, Trim,
-    WarningDocument,
+    ConfigDocument, Document, FORMAT_VERSION, FileError, KIND, PlaceDocument, QuotaDocument, ReferrerDocument,
+    StepDocument, Trim, WarningDocument,
 };
-use super::{Plan, Pulls, Reason, SourceState, Step, StepTrim, Tallied, TargetState, Warning};
+use super::{Plan, Pulls, Reason, Referrer, SourceState, Step, StepTrim, Tallied, TargetState, Warning};
 use crate::config::{ConfigFile, Place};
 use crate::image::{
-    Code, Digest, Failure, Location, MediaType, Platform, PlatformName, Quota, Reference, Role, Subset, Written,
+    ArtifactType, Code, CosignKind, Digest, Failure, Location, MediaType, Platform, PlatformName, Quota, Reference,
+    Role, Subset, Written,
 };
 
 /// Where relative layout paths of a plan lead.
@@ -102,9 +103,6 @@ fn step(document: &StepDocument, bases: &Bases) -> Result<Step, String> {
     if reason.action() != document.action {
         return Err(format!("`{}` is not a reason for `{:?}`", document.reason, document.action));
     }
-    if !document.referrers.is_empty() {
-        return Err("referrers need a later version of regsync".to_owned());
-    }
     let read = |text: &str| reference(text, &document.location.file, bases);
     let source = match &document.source {
         Some(source) => Some(SourceState {
@@ -128,6 +126,7 @@ fn step(document: &StepDocument, bases: &Bases) -> Result<Step, String> {
         digest: digest(document.digest.as_deref())?,
         trim: document.trim.as_ref().map(trim).transpose()?,
         platforms: document.platforms.iter().map(|text| platform(text)).collect(),
+        referrers: document.referrers.iter().map(referrer).collect::<Result<_, _>>()?,
         bytes: document.bytes,
         at_most: None,
         place: Place::from(&document.location),
@@ -151,6 +150,15 @@ fn check_writable(step: &Step) -> Result<(), String> {
     match (&step.reason, before) {
         (Reason::New, Some(_)) => Err("a new tag has no digest before".to_owned()),
         (Reason::TagMoved, None) => Err("a tag that moves has a digest before".to_owned()),
+        (Reason::TagMoved, before) if before == step.digest.as_ref() => {
+            Err("a tag that moves has another digest before".to_owned())
+        }
+        (Reason::ReferrersMissing, before) if before != step.digest.as_ref() => {
+            Err("a tag that only lacks referrers keeps its digest".to_owned())
+        }
+        (Reason::ReferrersMissing, _) if step.referrers.is_empty() => {
+            Err("no referrer is listed that would be missing".to_owned())
+        }
         _ => Ok(()),
     }
 }
@@ -162,6 +170,25 @@ fn trim(document: &Trim) -> Result<StepTrim, String> {
         Subset::new(platforms, document.single).ok_or("a trim to no platform, or to several as one manifest")?;
     let digest = digest(Some(&document.digest))?.ok_or("a trim without a digest")?;
     Ok(StepTrim { subset: Arc::new(subset), digest, of: document.of })
+}
+
+/// A referrer is written under no tag but one of cosign's: any other might name an image.
+fn referrer(document: &ReferrerDocument) -> Result<Referrer, String> {
+    let wrong = |text: &str, what: &str| format!("`{text}` is not {what}");
+    let artifact_type = match &document.artifact_type {
+        Some(text) => Some(ArtifactType::new(text).ok_or_else(|| wrong(text, "an artifact type"))?),
+        None => None,
+    };
+    let tag = match &document.tag {
+        Some(text) => {
+            let tag = text.parse().ok().filter(|tag| CosignKind::of(tag).is_some());
+            Some(tag.ok_or_else(|| wrong(text, "a tag for a referrer"))?)
+        }
+        None => None,
+    };
+    let text = &document.digest;
+    let digest = text.parse().map_err(|error| format!("`{text}`: {error}"))?;
+    Ok(Referrer { digest, artifact_type, tag, bytes: 0 })
 }
 
 fn digest(text: Option<&str>) -> Result<Option<Digest>, String> {
@@ -203,6 +230,7 @@ fn reason(document: &StepDocument) -> Result<Reason, String> {
         "new" => Reason::New,
         "tag-moved" => Reason::TagMoved,
         "in-sync" => Reason::InSync,
+        "referrers-missing" => Reason::ReferrersMissing,
         "kept" => Reason::Kept,
         "tag-would-move" => Reason::TagWouldMove(failure()),
         "conflict" => Reason::Conflict(failure()),

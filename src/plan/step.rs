@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pulls, Scope, StepTrim, Tallied};
 use crate::config::{ConfigFile, Place};
-use crate::image::{Digest, Failure, MediaType, Platform, Reference};
+use crate::image::{ArtifactType, Digest, Failure, MediaType, Platform, Reference, Tag};
 
 /// What a step does to its target tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +53,8 @@ pub enum Reason {
     TagMoved,
     /// The target's tag names the wanted digest.
     InSync,
+    /// The target's tag names the wanted digest, and lacks what refers to it at the source.
+    ReferrersMissing,
     /// The target's tag names another digest and is left so by `on-tag-move: keep`.
     Kept,
     /// The target's tag names another digest and must not move.
@@ -79,10 +81,11 @@ pub enum Reason {
 
 impl Reason {
     /// The machine-readable names of all reasons.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "new",
         "tag-moved",
         "in-sync",
+        "referrers-missing",
         "kept",
         "tag-would-move",
         "conflict",
@@ -100,7 +103,7 @@ impl Reason {
     pub fn action(&self) -> Action {
         match self {
             Self::New => Action::Copy,
-            Self::TagMoved => Action::Update,
+            Self::TagMoved | Self::ReferrersMissing => Action::Update,
             Self::InSync | Self::Kept => Action::Skip,
             Self::TagWouldMove(_) | Self::Conflict(_) => Action::Blocked,
             _ => Action::Error,
@@ -113,6 +116,7 @@ impl Reason {
             Self::New => "new",
             Self::TagMoved => "tag-moved",
             Self::InSync => "in-sync",
+            Self::ReferrersMissing => "referrers-missing",
             Self::Kept => "kept",
             Self::TagWouldMove(_) => "tag-would-move",
             Self::Conflict(_) => "conflict",
@@ -189,6 +193,19 @@ pub struct TargetState {
     pub digest: Option<Digest>,
 }
 
+/// Something that refers to an image and comes along with it: a signature, an attestation, an SBOM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its type, where it says one.
+    pub artifact_type: Option<ArtifactType>,
+    /// The tag that it goes under, where it is not found by what it refers to.
+    pub tag: Option<Tag>,
+    /// Its size in bytes, with its blobs; 0 where that is not known.
+    pub bytes: u64,
+}
+
 /// One target tag and what happens to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -206,6 +223,8 @@ pub struct Step {
     pub trim: Option<StepTrim>,
     /// The platforms in the image, for display.
     pub platforms: Vec<Platform>,
+    /// What comes along with the image, of what its target lacks.
+    pub referrers: Vec<Referrer>,
     /// How much it moves, where it was asked.
     pub bytes: Option<Bytes>,
     /// What goes over the wire to the target at most, in bytes: where the image was looked into, and the target was not
@@ -228,6 +247,7 @@ impl Step {
         self.reason = reason;
         self.digest = self.target.as_ref().and_then(|target| target.digest.clone());
         self.risk.clear();
+        self.referrers.clear();
         self.bytes = None;
         self.at_most = None;
     }

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use super::file::{Document, Stamp};
 use super::*;
 use crate::config::{
-    ConfigFile, Desired, Mirror, OnEmpty, OnTagMove, Place, Rename, Selection, SourceImage, TagGlob, TagRule,
+    ConfigFile, Desired, Mirror, OnEmpty, OnTagMove, Place, ReferrerRule, Rename, Selection, SourceImage, TagGlob,
+    TagRule,
 };
 use crate::image::{Code, Descriptor, Digest, Failure, Location, MediaType, Quota, Reference, Role, Tag, Written};
 
@@ -36,6 +37,7 @@ pub(super) fn mirror(line: u32, source: &str, targets: &[&str], tags: Vec<TagRul
         on_tag_move: OnTagMove::Update,
         immutable_tags: Vec::new(),
         on_empty: OnEmpty::Error,
+        referrers: ReferrerRule::default(),
     }
 }
 
@@ -92,8 +94,8 @@ pub(super) fn rows(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(row).collect()
 }
 
-const UP: &str = "docker.io/library/app";
-const DOWN: &str = "ghcr.io/acme/app";
+pub(super) const UP: &str = "docker.io/library/app";
+pub(super) const DOWN: &str = "ghcr.io/acme/app";
 
 #[test]
 fn steps_stand_in_the_order_of_mirrors_then_targets() {
@@ -245,7 +247,7 @@ fn a_scope_leaves_the_rest_out() {
     assert_eq!(rows(&plan), ["+ ghcr.io/acme/app:1 new"]);
 }
 
-fn bases() -> Bases {
+pub(super) fn bases() -> Bases {
     Bases { directories: [("regsync.yaml".to_owned(), PathBuf::from("/config"))].into(), allowed: Vec::new() }
 }
 

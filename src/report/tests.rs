@@ -66,6 +66,7 @@ impl Mirror {
             digest: some(if writes { wanted } else { now }),
             trim: None,
             platforms: Vec::new(),
+            referrers: Vec::new(),
             bytes: None,
             at_most: None,
             place: place(self.line),
@@ -150,7 +151,7 @@ pub(super) fn outcomes(plan: &Plan, trouble: impl Fn(usize, &Step) -> Option<End
     let outcome = |(index, step): (usize, &Step)| {
         let ending = trouble(index, step).unwrap_or_else(|| match &step.reason {
             Reason::New => Ending::Copied,
-            Reason::TagMoved => Ending::Updated,
+            Reason::TagMoved | Reason::ReferrersMissing => Ending::Updated,
             Reason::InSync | Reason::Kept => Ending::Skipped,
             Reason::TagWouldMove(_) | Reason::Conflict(_) => Ending::Blocked,
             reason => Ending::Failed(reason.failure().expect("an error has its failure").clone()),
@@ -158,7 +159,13 @@ pub(super) fn outcomes(plan: &Plan, trouble: impl Fn(usize, &Step) -> Option<End
         let bytes = step.bytes.filter(|_| ending.wrote()).unwrap_or_default();
         let elapsed = Duration::from_millis(bytes.transfer / 14_600);
         let attempts = u32::from(ending.wrote());
-        Outcome { moved: Moved { sent: bytes.transfer, mounted: 0, reused: bytes.present }, elapsed, attempts, ending }
+        Outcome {
+            moved: Moved { sent: bytes.transfer, mounted: 0, reused: bytes.present },
+            elapsed,
+            attempts,
+            ending,
+            warnings: Vec::new(),
+        }
     };
     plan.steps.iter().enumerate().map(outcome).collect()
 }

@@ -47,6 +47,15 @@ pub const TAGS: usize = 1_000_000;
 /// How many bytes the tags of a repository may have together: they are held in memory. A million of 64 characters each.
 pub const TAG_BYTES_IN_ALL: usize = 64 * MIB;
 
+/// The largest page of referrers, in bytes: as large as a manifest that is read.
+pub const REFERRER_PAGE_BYTES: usize = 8 * MIB;
+/// How many pages of referrers a subject may have.
+pub const REFERRER_PAGES: usize = 100;
+/// How many referrers a subject, and an image in all, may have: as many signatures as cosign verifies.
+pub const REFERRERS: usize = 1_000;
+/// How deep referrers may refer to referrers. A signed SBOM is two deep.
+pub const REFERRER_DEPTH: usize = 8;
+
 /// The most of a refusal's body that is read, in bytes.
 pub const REFUSAL_BYTES: usize = 64 * KIB;
 /// The most of a registry's words that is repeated, in characters.

@@ -10,6 +10,7 @@ mod layout;
 pub mod limits;
 mod listed;
 mod progress;
+pub mod referrers;
 pub mod registry;
 mod stores;
 mod subset;
@@ -53,6 +54,15 @@ pub trait ImageSource: Send + Sync {
 
     /// All tags, sorted, without repetitions. A list that could not be read to its end is an error, never a short list.
     fn tags(&self) -> Answer<'_, Vec<Tag>>;
+
+    /// The manifest that a tag names now, read in one go: its digest comes from its bytes. `None` where the tag is proven
+    /// absent.
+    fn tagged<'a>(&'a self, tag: &'a Tag) -> Answer<'a, Option<Manifest>>;
+
+    /// What is listed as a referrer of `subject`, sorted, each with its type: a claim, until the referrer itself is read.
+    /// `None` where there are no such lists: then [`fallback_tag`](crate::image::fallback_tag) names an index of them. A
+    /// list that could not be read to its end is an error.
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Option<Vec<Descriptor>>>;
 }
 
 /// A place to write the images of one location to.
@@ -80,6 +90,11 @@ pub trait ImageTarget: ImageSource {
 
     /// Writes a manifest by its digest, byte for byte. Its blobs and children must be there.
     fn push_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()>;
+
+    /// Writes a manifest that names `subject` as its own by its digest, byte for byte. Says whether the target lists it as a
+    /// referrer by itself; otherwise the index of the fallback schema is to name it (distribution-spec "Pushing Manifests
+    /// with Subject").
+    fn push_referrer<'a>(&'a self, manifest: &'a Manifest, subject: &'a Digest) -> Answer<'a, bool>;
 
     /// Writes a manifest, byte for byte, and makes `tag` name it; its blobs and children must be there. `before` is what the
     /// tag named when the caller looked. Fails with [`Code::Stale`](crate::image::Code::Stale), and leaves the tag alone,

@@ -3,6 +3,7 @@
 mod copies;
 mod in_sync;
 mod memory;
+mod referrers;
 mod requests;
 
 use std::thread;

@@ -1,17 +1,17 @@
 //! The file, key by key.
 
 use super::platforms::{platforms, single};
+use super::referrers::referrers;
 use super::value::{boolean, found, is_missing, list, mapping, number, text, texts, type_problem, word, wrong_type};
 use super::{Place, secrets, tags, unknown};
 use crate::config::problem::{Diagnosis, ProblemCode, shown};
 use crate::config::schema::{
-    Auth, CONCURRENCY_LIMIT, Field, File, KEEP_LIMIT, Mirror, MirrorRules, RATE_LIMIT, RateLimit, Referrers, Registry,
-    Tls,
+    Auth, CONCURRENCY_LIMIT, Field, File, KEEP_LIMIT, Mirror, MirrorRules, RATE_LIMIT, RateLimit, Registry, Tls,
 };
 use crate::config::suggest::closest;
 use crate::config::text::{At, Span};
 use crate::config::yaml::{Content, Entry, Node};
-use crate::config::{OnEmpty, OnTagMove};
+use crate::config::{OnEmpty, OnTagMove, ReferrersCheck};
 
 /// The version of the format that this program reads.
 const VERSION: u32 = 1;
@@ -257,6 +257,14 @@ fn rule(rules: &mut MirrorRules, entry: &Entry, diagnosis: &mut Diagnosis<'_>) -
         "platforms" => rules.platforms = platforms(entry, diagnosis),
         "single" => rules.single = single(entry, diagnosis),
         "referrers" => rules.referrers = referrers(entry, diagnosis),
+        "referrers-check" => {
+            let words = [
+                ("changed", ReferrersCheck::Changed),
+                ("always", ReferrersCheck::Always),
+                ("never", ReferrersCheck::Never),
+            ];
+            rules.referrers_check = word(entry, &words, diagnosis);
+        }
         "immutable-tags" => rules.immutable_tags = texts(entry, diagnosis),
         "on-tag-move" => {
             let words = [("update", OnTagMove::Update), ("keep", OnTagMove::Keep), ("block", OnTagMove::Block)];
@@ -268,18 +276,4 @@ fn rule(rules: &mut MirrorRules, entry: &Entry, diagnosis: &mut Diagnosis<'_>) -
         _ => return false,
     }
     true
-}
-
-fn referrers(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Referrers> {
-    let later = match &*entry.value.content {
-        Content::Scalar(scalar) => matches!(scalar.text.as_str(), "all" | "changed" | "always"),
-        content => matches!(content, Content::List(_)),
-    };
-    if later {
-        let message = "copying referrers is not supported yet";
-        let problem = diagnosis.problem(ProblemCode::Unsupported, entry.value.met(), message);
-        diagnosis.report(problem.with_help("write `referrers: none` or leave the key out"));
-        return Field::Broken;
-    }
-    word(entry, &[("none", Referrers::None)], diagnosis)
 }

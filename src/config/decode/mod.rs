@@ -4,6 +4,7 @@
 
 mod file;
 mod platforms;
+mod referrers;
 mod secrets;
 mod tags;
 mod unknown;
@@ -41,9 +42,17 @@ impl Place {
     fn keys(self) -> &'static [&'static str] {
         match self {
             Self::File => &["version", "registries", "defaults", "mirrors"],
-            Self::Defaults => {
-                &["tags", "rename", "platforms", "single", "referrers", "on-tag-move", "immutable-tags", "on-empty"]
-            }
+            Self::Defaults => &[
+                "tags",
+                "rename",
+                "platforms",
+                "single",
+                "referrers",
+                "referrers-check",
+                "on-tag-move",
+                "immutable-tags",
+                "on-empty",
+            ],
             Self::Mirror => &[
                 "source",
                 "target",
@@ -53,6 +62,7 @@ impl Place {
                 "platforms",
                 "single",
                 "referrers",
+                "referrers-check",
                 "on-tag-move",
                 "immutable-tags",
                 "on-empty",

@@ -74,9 +74,6 @@ fn places_with(key: &str) -> Vec<Place> {
 /// Keys that are decided but not there yet: what holds until then.
 fn later(key: &str, place: Place) -> Option<&'static str> {
     Some(match (place, key) {
-        (Place::Mirror | Place::Defaults, "referrers-check") => {
-            "referrers are not supported yet: `referrers: none` is what happens"
-        }
         (Place::Registry, "create-repositories") => "not supported yet: repositories must exist at the target",
         (Place::File, "include" | "includes" | "import") => {
             "give several files on the command line: `-c a.yaml -c b.yaml`"

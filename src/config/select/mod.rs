@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::{Place, TagGlob};
-use crate::image::{Digest, Tag};
+use crate::image::{CosignKind, Digest, Tag, is_referrer_tag};
 use constraint::Fit;
 use version::Version;
 
@@ -92,6 +92,8 @@ pub struct Selection {
     pub exclude: Vec<Rule<TagGlob>>,
     /// How many of what is left.
     pub newest: Option<Rule<NonZeroU32>>,
+    /// Whether tags that stand for referrers are left to these: they come along with their images.
+    pub leaves_referrers: bool,
 }
 
 impl Selection {
@@ -99,6 +101,17 @@ impl Selection {
     pub fn of(place: &Place, rules: Vec<TagRule>) -> Self {
         let include = rules.into_iter().map(|value| Rule { place: place.clone(), value }).collect();
         Self { include, ..Self::default() }
+    }
+
+    /// Whether no pattern selects `tag`: it stands for referrers. A pattern that is about such tags (`sha256-*.sig`) still
+    /// selects those of cosign; the index of the fallback schema is nobody's image, and each target has one of its own.
+    fn leaves(&self, tag: &Tag) -> bool {
+        let is_about = |pattern: &str| pattern.starts_with("sha256-");
+        let globs =
+            || self.include.iter().any(|rule| matches!(&rule.value, TagRule::Glob(glob) if is_about(glob.as_str())));
+        let regexes = || self.regex.iter().any(|rule| is_about(rule.value.as_str()));
+        let is_meant = || CosignKind::of(tag).is_some() && (globs() || regexes());
+        self.leaves_referrers && is_referrer_tag(tag) && !is_meant()
     }
 
     /// Whether it depends on what the source lists.
@@ -255,6 +268,9 @@ impl<'s> Sieve<'s> {
     /// A regular expression, or a glob that asks for the tag as it is, or else any glob that matches.
     fn include(&self, tag: &Tag, version: Option<&Version<'_>>) -> Verdict<'s> {
         let Selection { include, regex, .. } = self.selection;
+        if self.selection.leaves(tag) {
+            return Verdict { stage: Stage::Include, because: Because::OfReferrers, place: None };
+        }
         if include.is_empty() && regex.is_empty() {
             return Verdict { stage: Stage::Include, because: Because::Everything, place: None };
         }

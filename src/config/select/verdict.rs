@@ -65,6 +65,8 @@ pub enum Because<'s> {
     Everything,
     /// Nothing of `include` and `regex` matches.
     NoMatch,
+    /// It stands for referrers, which come along with their image.
+    OfReferrers,
     /// It is within the constraint.
     Within(&'s Constraint),
     /// It is a version, and not within the constraint.
@@ -104,6 +106,7 @@ impl fmt::Display for Because<'_> {
             Self::Regex(regex) => write!(f, "matches `{}`", regex.as_str()),
             Self::Everything => f.write_str("every tag is taken"),
             Self::NoMatch => f.write_str("nothing matches it"),
+            Self::OfReferrers => f.write_str("stands for referrers, which come along with their image"),
             Self::Within(constraint) => write!(f, "within `{}`", constraint.as_str()),
             Self::Outside(constraint) => write!(f, "outside of `{}`", constraint.as_str()),
             Self::NoVersion => f.write_str("not a version"),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Checked, Reading, platforms, reference, rename, tags};
-use crate::config::Mirror;
 use crate::config::problem::{ProblemCode, shown};
-use crate::config::schema::{Field, Mirror as Entry, MirrorRules};
+use crate::config::schema::{Field, Mirror as Entry, MirrorRules, Referrers, ReferrersWord};
 use crate::config::text::{At, Span};
-use crate::image::{Location, Role, Written};
+use crate::config::{Mirror, ReferrerRule, Selection};
+use crate::image::{Location, ReferrerTypes, Role, Written};
 
 /// Checks one entry of `mirrors`. `None` where a part of it was reported.
 pub(super) fn check(entry: &Entry, defaults: &MirrorRules, reading: &mut Reading<'_, '_, '_>) -> Option<Checked> {
@@ -19,19 +19,32 @@ pub(super) fn check(entry: &Entry, defaults: &MirrorRules, reading: &mut Reading
     let subset = platforms::check(entry, defaults, reading);
     let immutable_tags = tags::globs(rules.immutable_tags.or(&defaults.immutable_tags), reading);
     let source_span = entry.source.given().map_or(entry.span, |source| source.span);
+    let referrers = referrers(rules, defaults)?;
     let (targets, target_spans) = targets?.into_iter().unzip();
     let mirror = Mirror {
         place: reading.diagnosis.place(entry.span),
         source: source?.location,
         targets,
-        tags: tags?,
+        tags: Selection { leaves_referrers: referrers.types.is_some(), ..tags? },
         rename: rename?,
         subset: subset.ok()?,
         on_tag_move: rules.on_tag_move.or(&defaults.on_tag_move).value().unwrap_or_default(),
         immutable_tags: immutable_tags?.into_iter().map(|rule| rule.value).collect(),
         on_empty: rules.on_empty.or(&defaults.on_empty).value().unwrap_or_default(),
+        referrers,
     };
     Some(Checked { mirror, span: entry.span, source: source_span, targets: target_spans })
+}
+
+fn referrers(rules: &MirrorRules, defaults: &MirrorRules) -> Option<ReferrerRule> {
+    let types = match rules.referrers.or(&defaults.referrers) {
+        Field::Broken => return None,
+        Field::Given(At { value: Referrers::Word(ReferrersWord::None), .. }) => None,
+        Field::Given(At { value: Referrers::Types(types), .. }) => Some(ReferrerTypes::Only(types.clone())),
+        Field::Absent | Field::Given(_) => Some(ReferrerTypes::All),
+    };
+    let check = rules.referrers_check.or(&defaults.referrers_check).value().unwrap_or_default();
+    Some(ReferrerRule { types, check })
 }
 
 fn source(entry: &Entry, reading: &mut Reading<'_, '_, '_>) -> Option<Written> {

@@ -181,7 +181,7 @@ fn kinds(mirrors: &[Checked]) -> Vec<usize> {
 
 /// All that decides about tags, in any order.
 fn written(mirror: &Mirror) -> Vec<String> {
-    let Selection { include, regex, semver, exclude, newest } = &mirror.tags;
+    let Selection { include, regex, semver, exclude, newest, .. } = &mirror.tags;
     let include = include.iter().map(|rule| match &rule.value {
         TagRule::Exact(tag) => tag.to_string(),
         TagRule::Pin(tag, digest) => format!("{tag}@{digest}"),

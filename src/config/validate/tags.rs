@@ -92,8 +92,9 @@ fn rules(tags: &At<Tags>, reading: &mut Reading<'_, '_, '_>) -> Option<Selection
     if nothing {
         return None;
     }
+    let (include, regex, exclude) = (include?, regex?, exclude?);
     let selection =
-        Selection { include: include?, regex: regex?, semver: semver.ok()?, exclude: exclude?, newest: newest? };
+        Selection { include, regex, semver: semver.ok()?, exclude, newest: newest?, ..Selection::default() };
     // Both are looked for: one mistake does not hide the other.
     let sound = [is_busy(&selection, &tags.value, reading), is_consistent(&selection, &tags.value, reading)];
     (sound == [true; 2]).then_some(selection)

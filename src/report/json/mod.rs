@@ -22,8 +22,8 @@ use super::{Applied, Tally, failure_of, tally};
 use crate::event::{Ending, Moved, Outcome};
 use crate::image::Failure;
 use crate::plan::file::{
-    ConfigDocument, DIGEST_PATTERN, PlaceDocument, Referrer, SourceDocument, Stamp, StepDocument, TargetDocument, Trim,
-    VERSION_PATTERN, WarningDocument, schema_of,
+    ConfigDocument, DIGEST_PATTERN, PlaceDocument, ReferrerDocument, SourceDocument, Stamp, StepDocument,
+    TargetDocument, Trim, VERSION_PATTERN, WarningDocument, schema_of,
 };
 use crate::plan::{Action, Plan, Reason, Risk, Scope, Step};
 
@@ -89,9 +89,9 @@ pub struct StepResult {
     pub trim: Option<Trim>,
     /// The platforms in the image.
     pub platforms: Vec<String>,
-    /// Artifacts that go with the image: always empty in this version.
+    /// Artifacts that were to come along with the image.
     #[serde(default)]
-    pub referrers: Vec<Referrer>,
+    pub referrers: Vec<ReferrerDocument>,
     /// The mirror it comes from.
     pub location: PlaceDocument,
     /// What went wrong, in words.
@@ -183,6 +183,7 @@ pub fn document(applied: &Applied<'_>, stamp: &Stamp) -> ResultDocument {
 
 fn step_result(step: &Step, outcome: &Outcome) -> StepResult {
     let error = failure_of(step, outcome).cloned();
+    let said = outcome.warnings.iter().cloned();
     // Every field by name: a field that plans get must find its place here too.
     let StepDocument {
         action,
@@ -212,7 +213,7 @@ fn step_result(step: &Step, outcome: &Outcome) -> StepResult {
         referrers,
         location,
         message: error.as_ref().map(|failure| failure.message.clone()),
-        warnings,
+        warnings: warnings.into_iter().chain(said).collect(),
         outcome: Ended::from(&outcome.ending),
         bytes: outcome.moved.into(),
         seconds: seconds(outcome.elapsed),

@@ -44,7 +44,8 @@ impl ResultDocument {
             complete: self.complete,
             summary: Summary::default(),
             bytes: None,
-            warnings: self.warnings.clone(),
+            // All of them stand with the outcome.
+            warnings: Vec::new(),
             quotas: Vec::new(),
             selections: Vec::new(),
             steps: self.steps.iter().map(StepResult::planned).collect(),
@@ -99,6 +100,7 @@ impl StepResult {
             moved: Moved { sent, mounted, reused },
             elapsed: duration(self.seconds)?,
             attempts: self.attempts,
+            warnings: self.warnings.clone(),
         })
     }
 }

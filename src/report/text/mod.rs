@@ -6,6 +6,7 @@
 mod crowds;
 mod explain;
 mod plan;
+mod referrers;
 mod result;
 mod sheet;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::super::quantity::{count, size};
 use super::super::style::{CAUTION, FAINT, NAME, STRONG, Style, look};
 use super::crowds::Crowds;
 use super::sheet::{Cell, Sheet};
-use super::{clean, failure_cell, faint, files, help, remark, same, tag_name};
+use super::{clean, failure_cell, faint, files, help, referrers, remark, same, tag_name};
 use crate::image::{Digest, Location};
 use crate::plan::{Action, Plan, Pulls, Reason, Risk, Step, Summary, Tallied};
 
@@ -172,6 +172,7 @@ fn show_step(sheet: &mut Sheet, step: &Step, style: Style) {
         }
     }
     sheet.row(action.symbol(), look(action), cells);
+    referrers::show(sheet, step, style.verbose);
     for warning in &step.warnings {
         sheet.under(1, ("warning", CAUTION), &clean(warning));
     }
@@ -189,6 +190,9 @@ fn digests(step: &Step) -> (Option<&Digest>, Option<&Digest>) {
 /// `absent       -> 9f1a2b3c4d5e`.
 fn change(step: &Step) -> String {
     let (now, wanted) = digests(step);
+    if step.reason == Reason::ReferrersMissing {
+        return format!("{:<12} lacks referrers", now.map_or("", Digest::short));
+    }
     format!("{:<12} -> {}", now.map_or("absent", Digest::short), wanted.map_or("unknown", Digest::short))
 }
 

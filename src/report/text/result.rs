@@ -65,6 +65,9 @@ fn show_step(sheet: &mut Sheet, name: String, step: &Step, outcome: &Outcome) {
         }
     }
     sheet.row(action.symbol(), look(action), cells);
+    for warning in &outcome.warnings {
+        sheet.under(1, ("warning", CAUTION), &clean(warning));
+    }
 }
 
 /// What went wrong in one word, and in several.

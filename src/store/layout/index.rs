@@ -84,6 +84,11 @@ impl Index {
         tags
     }
 
+    /// What the entries without a name describe, as far as that can be said.
+    pub(super) fn nameless(&self) -> impl Iterator<Item = &Descriptor> {
+        self.entries.iter().filter(|entry| entry.name.is_none()).filter_map(|entry| entry.descriptor.as_ref().ok())
+    }
+
     /// What `tag` names. Refuses to choose where two entries have that name, which the specification leaves to each
     /// implementation: another one could choose otherwise.
     pub(super) fn find(&self, tag: &Tag) -> Result<Option<&Descriptor>, Fault> {

@@ -19,6 +19,7 @@ mod inspect;
 mod lock;
 mod members;
 mod push;
+mod referrers;
 
 use std::io::{Seek, SeekFrom};
 use std::path::Path;
@@ -147,6 +148,19 @@ impl ImageSource for Layout {
             None => Ok(Vec::new()),
         };
         self.run(format!("list the tags of {}", self.location), work).boxed()
+    }
+
+    fn tagged<'a>(&'a self, tag: &'a Tag) -> Answer<'a, Option<Manifest>> {
+        let request = format!("read the manifest {}:{tag}", self.location);
+        let tag = tag.clone();
+        self.run(request, move |directory| referrers::named(directory, &tag)).boxed()
+    }
+
+    /// Never `None`: what stands in for a list is read with the rest.
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Option<Vec<Descriptor>>> {
+        let request = format!("list the referrers of {}@{subject}", self.location);
+        let subject = subject.clone();
+        self.run(request, move |directory| referrers::of(directory, &subject).map(Some)).boxed()
     }
 }
 

@@ -92,6 +92,11 @@ impl ImageTarget for Layout {
         self.run(request, move |directory| put_manifest(&directory.write()?, &manifest)).boxed()
     }
 
+    /// Listed by nothing of itself: the format has no lists of referrers.
+    fn push_referrer<'a>(&'a self, manifest: &'a Manifest, _: &'a Digest) -> Answer<'a, bool> {
+        self.push_manifest(manifest).map(|written| written.map(|()| false)).boxed()
+    }
+
     /// The tag is put only if all that the manifest leads to is there; otherwise the manifest stays untagged, and the
     /// error names what is missing.
     fn push_tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag, before: Option<&'a Digest>) -> Answer<'a, ()> {

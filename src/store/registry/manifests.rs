@@ -14,7 +14,7 @@ use super::repository::RegistryRepository;
 use super::retry::Fault;
 use super::scope::{Access, Scope};
 use crate::image::{
-    Code, Descriptor, Digest, MANIFEST_ACCEPT, Manifest, ManifestError, MediaType, Repository, TagOrDigest,
+    Code, Descriptor, Digest, MANIFEST_ACCEPT, Manifest, ManifestError, MediaType, Repository, Tag, TagOrDigest,
 };
 use crate::store::Error;
 use crate::store::limits::{MANIFEST_CACHE, MANIFEST_READ};
@@ -74,6 +74,14 @@ impl RegistryRepository {
         let request = format!("read the manifest {}", self.reference(&version));
         let (request, version, announced) = (request.as_str(), &version, Some(media_type));
         self.transport().retrying(request, |_| Box::pin(self.get_manifest(request, version, announced))).await
+    }
+
+    /// [`crate::store::ImageSource::tagged`].
+    pub(super) async fn read_tagged(&self, tag: &Tag) -> Result<Option<Manifest>, Error> {
+        let version = TagOrDigest::Tag(tag.clone());
+        let request = format!("read the manifest {}", self.reference(&version));
+        let (request, version) = (request.as_str(), &version);
+        self.transport().retrying(request, |_| Box::pin(self.get_manifest(request, version, None))).await
     }
 
     pub(super) async fn head_manifest(

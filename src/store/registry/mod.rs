@@ -4,7 +4,7 @@
 //! repositories are stores of images. A request goes this way:
 //!
 //! ```text
-//! manifests · blobs · download · mount · upload · tags   what is asked, what an answer means
+//! manifests · blobs · download · mount · upload · tags · referrers   what is asked, what an answer means
 //!   └─ repeat                            the retry loop                    (retry, tries, wish, budget, outage)
 //!        └─ transport                    turn, redirects                   (permits, pace, quota, answer, call)
 //!             ├─ authorization           challenge, credential, tokens      (challenge, scheme, scope, login, token)
@@ -43,6 +43,7 @@ mod quota;
 mod range;
 mod reach;
 mod redact;
+mod referrers;
 mod repeat;
 mod repository;
 mod retry;
@@ -97,6 +98,8 @@ pub struct RegistryClient {
     mounts: Mounts,
     /// Repositories that were looked for as a whole.
     missing: Mutex<HashMap<Repository, Arc<OnceCell<bool>>>>,
+    /// Whether it lists referrers, once that was asked.
+    lists_referrers: OnceCell<bool>,
 }
 
 impl RegistryClient {
@@ -117,6 +120,7 @@ impl RegistryClient {
             lessons: Mutex::default(),
             mounts: Mounts::default(),
             missing: Mutex::default(),
+            lists_referrers: OnceCell::new(),
         }))
     }
 

@@ -3,6 +3,7 @@
 //! Owns what is done about a write whose outcome is not known, and the proof that a registry stores what it is sent. Refuses
 //! to move a tag before that proof, and to repeat a write over what somebody else has written meanwhile.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +30,8 @@ struct Writing<'a> {
     version: &'a TagOrDigest,
     /// What was seen of the tag; `None` for a manifest that gets none.
     seen: Option<Seen<'a>>,
+    /// Set where the registry says that it lists the manifest as a referrer (`OCI-Subject`).
+    named: Option<&'a AtomicBool>,
 }
 
 /// A look at a tag.
@@ -58,7 +61,7 @@ impl RegistryRepository {
     /// [`crate::store::ImageTarget::push_manifest`].
     pub(super) async fn write_manifest(&self, manifest: &Manifest) -> Result<(), Error> {
         let version = TagOrDigest::Digest(manifest.digest().clone());
-        let stored = self.write(manifest, &version, None).await?;
+        let stored = self.write(manifest, &version, (None, None)).await?;
         if stored == Stored::Named {
             // Whoever asks for a proof later has it.
             let _ = self.fidelity().set(());
@@ -66,11 +69,17 @@ impl RegistryRepository {
         Ok(())
     }
 
+    /// Writes a manifest with a subject, and sets `named` where the registry says that it lists it.
+    pub(super) async fn write_linked(&self, manifest: &Manifest, named: &AtomicBool) -> Result<(), Error> {
+        let version = TagOrDigest::Digest(manifest.digest().clone());
+        self.write(manifest, &version, (None, Some(named))).await.map(drop)
+    }
+
     /// [`crate::store::ImageTarget::push_tag`]. Its caller has just looked at the tag.
     pub(super) async fn write_tag(&self, manifest: &Manifest, tag: &Tag, before: Option<&Digest>) -> Result<(), Error> {
         let seen = Seen { digest: before, at: Instant::now() };
         self.fidelity().get_or_try_init(|| self.prove_fidelity(manifest)).await?;
-        self.write(manifest, &TagOrDigest::Tag(tag.clone()), Some(seen)).await.map(drop)
+        self.write(manifest, &TagOrDigest::Tag(tag.clone()), (Some(seen), None)).await.map(drop)
     }
 
     /// Before the first tag of a run is moved: shows that the registry stores a manifest as it is. One that writes manifests
@@ -78,7 +87,7 @@ impl RegistryRepository {
     /// way; otherwise the manifest is written by its digest first, and read again where the answer does not name it.
     async fn prove_fidelity(&self, manifest: &Manifest) -> Result<(), Error> {
         let version = TagOrDigest::Digest(manifest.digest().clone());
-        if self.write(manifest, &version, None).await? == Stored::Named {
+        if self.write(manifest, &version, (None, None)).await? == Stored::Named {
             return Ok(());
         }
         let request = format!("read back the manifest {}", self.reference(&version));
@@ -94,14 +103,19 @@ impl RegistryRepository {
         }
     }
 
-    async fn write(&self, manifest: &Manifest, version: &TagOrDigest, seen: Option<Seen<'_>>) -> Result<Stored, Error> {
+    async fn write(
+        &self,
+        manifest: &Manifest,
+        version: &TagOrDigest,
+        (seen, named): (Option<Seen<'_>>, Option<&AtomicBool>),
+    ) -> Result<Stored, Error> {
         let request = format!("write the manifest {}", self.reference(version));
         let size = manifest.bytes().len();
         if size > MANIFEST_WRITTEN {
             let message = format!("it has {size} bytes, and registries need not take more than {MANIFEST_WRITTEN}");
             return Err(Error::new(Code::Limit, request, message));
         }
-        let writing = Writing { request: &request, manifest, version, seen };
+        let writing = Writing { request: &request, manifest, version, seen, named };
         self.transport().retrying(&request, |attempt| Box::pin(self.put_manifest(writing, attempt))).await
     }
 
@@ -139,6 +153,9 @@ impl RegistryRepository {
     }
 
     async fn answered(&self, writing: Writing<'_>, answer: Answer) -> Result<Stored, Fault> {
+        if let (200..=299, Some(named)) = (answer.status(), writing.named) {
+            named.store(answer.headers().contains_key("oci-subject"), Ordering::Relaxed);
+        }
         match answer.status() {
             201 => return check_stored(&answer, writing.manifest),
             200..=299 => return self.surely_stored(writing, answer).await,
@@ -151,7 +168,7 @@ impl RegistryRepository {
     /// Before a write is repeated, for a failure does not say whether it was done: whether it was. And before one that had
     /// to wait: a tag that names neither this nor what it named before is somebody else's by now.
     async fn was_stored(&self, writing: Writing<'_>) -> Result<bool, Fault> {
-        let Writing { request, manifest, version, seen } = writing;
+        let Writing { request, manifest, version, seen, .. } = writing;
         let Some(Seen { digest: before, .. }) = seen else { return Ok(self.is_stored(writing).await) };
         let now = self.head_manifest(request, version).await?.map(|descriptor| descriptor.digest);
         match now.as_ref() {

@@ -109,6 +109,11 @@ impl RegistryRepository {
         &self.client.fidelity
     }
 
+    /// Whether the registry lists referrers, once that was asked.
+    pub(super) fn lists_referrers(&self) -> &OnceCell<bool> {
+        &self.client.lists_referrers
+    }
+
     pub(super) fn cached(&self, digest: &Digest) -> Option<Manifest> {
         lock(&self.client.manifests).get(&self.repository, digest)
     }
@@ -138,6 +143,14 @@ impl ImageSource for RegistryRepository {
     fn tags(&self) -> Answer<'_, Vec<Tag>> {
         Box::pin(self.list_tags())
     }
+
+    fn tagged<'a>(&'a self, tag: &'a Tag) -> Answer<'a, Option<Manifest>> {
+        Box::pin(self.read_tagged(tag))
+    }
+
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Option<Vec<Descriptor>>> {
+        Box::pin(self.list_referrers(subject))
+    }
 }
 
 impl ImageTarget for RegistryRepository {
@@ -164,6 +177,10 @@ impl ImageTarget for RegistryRepository {
 
     fn push_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
         Box::pin(self.write_manifest(manifest))
+    }
+
+    fn push_referrer<'a>(&'a self, manifest: &'a Manifest, subject: &'a Digest) -> Answer<'a, bool> {
+        Box::pin(self.write_referrer(manifest, subject))
     }
 
     fn push_tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag, before: Option<&'a Digest>) -> Answer<'a, ()> {

@@ -135,7 +135,7 @@ impl RegistryRepository {
         Error::new(Code::Protocol, request, message)
     }
 
-    fn next_page(&self, answer: &Answer) -> Result<Option<Url>, Error> {
+    pub(super) fn next_page(&self, answer: &Answer) -> Result<Option<Url>, Error> {
         let Some(target) = link::next(answer.headers().get_all(LINK)) else { return Ok(None) };
         let checked = self.transport().clients.boundary.link(&answer.url, &target);
         checked.map(Some).map_err(|breach| breach.error(&answer.request, "link to the next page"))

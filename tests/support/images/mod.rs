@@ -3,6 +3,7 @@
 //! [`Image`] is one graph: blobs, child manifests, root. [`single`] builds one platform, [`zoo`] the rarer species.
 
 pub mod archive;
+pub mod attached;
 mod place;
 pub mod single;
 pub mod zoo;

@@ -65,9 +65,13 @@ impl Site {
             contents.violations.extend(missing.map(|lack| format!("{repository}:{reference} when pushed: {lack}")));
             contents.tag_writes.push((repository.to_owned(), reference.to_owned(), digest.clone()));
         }
-        Answer::status(201)
+        let answer = Answer::status(201)
             .header("Location", format!("{}/v2/{repository}/manifests/{digest}", self.base))
-            .header("Docker-Content-Digest", digest)
+            .header("Docker-Content-Digest", digest);
+        match self.subject_of(&call.body) {
+            Some(subject) => answer.header("OCI-Subject", subject),
+            None => answer,
+        }
     }
 
     fn check_manifest(&self, call: &Call, found: &Repository, reference: &str) -> Result<(), Answer> {

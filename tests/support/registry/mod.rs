@@ -2,13 +2,14 @@
 //!
 //! Where registries differ it takes the strict side, after Docker's distribution: `Accept` must name the type of the
 //! manifest, references of a pushed manifest must exist, upload locations must be used exactly as given.
-//! It has no referrers API: a client sees 404 and turns to the fallback tag.
+//! It has no referrers API unless that is asked for: a client sees 404 and turns to the fallback tag.
 
 mod access;
 mod blobs;
 mod closure;
 mod manifests;
 mod pulls;
+mod referrers;
 mod store;
 mod tags;
 mod uploads;
@@ -53,6 +54,8 @@ pub struct Options {
     pub pulls_left: Option<u64>,
     /// `Range` is honoured at blobs; otherwise all of it is sent.
     pub ranges: bool,
+    /// It lists referrers (distribution-spec 1.1).
+    pub referrers: bool,
     pub room: Room,
 }
 
@@ -70,6 +73,7 @@ impl Default for Options {
             chunk_status: 202,
             pulls_left: None,
             ranges: true,
+            referrers: false,
             room: Room::default(),
         }
     }
@@ -179,6 +183,7 @@ enum Route<'a> {
     Uploads,
     Upload(&'a str),
     Tags,
+    Referrers(&'a str),
 }
 
 impl Handler for Site {
@@ -203,6 +208,7 @@ impl Handler for Site {
             Route::Uploads => self.uploads(call, repository),
             Route::Upload(session) => self.upload(call, repository, session),
             Route::Tags => self.tags(call, repository),
+            Route::Referrers(subject) => self.referrers(call, repository, subject),
         };
         if !call.reads() {
             self.store.look_after(&format!("{} {}", call.method, call.path));
@@ -221,6 +227,9 @@ fn route(path: &str) -> Option<(&str, Route<'_>)> {
     }
     if let Some((repository, digest)) = path.rsplit_once("/blobs/") {
         return Some((repository, Route::Blob(digest)));
+    }
+    if let Some((repository, subject)) = path.rsplit_once("/referrers/") {
+        return Some((repository, Route::Referrers(subject)));
     }
     path.rsplit_once("/manifests/").map(|(repository, reference)| (repository, Route::Manifest(reference)))
 }

@@ -34,12 +34,33 @@ fn selection((include, regex): (&[&str], &[&str]), semver: &str, exclude: &[&str
         semver: (!semver.is_empty()).then(|| rule(3, Constraint::parse(semver).unwrap())),
         exclude: exclude.iter().map(|text| rule(4, TagGlob::new(text).unwrap())).collect(),
         newest: NonZeroU32::new(newest).map(|newest| rule(5, newest)),
+        leaves_referrers: false,
     }
 }
 
 fn selected(selection: &Selection, listed: &[&str]) -> Vec<String> {
     let listed: Vec<Tag> = listed.iter().map(|text| tag(text)).collect();
     selection.select(&listed).into_iter().map(|(tag, _)| tag.to_string()).collect()
+}
+
+#[test]
+fn patterns_select_no_tags_of_referrers_unless_they_are_about_them() {
+    let index = "sha256-44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    let signature = format!("{index}.sig");
+    let listed = ["1.2", index, &signature];
+    for (patterns, expected) in [
+        ((&["*"][..], &[][..]), vec!["1.2"]),
+        ((&[], &[]), vec!["1.2"]),
+        ((&["*.sig"], &[]), vec![]),
+        ((&["sha256-*"], &[]), vec![&signature]),
+        ((&["1.*"], &["sha256-.*\\.sig"]), vec!["1.2", &signature]),
+        ((&[index], &[]), vec![index]),
+    ] {
+        let rules = selection(patterns, "", &[], 0);
+        let left = Selection { leaves_referrers: true, ..rules.clone() };
+        assert_eq!(selected(&left, &listed), expected, "{patterns:?}");
+        assert!(selected(&rules, &listed).len() >= expected.len());
+    }
 }
 
 /// Numbers, pre-release, variant.
