@@ -130,8 +130,10 @@ impl Observer<'_> {
             found.push((reference, sighting));
             if missing {
                 let absent = lanes.clear(lane);
-                absent.iter().for_each(|_| self.reporter.event(Event::Observed));
-                found.extend(absent.into_iter().map(|reference| (reference, Sighting::Absent)));
+                for reference in absent {
+                    self.reporter.event(Event::Observed);
+                    found.push((reference, Sighting::Absent));
+                }
             }
             lanes.answered(lane);
         }
