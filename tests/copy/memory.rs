@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +12,7 @@ use serde_json::json;
 use crate::support::digest::sha256;
 use crate::support::harness::Regsync;
 use crate::support::images::{Content, media_type, seeded_bytes};
+use crate::support::memory;
 use crate::support::server::{Answer, Bound, Call, Fault, Gate, Handler, Match, Server};
 use crate::support::stage::Mirror;
 
@@ -109,13 +108,6 @@ impl Handler for Sink {
     }
 }
 
-/// The highest resident size of a process so far, in KiB; `None` once it is gone.
-fn peak(id: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
-}
-
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "/proc tells how much memory a process has")]
 fn two_hundred_images_of_a_gibibyte_take_little_memory() {
@@ -138,16 +130,11 @@ fn two_hundred_images_of_a_gibibyte_take_little_memory() {
     let mut run = regsync.spawn(["apply", "--concurrency", &concurrency, "--sizes", "never", "-q", "--format", "json"]);
     gate.wait_for(AT_ONCE);
     gate.open();
-    let mut highest = 0;
-    while !run.has_ended() {
-        highest = peak(run.id()).map_or(highest, |peak| peak.max(highest));
-        thread::sleep(Duration::from_millis(5));
-    }
+    let highest = memory::highest_until_end(&mut run);
     let output = run.wait();
     output.assert_status(0);
     let received = sink.0;
     assert_eq!(received.bytes.load(Ordering::SeqCst), (IMAGES * LAYER) as u64 + 2);
     assert!(tags.iter().all(|tag| received.tags.lock().unwrap().contains_key(tag)));
-    assert!(highest > 0, "nothing was measured");
     assert!(highest < LIMIT_KIB, "{highest} KiB of memory for {IMAGES} images of 1 GiB");
 }

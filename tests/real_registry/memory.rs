@@ -1,11 +1,8 @@
 //! Memory does not grow with the size of what is copied: 1 GiB in eight layers, a few MiB of RAM.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::thread;
-use std::time::Duration;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -14,6 +11,7 @@ use super::RealPair;
 use crate::support::harness::Regsync;
 use crate::support::http::{Reply, parse, send};
 use crate::support::images::{Content, media_type, upload_url};
+use crate::support::memory;
 use crate::support::real_registry::{RealRegistry, witness_digest};
 use crate::support::stage::Mirror;
 
@@ -70,13 +68,6 @@ fn upload(url: &str, host: &str, seed: u64, digest: &str) {
     assert_eq!(reply.status, 201, "{}", reply.text());
 }
 
-/// The highest resident size of a process so far, in KiB; `None` once it is gone.
-fn peak(id: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
-}
-
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "/proc tells how much memory a process has")]
 fn a_gibibyte_passes_through_64_mebibytes() {
@@ -120,14 +111,9 @@ fn a_gibibyte_passes_through_64_mebibytes() {
 /// Applies, to so many targets; the most memory that took, in KiB.
 fn highest_while_copying(regsync: &Regsync, targets: u64) -> u64 {
     let mut run = regsync.spawn(["apply", "--format", "json"]);
-    let mut highest = 0;
-    while !run.has_ended() {
-        highest = peak(run.id()).map_or(highest, |peak| peak.max(highest));
-        thread::sleep(Duration::from_millis(5));
-    }
+    let highest = memory::highest_until_end(&mut run);
     let result = run.wait();
     let sent = result.assert_status(0).json()["bytes"]["sent"].as_u64().unwrap();
     assert!(sent > targets * LAYERS * (BLOCKS * BLOCK) as u64, "only {sent} bytes were sent");
-    assert!(highest > 0, "nothing was measured");
     highest
 }

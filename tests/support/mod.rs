@@ -39,6 +39,7 @@ pub mod harness;
 pub mod http;
 pub mod images;
 pub mod layout;
+pub mod memory;
 pub mod proxy;
 pub mod real_registry;
 pub mod redact;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{FAULTY, TAG, Ward, oracle};
 use crate::support::harness::Output;
 use crate::support::images::Image;
+use crate::support::memory;
 
 /// The longest that a run may take: some faults are waited for several times.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -103,11 +104,7 @@ impl Ward {
     pub fn peak_memory_of_apply(&self, codes: [&str; 2]) -> u64 {
         let regsync = self.regsync().patience(PATIENCE);
         let mut run = regsync.spawn(["apply", "--format", "json"]);
-        let mut peak = 0;
-        while !run.has_ended() {
-            peak = peak.max(peak_memory(run.id()).unwrap_or_default());
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let peak = memory::highest_until_end(&mut run);
         let output = run.wait();
         output.assert_status(3);
         self.look_back();
@@ -222,13 +219,6 @@ impl Ward {
         assert_eq!(document["steps"].as_array().unwrap().len(), self.sound.len() + 1, "{}", told(output));
         step["error"].clone()
     }
-}
-
-/// The most memory that a process has had so far, in KiB; `None` where the system does not tell.
-fn peak_memory(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// The step of a plan or a result whose target is the tag of this repository.
