@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use super::transfers::lock;
+use super::mutex::lock;
 use crate::image::{Code, Location, Registry};
 use crate::store::Error;
 

@@ -6,6 +6,7 @@
 
 mod berths;
 mod error;
+mod mutex;
 mod once;
 mod patience;
 mod reads;

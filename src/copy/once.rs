@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
+
+use super::mutex::lock;
 
 /// Deeds by their keys. Where the first one fails, the next in line tries.
 pub(super) struct Once<K>(Mutex<HashMap<K, Arc<OnceCell<()>>>>);
@@ -18,16 +20,18 @@ impl<K> Default for Once<K> {
 impl<K: Eq + Hash> Once<K> {
     /// The cell of a deed: set once it is done.
     pub(super) fn of(&self, key: K) -> Arc<OnceCell<()>> {
-        Arc::clone(self.lock().entry(key).or_default())
+        Arc::clone(lock(&self.0).entry(key).or_default())
     }
 
     /// Takes it for not done, whatever was believed.
     pub(super) fn forget(&self, key: &K) {
-        self.lock().remove(key);
+        lock(&self.0).remove(key);
     }
 
-    /// Only ever locked for a look-up: a panic elsewhere leaves it whole.
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<OnceCell<()>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The cell of a deed that is to be done again, whatever was believed: whoever comes from now on waits for that.
+    pub(super) fn anew(&self, key: K) -> Arc<OnceCell<()>> {
+        let cell = Arc::default();
+        lock(&self.0).insert(key, Arc::clone(&cell));
+        cell
     }
 }

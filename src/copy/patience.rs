@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::transfers::lock;
+use super::mutex::lock;
 use crate::image::{LayoutPath, Location, Registry};
 
 /// The longest that one target may hold up the others.

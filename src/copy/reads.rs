@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::mutex::lock;
 use super::patience::{Party, Patience};
 use super::relay::{Ear, Listener, Relay, ear};
-use super::transfers::lock;
 use crate::image::{Descriptor, Digest, Location};
 use crate::store::{BlobStream, Error, ImageSource, Progress};
 

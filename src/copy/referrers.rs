@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::error::OnSide;
+use super::mutex::lock;
 use super::once::Once;
-use super::transfers::{Need, lock};
+use super::transfers::Need;
 use super::{BLOBS_AT_ONCE, Copier, Error, Passage};
 use crate::event::Moved;
 use crate::image::{

@@ -12,8 +12,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::mutex::lock;
 use super::patience::{Party, Patience};
-use super::transfers::lock;
 use crate::image::{Code, Descriptor};
 use crate::store::{BlobStream, Error, ImageSource, Progress, Relayed};
 

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep};
 
+use super::mutex::lock;
 use super::reads::{Reads, Seat, Siblings, Wish};
-use super::transfers::lock;
 use crate::image::{Code, Descriptor, Digest, Location, Manifest, MediaType, Repository, Tag, TagOrDigest};
 use crate::store::{Answer, BlobStream, Error, ImageSource, Progress};
 

@@ -1,13 +1,15 @@
 //! Blobs under way: each travels at most once to a registry in a run, and is mounted from there.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
 use super::Passage;
 use super::berths::Berths;
 use super::error::{Error, OnSide};
+use super::mutex::lock;
+use super::once::Once;
 use super::reads::{Reads, Seat, Wish};
 use crate::event::{Event, Moved, Reporter};
 use crate::image::{Descriptor, Digest, Location, Registry, Repository, Side};
@@ -15,9 +17,6 @@ use crate::store::{self, BlobStream, Mount, Progress, UploadSession};
 
 /// A repository of a registry that is known to hold a blob: set once the first one has it.
 type Home = Arc<OnceCell<Repository>>;
-
-/// A blob at one target: set once it is there, waited for while it is under way.
-type Arrival = Arc<OnceCell<()>>;
 
 /// A blob that an image needs.
 #[derive(Clone, Copy)]
@@ -40,13 +39,14 @@ pub(super) struct Transfers {
     reporter: Arc<dyn Reporter>,
     berths: Berths,
     reads: Reads,
-    arrivals: Mutex<HashMap<(Location, Digest), Arrival>>,
+    /// Blobs by their targets.
+    arrivals: Once<(Location, Digest)>,
     homes: Mutex<HashMap<(Registry, Digest), Home>>,
 }
 
 impl Transfers {
     pub(super) fn new(reporter: Arc<dyn Reporter>, reads: Reads) -> Self {
-        Self { reporter, berths: Berths::new(), reads, arrivals: Mutex::default(), homes: Mutex::default() }
+        Self { reporter, berths: Berths::new(), reads, arrivals: Once::default(), homes: Mutex::default() }
     }
 
     /// What several targets read together.
@@ -58,14 +58,13 @@ impl Transfers {
     /// next in line tries with its own source.
     pub(super) async fn blob(&self, need: Need<'_>) -> Result<Moved, Error> {
         let key = (need.passage.target.location().clone(), need.blob.digest.clone());
-        let arrival = Arc::clone(lock(&self.arrivals).entry(key).or_default());
         let mut moved = Moved { reused: need.blob.size, ..Moved::default() };
         let bring = async {
             moved = self.bring(need).await?;
             self.reads.settled(need.wish());
             Ok::<(), Error>(())
         };
-        arrival.get_or_try_init(|| bring).await?;
+        self.arrivals.of(key).get_or_try_init(|| bring).await?;
         Ok(moved)
     }
 
@@ -80,8 +79,7 @@ impl Transfers {
                 homes.remove(&key);
             }
         }
-        let arrival = Arrival::default();
-        lock(&self.arrivals).insert((location.clone(), blob.digest.clone()), Arc::clone(&arrival));
+        let arrival = self.arrivals.anew((location.clone(), blob.digest.clone()));
         let mut moved = Moved::default();
         let bring = async {
             moved = self.push(need, (None, None)).await?;
@@ -161,9 +159,4 @@ impl Transfers {
             reporter.event(Event::Sent { bytes });
         }))
     }
-}
-
-/// A map that is only ever locked for a look-up: a panic elsewhere leaves it whole.
-pub(super) fn lock<T>(map: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    map.lock().unwrap_or_else(PoisonError::into_inner)
 }

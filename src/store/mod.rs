@@ -9,6 +9,7 @@ mod graph;
 mod layout;
 pub mod limits;
 mod listed;
+mod mutex;
 mod progress;
 pub mod referrers;
 pub mod registry;

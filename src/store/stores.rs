@@ -1,9 +1,10 @@
 //! Opens locations: one client per registry and one store per layout, shared by the whole run.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::layout::Layout;
+use super::mutex::lock;
 use super::registry::{Network, RegistryClient, Settings};
 use super::{Error, ImageSource, ImageTarget};
 use crate::image::{LayoutPath, Location, Quota, Registry, Role};
@@ -38,7 +39,7 @@ impl Stores {
                 Ok(self.registry(repository.registry())?.repository(repository.clone()))
             }
             Location::Layout(path) => {
-                let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut layouts = lock(&self.layouts);
                 let layout = layouts.entry((path.clone(), role)).or_insert_with(|| Layout::new(path.clone(), role));
                 Ok(Arc::clone(layout) as _)
             }
@@ -47,13 +48,13 @@ impl Stores {
 
     /// What the registries that were asked have said of their quotas of pulls, where they keep any.
     pub fn quotas(&self) -> BTreeMap<Registry, Quota> {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = lock(&self.clients);
         clients.iter().filter_map(|(registry, client)| Some((registry.clone(), client.quota()?))).collect()
     }
 
     /// The client of one registry. Fails where its certificates cannot be used.
     pub fn registry(&self, registry: &Registry) -> Result<Arc<RegistryClient>, Error> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = lock(&self.clients);
         if let Some(client) = clients.get(registry) {
             return Ok(Arc::clone(client));
         }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
@@ -28,6 +28,7 @@ use crate::auth::{Credential, Keychain};
 use crate::event::{Event, Reporter};
 use crate::image::{Code, Registry, Repository};
 use crate::store::Error;
+use crate::store::mutex::lock;
 
 /// The place of a credential that is shown to the registry itself. No realm has this name: they are URLs.
 const REGISTRY: &str = "the registry";
@@ -372,9 +373,4 @@ fn can_meet(credential: &Credential, challenge: &Challenge) -> bool {
 
 fn unusable(request: &str, holder: &Holder, what: &str) -> Error {
     Error::new(Code::Auth, request, format!("the credential from {} {what}", holder.source))
-}
-
-/// The content of a mutex. A panic elsewhere leaves these maps whole, so that a poisoned one is still good.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

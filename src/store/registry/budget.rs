@@ -5,9 +5,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::authorization::lock;
 use crate::store::GivenUp;
 use crate::store::limits::{REQUESTS_PER_RETRY, RETRIES};
+use crate::store::mutex::lock;
 
 /// What has been asked, and what of it was tried again.
 #[derive(Debug, Default)]

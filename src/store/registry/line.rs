@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::authorization::lock;
 use super::retry::{Again, Fault, Whose};
 use crate::store::Error;
+use crate::store::mutex::lock;
 
 /// A queue in front of `T`.
 pub(super) struct Line<T> {

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::authorization::lock;
 use super::line::Line;
 use super::retry::Fault;
 use crate::store::Error;
+use crate::store::mutex::lock;
 
 /// One credential at one place: a token realm, or the registry itself.
 pub(super) struct Login {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::authorization::lock;
 use crate::image::Code;
 use crate::store::limits::{ATTEMPTS, REFUSING_TIME, REST_WHEN_DOWN, SILENT_REQUESTS};
+use crate::store::mutex::lock;
 use crate::store::{Error, GivenUp};
 
 /// What may be done for a request.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::authorization::lock;
+use crate::store::mutex::lock;
 
 /// When requests may begin.
 pub(super) struct Pace {

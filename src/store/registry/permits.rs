@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::authorization::lock;
 use super::width::Width;
 use crate::image::Code;
 use crate::store::Error;
 use crate::store::limits::{KEPT_FREE, LARGE};
+use crate::store::mutex::lock;
 
 /// So many good answers in a row let one more request be under way. A host with a firm limit is tried beyond it once in
 /// as many answers, and refuses that one: the longer the series, the fewer refusals.

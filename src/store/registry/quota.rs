@@ -11,13 +11,13 @@ use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::authorization::lock;
 use super::call::Call;
 use super::error::Said;
 use super::retry::{Fault, is_transient_status};
 use super::transport::Transport;
 use crate::image::{Code, Quota};
 use crate::store::Error;
+use crate::store::mutex::lock;
 
 const LIMIT: &str = "ratelimit-limit";
 const REMAINING: &str = "ratelimit-remaining";

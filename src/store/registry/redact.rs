@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 
-use super::authorization::lock;
 use crate::auth::{Credential, Secret};
+use crate::store::mutex::lock;
 
 /// How many tokens are remembered; older ones have mostly ended.
 const TOKENS: usize = 2048;

@@ -6,11 +6,11 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::RegistryClient;
-use super::authorization::lock;
 use super::mount::Mounts;
 use super::transport::Transport;
 use super::upload::Lessons;
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Reference, Repository, Tag, TagOrDigest, View};
+use crate::store::mutex::lock;
 use crate::store::{Answer, BlobStream, ImageSource, ImageTarget, Mount, OpenBlob, Progress, PushError, UploadSession};
 
 /// A repository behind the distribution API. Cheap to make: what is known of the registry is kept in its client.

@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::authorization::lock;
 use super::token::Realm;
 use crate::image::Repository;
+use crate::store::mutex::lock;
 
 /// What is known to be wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::authorization::{Holder, lock};
+use super::authorization::Holder;
 use super::clients::Clients;
 use super::line::Line;
 use super::login::Logins;
@@ -18,6 +18,7 @@ use super::scope::{Access, Scope};
 use super::token::{self, Realm, Token, Wish};
 use crate::auth::Credential;
 use crate::store::Error;
+use crate::store::mutex::lock;
 
 /// How long what a realm has refused is not asked for again: parallel requests would all repeat the refusal.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::answer::{Advice, Answer};
-use super::authorization::{Authorizer, Grant, lock};
+use super::authorization::{Authorizer, Grant};
 use super::budget::Budgets;
 use super::call::Call;
 use super::challenge;
@@ -31,6 +31,7 @@ use crate::event::{Event, Reporter};
 use crate::image::{Code, Registry};
 use crate::store::Error;
 use crate::store::limits::{MANIFEST_LARGE, MANIFESTS_LARGE_AT_ONCE, REDIRECTS, WARNINGS};
+use crate::store::mutex::lock;
 
 /// Where a registry says what it wants to see, whoever asks (distribution-spec, "Determining Support").
 const ENTRY: &str = "/v2/";

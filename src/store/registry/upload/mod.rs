@@ -29,7 +29,6 @@ use self::forms::{Family, Form, Parcel, Refusal, chunk_length};
 use self::outgoing::Sent;
 use self::session::{Opened, Session};
 use super::answer::Answer;
-use super::authorization::lock;
 use super::call::{Patience, Payload};
 use super::error::Said;
 use super::manifests::content_digest;
@@ -37,6 +36,7 @@ use super::repository::RegistryRepository;
 use super::retry::{Again, Fault};
 use crate::image::{Code, Descriptor, Digest};
 use crate::store::limits::RESTARTS;
+use crate::store::mutex::lock;
 use crate::store::{BlobStream, Error, OpenBlob, Progress, PushError, UploadSession};
 
 pub(super) use forms::Lessons;

@@ -15,8 +15,8 @@ use reqwest::Body;
 use tokio::time::Instant;
 
 use super::Upload;
+use crate::store::mutex::lock;
 use crate::store::registry::answer::Answer;
-use crate::store::registry::authorization::lock;
 use crate::store::registry::call::{Call, Patience, Payload};
 use crate::store::registry::error::crawled;
 use crate::store::registry::flow::Flow;
