@@ -186,6 +186,7 @@ fn limits_of_stores() -> Vec<(String, String)> {
         row("pages of referrers of one image", REFERRER_PAGES.to_string()),
         row("referrers of one image", REFERRERS.to_string()),
         row("referrers of referrers, nested in each other", REFERRER_DEPTH.to_string()),
+        row("repositories in a catalog", REPOSITORIES.to_string()),
         row("the body of a refusal", bytes(REFUSAL_BYTES)),
         row("words of a registry that are repeated", format!("{WORDS} characters")),
         row("the answer of a token realm", bytes(TOKEN_BYTES)),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{Desired, PathKind, Problem, ProblemCode, WrittenPath};
+use crate::config::{PathKind, Problem, ProblemCode, WrittenPath};
 use crate::image::{LayoutPath, Location, Role};
 use crate::plan::{Bases, Plan};
 use crate::store::Layout;
 
-/// The problems of the paths that `desired` names: layouts that are none, links that lead out, unreadable certificates.
-pub(super) fn problems(desired: &Desired) -> Vec<Problem> {
-    desired.paths().filter_map(problem).collect()
+/// The problems of `paths` that a configuration names: layouts that are none, links that lead out, unreadable certificates.
+pub(super) fn problems<'p>(paths: impl Iterator<Item = &'p WrittenPath>) -> Vec<Problem> {
+    paths.filter_map(problem).collect()
 }
 
 /// What is wrong with the layouts of a saved plan. The plan is a claim: its paths are looked at like a configuration's, so

@@ -6,12 +6,14 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::Exit;
-use super::load::{load, read_text};
+use super::load::{Loaded, load, read_text};
 use super::output::{Refusal, print};
 use super::session::Session;
 use crate::cli::ExplainArgs;
-use crate::config::{Desired, Mirror};
+use crate::config::{Desired, Mirror, MirrorGlob};
 use crate::image::{Failure, Location, Role, Side, Tag, Written};
+use crate::observe::{self, read_catalogs};
+use crate::plan::Filter;
 use crate::plan::explain::{Answer, Lists, Question};
 use crate::report::text;
 use crate::store::Stores;
@@ -22,9 +24,10 @@ const LIST_LIMIT: u64 = 256 << 20;
 pub(super) async fn run(args: &ExplainArgs, session: &Session) -> Result<Exit, Refusal> {
     let loaded = load(&args.config, session)?;
     let question = question(&args.reference)?;
-    let mirrors = question.mirrors(&loaded.desired);
+    let desired = resolved(&question, &loaded, session).await?;
+    let mirrors = question.mirrors(&desired);
     if mirrors.is_empty() {
-        return Err(unknown(&question, &loaded.desired));
+        return Err(unknown(&question, &desired));
     }
     let sources: Vec<&Location> =
         mirrors.iter().filter(|mirror| mirror.needs_tag_list()).map(|mirror| &mirror.source).collect();
@@ -37,10 +40,43 @@ pub(super) async fn run(args: &ExplainArgs, session: &Session) -> Result<Exit, R
         let voice = session.voice();
         list(&session.stores(&loaded, &voice)?, sources).await
     };
-    let answers = question.answers(&loaded.desired, &lists);
+    let answers = question.answers(&desired, &lists);
     print(&text::explain(&args.reference, &answers, session.style()))?;
     let unlisted = answers.iter().any(|explanation| matches!(explanation.answer, Answer::Unlisted(_)));
     Ok(if unlisted { Exit::Failed } else { Exit::Done })
+}
+
+/// The configuration with the mirrors that its globs of repositories stand for, as far as `question` needs them: for what
+/// may be a target of theirs, the catalog says of which repository.
+async fn resolved(question: &Question, loaded: &Loaded, session: &Session) -> Result<Desired, Refusal> {
+    let desired = &loaded.desired;
+    if let Location::Repository(asked) = &question.location
+        && desired.globs.iter().any(|glob| glob.source.matches(asked))
+    {
+        let only = std::slice::from_ref(asked);
+        return Ok(desired.resolved(|registry| (registry == asked.registry()).then_some(only)));
+    }
+    let text = question.location.to_string();
+    let may_write = |glob: &&MirrorGlob| glob.targets.iter().any(|target| text.starts_with(target.prefix()));
+    let globs: Vec<MirrorGlob> = desired.globs.iter().filter(may_write).cloned().collect();
+    if globs.is_empty() {
+        return Ok(desired.clone());
+    }
+    let voice = session.voice();
+    let stores = session.stores(loaded, &voice)?;
+    let asked = Desired { globs, ..Desired::default() };
+    let catalogs = read_catalogs(&asked, &Filter::default(), (&stores, voice.reporter().as_ref())).await;
+    voice.clear();
+    match catalogs.values().find_map(|catalog| catalog.as_ref().err()) {
+        Some(failure) => {
+            let refusal = Refusal::new(Exit::Failed, failure.message.clone());
+            Err(match &failure.hint {
+                Some(hint) => refusal.hint(hint.clone()),
+                None => refusal,
+            })
+        }
+        None => Ok(observe::resolve(desired, &catalogs)),
+    }
 }
 
 /// Layouts are looked for from here, as from a configuration that lies here.

@@ -1,5 +1,6 @@
 //! Reading what the user names: configuration files and saved plans.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use super::{Exit, disk};
 use crate::cli::ConfigArgs;
 use crate::config::{self, Desired, Rules, SourceFile};
 use crate::image::Digest;
+use crate::observe::{self, Catalogs};
 use crate::plan::file::ConfigDocument;
 use crate::plan::{self, Bases, Plan};
 
@@ -87,9 +89,21 @@ fn is_of_plan(file: &SourceFile, configs: &[ConfigDocument]) -> Result<(), Refus
     Err(Refusal::new(Exit::Stale, message).hint("make a new plan, or leave it out"))
 }
 
+/// The configuration with the mirrors that its globs of repositories stand for. What came of them is looked at like what
+/// is written: a link where a layout would be leads nowhere else.
+pub(super) fn resolve(desired: &Desired, catalogs: &Catalogs) -> Result<Desired, Refusal> {
+    let resolved = observe::resolve(desired, catalogs);
+    let known: BTreeSet<&Path> = desired.paths().map(|path| path.path.as_path()).collect();
+    let fresh = resolved.paths().filter(|path| !known.contains(path.path.as_path()));
+    match disk::problems(fresh).as_slice() {
+        [] => Ok(resolved),
+        [first, ..] => Err(Refusal::new(Exit::Invalid, format!("{first}; nothing was done"))),
+    }
+}
+
 fn check(files: &[SourceFile], rules: &Rules, session: &Session) -> Result<Desired, Refusal> {
     let parsed = config::parse(files, rules).and_then(|desired| {
-        let problems = disk::problems(&desired);
+        let problems = disk::problems(desired.paths());
         if problems.is_empty() { Ok(desired) } else { Err(problems.into()) }
     });
     parsed.map_err(|problems| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Exit;
 use super::cache::Cache;
 use super::files::{check_writable, write_file};
-use super::load::load;
+use super::load::{load, resolve};
 use super::output::{Refusal, deliver_until_signal, say};
 use super::session::{Session, stamp};
 use super::signals::Signals;
@@ -13,7 +13,7 @@ use super::voice::Voice;
 use crate::cli::{ConfigArgs, PlanArgs, ScopeArgs, SizesArg, WorkArgs};
 use crate::config::Desired;
 use crate::event::Event;
-use crate::observe::Observer;
+use crate::observe::{Observer, read_catalogs};
 use crate::plan::{self, Filter, Observed, Plan, Scope};
 use crate::report::{self, Untrusted};
 use crate::store::Stores;
@@ -67,7 +67,7 @@ impl Inputs<'_> {
         let voice = session.voice();
         let stores = session.stores(&loaded, &voice)?;
         let reporter = voice.reporter();
-        let wants_parts = loaded.desired.mirrors.iter().any(|mirror| mirror.subset.is_some());
+        let wants_parts = loaded.desired.entries().any(|mirror| mirror.subset.is_some());
         let cache = if wants_parts { Cache::open(self.work.cache_dir.as_deref(), session) } else { Cache::none() };
         let known = cache.known();
         let observer = Observer {
@@ -81,17 +81,27 @@ impl Inputs<'_> {
         };
         let observed = observe(&observer, &loaded.desired, signals).await;
         voice.clear();
-        let observed = observed?;
+        let (desired, observed) = observed?;
         cache.learn(&observed);
-        let plan = plan::plan(&loaded.desired, &observed, &scope, &filter);
+        let plan = plan::plan(&desired, &observed, &scope, &filter);
         Ok(Planned { plan, stores, voice })
     }
 }
 
-/// Observes until a signal arrives.
-async fn observe(observer: &Observer<'_>, desired: &Desired, signals: &mut Signals) -> Result<Observed, Refusal> {
-    if let Some(observed) = signals.until_next(observer.observe(desired)).await {
-        return Ok(observed);
+/// Observes until a signal arrives: catalogs first, since they say which mirrors there are.
+async fn observe(
+    observer: &Observer<'_>,
+    desired: &Desired,
+    signals: &mut Signals,
+) -> Result<(Desired, Observed), Refusal> {
+    let observing = async {
+        let catalogs = read_catalogs(desired, observer.filter, (observer.stores, observer.reporter)).await;
+        let desired = resolve(desired, &catalogs)?;
+        let observed = observer.observe(&desired).await;
+        Ok((desired, Observed { catalogs, ..observed }))
+    };
+    if let Some(observed) = signals.until_next(observing).await {
+        return observed;
     }
     observer.reporter.event(Event::Stopping);
     let message = "interrupted before both sides were read: nothing was planned, and nothing written";

@@ -10,7 +10,7 @@ use crate::report::Untrusted;
 pub(super) fn run(args: &ValidateArgs, session: &Session) -> Result<Exit, Refusal> {
     let loaded = load(&args.config, session)?;
     for file in &loaded.desired.files {
-        let here = loaded.desired.mirrors.iter().filter(|mirror| mirror.place.file == file.path).count();
+        let here = loaded.desired.entries().filter(|mirror| mirror.place.file == file.path).count();
         let noun = if here == 1 { "mirror" } else { "mirrors" };
         print(&format!("{}: valid, {here} {noun}\n", Untrusted::new(&file.path)))?;
     }

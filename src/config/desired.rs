@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 
-use super::{ReferrerRule, Rename, Selection, TagGlob, WrittenPath};
+use super::{MirrorGlob, ReferrerRule, Rename, Selection, TagGlob, WrittenPath};
 use crate::image::{Digest, Location, Reference, Registry, Repository, Subset, Tag};
 
 /// A place in a configuration file, for messages and annotations.
@@ -46,6 +46,8 @@ pub struct Desired {
     pub registries: BTreeMap<RegistryKey, RegistryRules>,
     /// What to mirror, in the order written.
     pub mirrors: Vec<Mirror>,
+    /// Mirrors of as many repositories as match; see [`Self::resolved`].
+    pub globs: Vec<MirrorGlob>,
     /// Every path on this machine that the files name; see [`Self::paths`].
     pub paths: Vec<WrittenPath>,
 }

@@ -15,6 +15,7 @@ mod glob;
 mod paths;
 mod problem;
 mod referrers;
+mod repositories;
 mod schema;
 mod select;
 mod suggest;
@@ -33,6 +34,7 @@ pub use glob::TagGlob;
 pub use paths::{PathKind, WrittenPath};
 pub use problem::{Problem, ProblemCode, Problems, Related};
 pub use referrers::{ReferrerRule, ReferrersCheck};
+pub use repositories::{MirrorGlob, RepositoryGlob, TargetTemplate};
 pub use schema::json_schema;
 pub use select::{
     Because, Constraint, Rename, Rule, Selection, Sieve, Stage, TagRegex, TagRule, Tally, Trail, Verdict,

@@ -156,11 +156,13 @@ pub(crate) struct Mirror {
     #[schemars(skip)]
     pub(crate) span: Span,
     /// Where images are read: a repository (`docker.io/library/alpine`) or an OCI image layout (`oci:path`). With a tag
-    /// or `tag@sha256:…` behind it, `tags` is left out.
+    /// or `tag@sha256:…` behind it, `tags` is left out. Or a glob of repositories (`quay.io/prometheus/*`), where the
+    /// registry has a catalog.
     #[schemars(with = "String", length(min = 1))]
     pub(crate) source: Field<String>,
     /// Where images are written: a repository with its registry, or an OCI image layout. Tags keep their names, unless
-    /// `rename` says otherwise.
+    /// `rename` says otherwise. Where the source is a glob, `{name}` is the last part of a repository's name and
+    /// `{repository}` all of it.
     #[schemars(with = "Option<String>", length(min = 1))]
     pub(crate) target: Field<String>,
     /// Several targets: each image is read once and written to all of them.

@@ -46,7 +46,7 @@ fn assert_sound(desired: &Desired) {
     for path in &desired.paths {
         assert!(path.path.starts_with(BASE), "{} leads out", path.path.display());
     }
-    for mirror in &desired.mirrors {
+    for mirror in desired.entries() {
         assert_reads_back(&mirror.source, Role::Source);
         for target in &mirror.targets {
             assert_reads_back(target, Role::Target);

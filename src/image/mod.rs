@@ -3,6 +3,7 @@
 //! Owns what a registry, repository, tag, digest, descriptor, manifest and platform *are*, and how their
 //! text forms are read. Refuses to know where images live, which ones are wanted, or how they move.
 
+mod catalog;
 mod descriptor;
 mod digest;
 mod failure;
@@ -21,6 +22,7 @@ mod subset;
 mod trim;
 mod written;
 
+pub use catalog::Catalog;
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use failure::{Code, Failure, Side};

@@ -3,10 +3,12 @@
 //! Owns which questions are asked, and that no more are: one HEAD per side and tag, a tag list only where a glob needs
 //! one, and a look into manifests only for what would be copied. Refuses to decide: a failed read is carried as data.
 
+mod catalogs;
 mod referrers;
 mod subsets;
 mod targets;
 
+pub use catalogs::{Catalogs, read_catalogs, resolve};
 pub use subsets::KnownSubsets;
 
 use std::collections::{BTreeMap, BTreeSet};

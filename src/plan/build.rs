@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::attach::attach;
+use super::catalogs::{may_be_open, unresolved};
 use super::cost::weigh;
 use super::decide::decide;
 use super::overlap::settle_overlaps;
@@ -25,7 +26,9 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
     let mut steps = Vec::new();
     let expanded = desired.expand(listed);
     warnings.extend(idle_globs(desired, &expanded, observed, filter));
+    let mut unresolved = unresolved(desired, observed, filter, &mut warnings).into_iter().peekable();
     for (index, wanted) in expanded {
+        steps.extend(std::iter::from_fn(|| unresolved.next_if(|(at, _)| *at <= index)).map(|(_, step)| step));
         let mirror = &desired.mirrors[index];
         let mut own = mirror_steps(mirror, &wanted, observed, filter);
         own.sort_by(|a, b| a.target_reference().cmp(&b.target_reference()));
@@ -37,6 +40,7 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
         own.extend(overlong);
         steps.extend(own);
     }
+    steps.extend(unresolved.map(|(_, step)| step));
     let mut steps = settle_overlaps(steps);
     weigh(&mut steps, observed);
     warnings.extend(general_remarks(&steps));
@@ -63,7 +67,7 @@ fn idle_globs(
         wanted.is_empty() || unread
     };
     let open = expanded.iter().filter(is_open).flat_map(|(index, _)| &desired.mirrors[*index].targets).collect();
-    let idle = filter.idle(&references, &open).into_iter();
+    let idle = filter.idle(&references, &open).into_iter().filter(|only| !may_be_open(only, desired, observed));
     idle.map(|glob| Warning { place: None, message: format!("--only {glob} matches no target of the configuration") })
         .collect()
 }
@@ -161,7 +165,7 @@ fn overlong(mirror: &Mirror, observed: &Observed, filter: &Filter) -> Option<Ste
 }
 
 /// A step that is about no single tag.
-fn whole_mirror(mirror: &Mirror, reason: Reason) -> Step {
+pub(super) fn whole_mirror(mirror: &Mirror, reason: Reason) -> Step {
     Step {
         reason,
         risk: [].into(),
@@ -179,7 +183,7 @@ fn whole_mirror(mirror: &Mirror, reason: Reason) -> Step {
 }
 
 /// A failed list, with where its tags would have gone: the step of a whole mirror has no target to say it.
-fn unlisted(failure: &Failure, targets: &str) -> Failure {
+pub(super) fn unlisted(failure: &Failure, targets: &str) -> Failure {
     let message = format!("{}; nothing is mirrored to {targets}", failure.message);
     Failure { message, ..failure.clone().on(Side::Source) }
 }

@@ -5,6 +5,7 @@
 
 mod attach;
 mod build;
+mod catalogs;
 mod cost;
 mod decide;
 pub mod explain;

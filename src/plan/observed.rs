@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cut, CutKey, Referrer};
 use crate::config::SourceImage;
-use crate::image::{Descriptor, Digest, Failure, Location, Platform, Quota, Reference, ReferrerTypes, Registry, Tag};
+use crate::image::{
+    Catalog, Descriptor, Digest, Failure, Location, Platform, Quota, Reference, ReferrerTypes, Registry, Tag,
+};
 
 /// What one reference was found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub type AttachedTo = ((Location, Digest), Location, ReferrerTypes);
 /// Everything read from both sides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
+    /// The repositories of each registry that a glob of repositories needed the catalog of.
+    pub catalogs: BTreeMap<Registry, Result<Catalog, Failure>>,
     /// The tags of each source that a mirror needed the list of.
     pub tags: BTreeMap<Location, Result<Vec<Tag>, Failure>>,
     /// Each wanted source image.

@@ -22,9 +22,9 @@ pub(super) fn settle_overlaps(steps: Vec<Step>) -> Vec<Step> {
 
 fn settle(steps: &mut [Option<Step>], target: &Reference, claimants: &[usize]) {
     let claims: Vec<_> = claimants.iter().filter_map(|index| steps[*index].as_ref()).map(claim).collect();
-    let places: Vec<String> = claims.iter().map(|(_, place)| place.clone()).collect();
-    let readable = claims.iter().all(|(digest, _)| digest.is_some());
-    if readable && claims.iter().all(|(digest, _)| *digest == claims[0].0) {
+    let places = told_apart(&claims);
+    let readable = claims.iter().all(|claim| claim.digest.is_some());
+    if readable && claims.iter().all(|claim| claim.digest == claims[0].digest) {
         keep_strictest(steps, target, claimants, &places);
         return;
     }
@@ -61,8 +61,26 @@ fn all_but(position: usize, places: &[String]) -> String {
     others.map(|(_, place)| place.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn claim(step: &Step) -> (Option<Digest>, String) {
-    (step.wanted().cloned(), step.place.to_string())
+/// What a step wants of a target, and who it is.
+struct Claim {
+    digest: Option<Digest>,
+    place: String,
+    source: Option<String>,
+}
+
+fn claim(step: &Step) -> Claim {
+    let source = step.source.as_ref().map(|source| source.reference.to_string());
+    Claim { digest: step.wanted().cloned(), place: step.place.to_string(), source }
+}
+
+/// The claims by their places; by place and source where a glob of repositories stands for several of them.
+fn told_apart(claims: &[Claim]) -> Vec<String> {
+    let shared = |claim: &Claim| claims.iter().filter(|other| other.place == claim.place).count() > 1;
+    let name = |claim: &Claim| match &claim.source {
+        Some(source) if shared(claim) => format!("{} ({source})", claim.place),
+        _ => claim.place.clone(),
+    };
+    claims.iter().map(name).collect()
 }
 
 fn block(step: &mut Step, target: &Reference, others: &str, readable: bool) {

@@ -54,6 +54,15 @@ impl Filter {
         (self.only.is_empty() || self.only.iter().any(|glob| may_hit(glob, &text))) && !excluded
     }
 
+    /// Whether some target that begins with `prefix` may be in the scope; a doubt is a yes.
+    pub fn may_select_below(&self, prefix: &str) -> bool {
+        let excluded = self.exclude.iter().any(|glob| {
+            let text = glob.as_str();
+            text.strip_suffix("**").is_some_and(|start| literal(start) == start && prefix.starts_with(start))
+        });
+        (self.only.is_empty() || self.only.iter().any(|glob| may_begin(glob.as_str(), prefix))) && !excluded
+    }
+
     /// The globs of `--only` that match none of the target `references`, and no tag that there could be at the locations
     /// `open`, whose tags are not known.
     pub(super) fn idle(&self, references: &BTreeSet<&Reference>, open: &BTreeSet<&Location>) -> Vec<&str> {
@@ -65,6 +74,17 @@ impl Filter {
         };
         self.only.iter().filter(|glob| !hits(glob)).map(TagGlob::as_str).collect()
     }
+}
+
+/// What `glob` begins with before anything in it that is not literal.
+fn literal(glob: &str) -> &str {
+    glob.split(['*', '?', '[', '{']).next().unwrap_or_default()
+}
+
+/// Whether `glob` may match something that begins with `prefix`.
+pub(super) fn may_begin(glob: &str, prefix: &str) -> bool {
+    let start = literal(glob);
+    start.starts_with(prefix) || prefix.starts_with(start)
 }
 
 /// Whether `glob` may match some tag at the location that is written `text`.

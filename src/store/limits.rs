@@ -46,6 +46,8 @@ pub const TAG_PAGES: usize = 10_000;
 pub const TAGS: usize = 1_000_000;
 /// How many bytes the tags of a repository may have together: they are held in memory. A million of 64 characters each.
 pub const TAG_BYTES_IN_ALL: usize = 64 * MIB;
+/// How many names the catalog of a registry may have. Its pages are held to the limits of pages of tags.
+pub const REPOSITORIES: usize = 100_000;
 
 /// The largest page of referrers, in bytes: as large as a manifest that is read.
 pub const REFERRER_PAGE_BYTES: usize = 8 * MIB;

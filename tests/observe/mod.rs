@@ -1,5 +1,6 @@
 //! Planning: what is asked, what is decided, and that nothing is ever written.
 
+mod catalogs;
 mod in_sync;
 mod policies;
 mod read_only;

@@ -228,8 +228,9 @@ impl Issuer {
     }
 
     fn grant(&self, scopes: &[String], access: Access) -> Answer {
-        let may = |action: &str| match access {
+        let may = |resource: &str, action: &str| match access {
             Access::Nothing => false,
+            _ if resource == "registry:catalog" => action == "*",
             Access::Pull => action == "pull",
             Access::PullPush => matches!(action, "pull" | "push"),
         };
@@ -238,7 +239,9 @@ impl Issuer {
             let Some((resource, wanted)) = scope.rsplit_once(':') else {
                 continue;
             };
-            actions.extend(wanted.split(',').filter(|action| may(action)).map(|action| format!("{resource}:{action}")));
+            actions.extend(
+                wanted.split(',').filter(|action| may(resource, action)).map(|action| format!("{resource}:{action}")),
+            );
         }
         let token = format!("{PREFIX}token-{:016x}", fastrand::u64(..));
         let grant = Grant { actions, ends: Instant::now() + self.options.lifetime };

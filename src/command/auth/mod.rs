@@ -86,6 +86,13 @@ fn questions(args: &AuthCheckArgs, desired: &Desired) -> Result<Questions, Refus
         ask(&mirror.source, false);
         mirror.targets.iter().for_each(|target| ask(target, true));
     }
+    // Which repositories a glob stands for, only the registries know: those are asked as a whole.
+    for glob in &desired.globs {
+        let hosts = glob.like.targets.iter().filter_map(Location::registry).chain([glob.source.registry()]);
+        for registry in hosts {
+            all.entry(registry.clone()).or_default();
+        }
+    }
     if args.hosts.is_empty() {
         return Ok(all);
     }

@@ -12,6 +12,7 @@ mod platforms;
 mod reference;
 mod registry;
 mod rename;
+mod repositories;
 mod tags;
 
 use std::path::Path;
@@ -19,7 +20,7 @@ use std::path::Path;
 use super::problem::{Diagnosis, ProblemCode};
 use super::schema::{Field, File};
 use super::text::Span;
-use super::{ConfigFile, Desired, Mirror, Rules, SourceFile, WrittenPath};
+use super::{ConfigFile, Desired, Mirror, MirrorGlob, Rules, SourceFile, WrittenPath};
 use crate::image::Digest;
 use patterns::Patterns;
 
@@ -31,6 +32,20 @@ struct Checked {
     source: Span,
     /// In the order of the targets.
     targets: Vec<Span>,
+}
+
+/// One mirror of a glob that was understood, and where its parts are written.
+struct CheckedGlob {
+    glob: MirrorGlob,
+    source_span: Span,
+    /// In the order of the targets.
+    target_spans: Vec<Span>,
+}
+
+/// One entry of `mirrors`.
+enum Entry {
+    Mirror(Box<Checked>),
+    Glob(Box<CheckedGlob>),
 }
 
 /// What the parts of one file are read with.
@@ -50,7 +65,7 @@ pub(super) fn desired(
     diagnosis: &mut Diagnosis<'_>,
 ) -> Desired {
     let mut desired = Desired::default();
-    let (mut checked, mut entries) = (Vec::new(), registry::Entries::default());
+    let (mut checked, mut globs, mut entries) = (Vec::new(), Vec::new(), registry::Entries::default());
     let (mut complete, mut patterns) = (true, Patterns::default());
     for (source, file) in files.iter().zip(decoded) {
         desired.files.push(ConfigFile { path: source.path.clone(), sha256: Digest::sha256(&source.bytes) });
@@ -65,7 +80,14 @@ pub(super) fn desired(
             if reading.diagnosis.is_full() {
                 break;
             }
-            checked.extend(mirror::check(mirror, &file.defaults, &mut reading));
+            match mirror::check(mirror, &file.defaults, &mut reading) {
+                Some(Entry::Mirror(mirror)) => checked.push(*mirror),
+                Some(Entry::Glob(mut found)) => {
+                    found.glob.at = checked.len();
+                    globs.push(*found);
+                }
+                None => {}
+            }
         }
     }
     let none = decoded.iter().flatten().all(|file| matches!(file.mirrors, Field::Absent));
@@ -74,8 +96,10 @@ pub(super) fn desired(
     }
     overlap::check(&checked, diagnosis);
     cycle::check(&checked, diagnosis);
+    repositories::check_cycles(&globs, diagnosis);
     desired.registries = entries.into_rules();
     desired.mirrors = checked.into_iter().map(|checked| checked.mirror).collect();
+    desired.globs = globs.into_iter().map(|checked| checked.glob).collect();
     desired
 }
 

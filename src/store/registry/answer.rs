@@ -52,7 +52,7 @@ impl Advice {
     /// A registry that does not say whether something is missing or forbidden is not guessed at: both are named.
     pub(super) fn for_status(&self, status: u16) -> Option<String> {
         let verb = match self.access {
-            Access::Entry => return None,
+            Access::Entry | Access::Catalog => return None,
             Access::Pull => "read",
             Access::Push => "write to",
         };

@@ -111,7 +111,7 @@ impl RegistryClient {
     }
 
     /// A name under which the keychain finds what belongs to the host as a whole.
-    fn any_repository(&self, request: &str) -> Result<Repository, Error> {
+    pub(super) fn any_repository(&self, request: &str) -> Result<Repository, Error> {
         let name = Repository::new(self.transport.registry.clone(), "regsync");
         name.map_err(|error| Error::new(Code::Internal, request, error.to_string()))
     }

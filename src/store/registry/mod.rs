@@ -4,7 +4,8 @@
 //! repositories are stores of images. A request goes this way:
 //!
 //! ```text
-//! manifests · blobs · download · mount · upload · tags · referrers   what is asked, what an answer means
+//! manifests · blobs · download · mount · upload · tags · referrers · catalog
+//!                                      what is asked, what an answer means
 //!   └─ repeat                            the retry loop                    (retry, tries, wish, budget, outage)
 //!        └─ transport                    turn, redirects                   (permits, pace, quota, answer, call)
 //!             ├─ authorization           challenge, credential, tokens      (challenge, scheme, scope, login, token)
@@ -19,6 +20,7 @@ mod authorization;
 mod blobs;
 mod budget;
 mod call;
+mod catalog;
 mod challenge;
 mod check;
 mod clients;

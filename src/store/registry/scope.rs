@@ -9,6 +9,8 @@ use crate::image::Repository;
 pub(super) enum Access {
     /// Nothing: it only asks whether we are known.
     Entry,
+    /// Lists the repositories of the registry.
+    Catalog,
     /// Reads.
     Pull,
     /// Reads and writes.
@@ -39,6 +41,8 @@ impl Scope {
         let name = self.repository.name();
         let own = match self.access {
             Access::Entry => None,
+            // distribution, `registry/handlers/app.go`: the catalog is a resource of its own.
+            Access::Catalog => Some("registry:catalog:*".to_owned()),
             Access::Pull => Some(format!("repository:{name}:pull")),
             Access::Push => Some(format!("repository:{name}:pull,push")),
         };
@@ -88,6 +92,7 @@ mod tests {
     fn a_request_asks_for_what_it_needs() {
         let target = repository("team/app");
         assert_eq!(Scope::new(&target, Access::Entry).texts(), Vec::<String>::new());
+        assert_eq!(Scope::new(&target, Access::Catalog).texts(), ["registry:catalog:*"]);
         assert_eq!(Scope::new(&target, Access::Pull).texts(), ["repository:team/app:pull"]);
         let mount = Scope { from: Some(repository("base")), ..Scope::new(&target, Access::Push) };
         assert_eq!(mount.texts(), ["repository:team/app:pull,push", "repository:base:pull"]);

@@ -157,7 +157,7 @@ impl List {
     /// Takes a page's names, one by one; `None` where it is no page. What is no tag (an empty name, a digest) is left out.
     fn take(&mut self, request: &str, page: &[u8]) -> Result<Option<Taken>, Error> {
         let mut taken = Taken::default();
-        let is_page = each_name(page, &mut |name| {
+        let is_page = each_name(page, "tags", &mut |name| {
             taken.count += 1;
             taken.fresh += usize::from(self.note(name));
             taken.newest = Some(name.to_owned());
@@ -182,7 +182,7 @@ impl List {
 }
 
 /// The page size that a URL asks for.
-fn asked_for(url: &Url) -> Option<usize> {
+pub(super) fn asked_for(url: &Url) -> Option<usize> {
     url.query_pairs().find(|(name, _)| name == "n").and_then(|(_, value)| value.parse().ok())
 }
 
@@ -193,16 +193,17 @@ fn after(plain: &Url, last: &str) -> Url {
     url
 }
 
-/// Calls `take` with each name of a page; `false` where it is none. `tags` may be null, and so may single names (Nexus);
-/// but it must be there. Only one name at a time is held.
-fn each_name(page: &[u8], take: &mut dyn FnMut(&str)) -> bool {
+/// Calls `take` with each name of a page below `key`; `false` where it is none. `tags` may be null, and so may single names
+/// (Nexus); but it must be there. Only one name at a time is held.
+pub(super) fn each_name(page: &[u8], key: &'static str, take: &mut dyn FnMut(&str)) -> bool {
     let mut found = false;
-    let outcome = serde_json::Deserializer::from_slice(page).deserialize_map(Fields { take, found: &mut found });
+    let outcome = serde_json::Deserializer::from_slice(page).deserialize_map(Fields { key, take, found: &mut found });
     outcome.is_ok() && found
 }
 
 /// The fields of a page.
 struct Fields<'a> {
+    key: &'static str,
     take: &'a mut dyn FnMut(&str),
     found: &'a mut bool,
 }
@@ -216,7 +217,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
         while let Some(name) = fields.next_key::<String>()? {
-            if name == "tags" {
+            if name == self.key {
                 fields.next_value_seed(Names(self.take))?;
                 *self.found = true;
             } else {
@@ -267,7 +268,7 @@ mod tests {
     fn pages_as_registries_send_them() {
         let read = |body: &str| {
             let mut names = Vec::new();
-            each_name(body.as_bytes(), &mut |name| names.push(name.to_owned())).then_some(names)
+            each_name(body.as_bytes(), "tags", &mut |name| names.push(name.to_owned())).then_some(names)
         };
         assert_eq!(read(r#"{"name":"a","tags":["1","2"],"manifest":{}}"#).unwrap(), ["1", "2"]);
         assert_eq!(read(r#"{"name":"a","tags":null}"#).unwrap(), Vec::<String>::new());

@@ -71,7 +71,11 @@ impl Gatekeeper {
             }
             Auth::Bearer { issuer, realm } => {
                 let realm = realm.as_ref().unwrap_or(&self.own_realm);
-                let needs = repository.map(|repository| Need::of(call, repository)).unwrap_or_default();
+                let needs = match repository {
+                    Some(repository) => Need::of(call, repository),
+                    None if call.path == super::catalog::PATH => Need::catalog(),
+                    None => Need::default(),
+                };
                 let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
                 needs.check(issuer, token).map_err(|error| unauthorized(needs.challenge(realm, error)))
             }
@@ -87,6 +91,11 @@ struct Need {
 }
 
 impl Need {
+    fn catalog() -> Self {
+        let scope = vec!["registry:catalog:*".to_owned()];
+        Self { actions: scope.clone(), scopes: scope }
+    }
+
     fn of(call: &Call, repository: &str) -> Self {
         let (action, asked) = match call.method.as_str() {
             "GET" | "HEAD" if !call.path.contains("/blobs/uploads/") => ("pull", "pull"),

@@ -2,10 +2,11 @@
 //!
 //! Where registries differ it takes the strict side, after Docker's distribution: `Accept` must name the type of the
 //! manifest, references of a pushed manifest must exist, upload locations must be used exactly as given.
-//! It has no referrers API unless that is asked for: a client sees 404 and turns to the fallback tag.
+//! It has a catalog. It has no referrers API unless that is asked for: a client sees 404 and turns to the fallback tag.
 
 mod access;
 mod blobs;
+mod catalog;
 mod closure;
 mod manifests;
 mod pulls;
@@ -194,6 +195,9 @@ impl Handler for Site {
         let routed = route(&call.path);
         if let Err(refusal) = self.gatekeeper.admit(call, routed.as_ref().map(|(repository, _)| *repository)) {
             return refusal;
+        }
+        if call.path == catalog::PATH {
+            return self.catalog(call);
         }
         let Some((repository, route)) = routed else {
             let is_base = matches!(call.path.as_str(), "/v2" | "/v2/");
