@@ -189,3 +189,17 @@ fn many_targets_each_have_their_own_decision() {
     assert_eq!(steps(&applied.assert_status(0).json()), expected);
     assert_eq!(pair.source.count("HEAD", "/manifests/1"), 1, "one read, many writes");
 }
+
+#[test]
+fn a_tag_may_get_another_name_where_it_is() {
+    let pair = Pair::start();
+    zoo::single("app").push_to(&pair.source, "app", "1");
+    let place = pair.source.reference("app");
+    let regsync = pair.regsync(&[Mirror::new(&place, &[&place], &["1"]).with("rename: \"approved-{tag}\"")]);
+    let applied = regsync.run(["apply", "--format", "json"]);
+    assert_eq!(steps(&applied.assert_status(0).json()), ["app:approved-1 copied new"]);
+    assert_eq!(pair.source.tag_digest("app", "approved-1").unwrap(), zoo::single("app").digest());
+    pair.clear_logs();
+    regsync.run(["apply"]).assert_status(0);
+    pair.assert_read_only();
+}
