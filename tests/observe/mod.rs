@@ -2,6 +2,7 @@
 
 mod catalogs;
 mod in_sync;
+mod long_list;
 mod policies;
 mod read_only;
 mod rules;
