@@ -183,6 +183,7 @@ fn limits_of_stores() -> Vec<(String, String)> {
         row("tags of one repository", TAGS.to_string()),
         row("bytes of the tags of one repository", bytes(TAG_BYTES_IN_ALL)),
         row("a page of referrers", bytes(REFERRER_PAGE_BYTES)),
+        row("all pages of referrers of one image together", bytes(REFERRER_BYTES_IN_ALL)),
         row("pages of referrers of one image", REFERRER_PAGES.to_string()),
         row("referrers of one image", REFERRERS.to_string()),
         row("referrers of referrers, nested in each other", REFERRER_DEPTH.to_string()),

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::mutex::lock;
 use super::reads::{Reads, Seat, Siblings, Wish};
 use crate::image::{Code, Descriptor, Digest, Location, Manifest, MediaType, Repository, Tag, TagOrDigest};
-use crate::store::{Answer, BlobStream, Error, ImageSource, Progress};
+use crate::store::{Answer, BlobStream, Error, ImageSource, Progress, ReferrerList};
 
 const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 60;
@@ -58,7 +58,7 @@ impl ImageSource for Source {
         unreachable!("only its blob is read")
     }
 
-    fn referrers<'a>(&'a self, _: &'a Digest) -> Answer<'a, Option<Vec<Descriptor>>> {
+    fn referrers<'a>(&'a self, _: &'a Digest) -> Answer<'a, ReferrerList> {
         unreachable!("only its blob is read")
     }
 }

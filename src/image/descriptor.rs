@@ -30,6 +30,13 @@ impl Descriptor {
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
         Self { media_type, digest, size, platform: None, artifact_type: None, annotations: BTreeMap::new() }
     }
+
+    /// The same without platform and annotations, to be kept where there are many.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let plain = Self::new(self.media_type.clone(), self.digest.clone(), self.size);
+        Self { artifact_type: self.artifact_type.clone(), ..plain }
+    }
 }
 
 /// The JSON of a descriptor. Sizes beyond `i64::MAX` are refused, as the specification's type is a signed integer.

@@ -51,6 +51,8 @@ pub const REPOSITORIES: usize = 100_000;
 
 /// The largest page of referrers, in bytes: as large as a manifest that is read.
 pub const REFERRER_PAGE_BYTES: usize = 8 * MIB;
+/// How many bytes all pages of referrers of one subject may have together. Annotations make most of them.
+pub const REFERRER_BYTES_IN_ALL: usize = 16 * MIB;
 /// How many pages of referrers a subject may have.
 pub const REFERRER_PAGES: usize = 100;
 /// How many referrers a subject, and an image in all, may have: as many signatures as cosign verifies.

@@ -25,6 +25,7 @@ pub use layout::Layout;
 #[cfg(any(test, fuzzing))]
 pub(crate) use layout::fuzzing as layout_checks;
 pub use progress::Progress;
+pub use referrers::ReferrerList;
 pub use stores::Stores;
 pub use subset::subset;
 
@@ -60,10 +61,9 @@ pub trait ImageSource: Send + Sync {
     /// absent.
     fn tagged<'a>(&'a self, tag: &'a Tag) -> Answer<'a, Option<Manifest>>;
 
-    /// What is listed as a referrer of `subject`, sorted, each with its type: a claim, until the referrer itself is read.
-    /// `None` where there are no such lists: then [`fallback_tag`](crate::image::fallback_tag) names an index of them. A
-    /// list that could not be read to its end is an error.
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Option<Vec<Descriptor>>>;
+    /// What is listed as a referrer of `subject`. Where nothing is, [`fallback_tag`](crate::image::fallback_tag) names an
+    /// index of them. A list that could not be read to its end is an error.
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, ReferrerList>;
 }
 
 /// A place to write the images of one location to.

@@ -53,6 +53,27 @@ impl ReferrerTags {
     }
 }
 
+/// What a place says of the referrers of one subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferrerList {
+    /// What it lists, sorted, each with its type: a claim, until the referrer itself is read.
+    Whole(Vec<Descriptor>),
+    /// It does not know the subject: some registries say so of what has no referrers. Of others it may list some.
+    Unknown,
+    /// It lists no referrers of anything.
+    Unsupported,
+}
+
+impl ReferrerList {
+    /// What is listed; nothing where there is no list.
+    pub fn entries(&self) -> &[Descriptor] {
+        match self {
+            Self::Whole(list) => list,
+            Self::Unknown | Self::Unsupported => &[],
+        }
+    }
+}
+
 /// What is to be searched for.
 pub struct Search<'a> {
     /// Where.
@@ -109,17 +130,15 @@ impl Search<'_> {
         let mut found = Claims::new();
         let mut seen = BTreeSet::from([first.clone()]);
         let listed = self.source.referrers(&first).await?;
-        if listed.is_none() && self.tags.are_none() {
+        if listed == ReferrerList::Unsupported && self.tags.are_none() {
             return Ok(Vec::new());
         }
         let mut next = self.claims_with(&first, listed).await?;
         let others = others.await?.into_iter().filter(|digest| seen.insert(digest.clone())).collect();
-        next.extend(self.claims_of(others).await?);
+        next.extend(self.claims_of(&first, others).await?);
         for depth in 0.. {
             let new: Vec<Claim> = next.into_iter().filter(|claim| add(&mut found, claim)).collect();
-            if found.len() > REFERRERS {
-                return Err(self.limit(&first, format!("it has more than {REFERRERS} referrers")));
-            }
+            self.allow(&first, found.len())?;
             let subjects = new.into_iter().map(|claim| claim.descriptor.digest);
             let subjects: Vec<Digest> = subjects.filter(|digest| seen.insert(digest.clone())).collect();
             if subjects.is_empty() {
@@ -129,7 +148,7 @@ impl Search<'_> {
                 let message = format!("its referrers have referrers more than {REFERRER_DEPTH} deep");
                 return Err(self.limit(&first, message));
             }
-            next = self.claims_of(subjects).await?;
+            next = self.claims_of(&first, subjects).await?;
         }
         Ok(found.into_values().collect())
     }
@@ -139,12 +158,21 @@ impl Search<'_> {
         Error::new(Code::Limit, request, message).hint("`referrers: none` copies the image without them")
     }
 
-    async fn claims_of(&self, subjects: Vec<Digest>) -> Result<Vec<Claim>, Error> {
+    fn allow(&self, first: &Digest, claims: usize) -> Result<(), Error> {
+        if claims <= REFERRERS {
+            return Ok(());
+        }
+        Err(self.limit(first, format!("it has more than {REFERRERS} referrers")))
+    }
+
+    async fn claims_of(&self, first: &Digest, subjects: Vec<Digest>) -> Result<Vec<Claim>, Error> {
         let ask = |subject: Digest| async move { self.claims(&subject).await };
         let mut asked = stream::iter(subjects).map(ask).buffered(QUESTIONS_AT_ONCE);
         let mut claims = Vec::new();
         while let Some(own) = asked.try_next().await? {
             claims.extend(own);
+            // Counted as they come: many subjects may each have as many as one may.
+            self.allow(first, claims.len())?;
         }
         Ok(claims)
     }
@@ -155,10 +183,10 @@ impl Search<'_> {
     }
 
     /// What is said to refer to `subject`; `listed` is what its list says, where there are lists.
-    async fn claims_with(&self, subject: &Digest, listed: Option<Vec<Descriptor>>) -> Result<Vec<Claim>, Error> {
+    async fn claims_with(&self, subject: &Digest, listed: ReferrerList) -> Result<Vec<Claim>, Error> {
         let listed = match listed {
-            Some(listed) => listed,
-            None => fallback(self.source, subject, self.tags).await?,
+            ReferrerList::Whole(listed) => listed,
+            _ => fallback(self.source, subject, self.tags).await?,
         };
         let listed = listed.into_iter().map(|descriptor| (descriptor, None));
         let mut claims: Vec<(Descriptor, Option<Tag>)> = listed.collect();
@@ -198,7 +226,7 @@ async fn fallback(place: &dyn ImageSource, subject: &Digest, tags: &ReferrerTags
     let Some(tag) = fallback_tag(subject).filter(|tag| tags.may_have(tag)) else { return Ok(Vec::new()) };
     let listed = place.tagged(&tag).await?.filter(|listed| listed.digest() != subject);
     Ok(match listed.as_ref().map(Manifest::view) {
-        Some(View::Index(index)) => index.manifests.clone(),
+        Some(View::Index(index)) => index.manifests.iter().map(Descriptor::bare).collect(),
         _ => Vec::new(),
     })
 }
@@ -206,8 +234,8 @@ async fn fallback(place: &dyn ImageSource, subject: &Digest, tags: &ReferrerTags
 /// What `place` has listed as referrers of `subject`, in a list or in the index that stands in for one.
 pub async fn listed_at(place: &dyn ImageSource, subject: &Digest) -> Result<BTreeSet<Digest>, Error> {
     let listed = match place.referrers(subject).await? {
-        Some(listed) => listed,
-        None => fallback(place, subject, &ReferrerTags::Unlisted).await?,
+        ReferrerList::Whole(listed) => listed,
+        _ => fallback(place, subject, &ReferrerTags::Unlisted).await?,
     };
     Ok(listed.into_iter().map(|entry| entry.digest).collect())
 }
@@ -235,7 +263,15 @@ pub async fn images_in(source: &dyn ImageSource, index: &Manifest) -> Result<Vec
         let View::Index(index) = manifest.view() else { continue };
         for child in &index.manifests {
             let is_new = found.insert(child.digest.clone());
-            if is_new && child.media_type.is_index() && depth < NESTING && found.len() < MANIFESTS {
+            if found.len() > MANIFESTS {
+                let request = format!("list the images of {}", source.location());
+                return Err(Error::new(
+                    Code::Limit,
+                    request,
+                    format!("there are more than {MANIFESTS} manifests in it"),
+                ));
+            }
+            if is_new && child.media_type.is_index() && depth < NESTING {
                 let below = source.manifest(&child.digest, &child.media_type).await?;
                 open.extend(below.map(|below| (below, depth + 1)));
             }

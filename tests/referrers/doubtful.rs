@@ -130,6 +130,53 @@ fn a_list_leads_nowhere_else() {
 }
 
 #[test]
+fn a_root_that_is_not_known_says_nothing_of_the_images_below() {
+    let pair = pair(true, true);
+    let index = zoo::index("unknown");
+    index.push_to(&pair.source, REPOSITORY, "1");
+    let signature = referrer(&index.children[0], kind::SIGNATURE, "of a child");
+    signature.push_to(&pair.source, REPOSITORY, signature.digest());
+    let root = Match::new("GET", &format!("/referrers/{}", index.digest()));
+    pair.source.fault(root, Fault::Reply(Answer::error(404, "MANIFEST_UNKNOWN", "no referrers")));
+    let result = pair.regsync(&[pair.mirror(REPOSITORY, &["1"])]).run(["apply", "--format", "json"]);
+    let result = result.assert_status(0).json();
+    assert_eq!(result["steps"][0]["referrers"][0]["digest"], signature.digest(), "{result}");
+}
+
+#[test]
+fn many_images_with_many_referrers_each_are_a_limit_early() {
+    let pair = pair(true, true);
+    let index = zoo::index("many");
+    index.push_to(&pair.source, REPOSITORY, "1");
+    let entries: Vec<_> = (0..600).map(|n| Content::new("a/b", n.to_string()).descriptor()).collect();
+    pair.source.fault(Match::new("GET", "/referrers/"), Fault::Reply(list(&entries)));
+    let plan = pair.regsync(&[pair.mirror(REPOSITORY, &["1"])]).run(["plan", "--format", "json"]);
+    assert_eq!(steps(&plan.assert_status(1).json()), ["app:1 error source-unreadable E_LIMIT"]);
+}
+
+#[test]
+fn annotations_without_end_are_a_limit() {
+    let pair = pair(true, true);
+    let image = zoo::single("annotated");
+    image.push_to(&pair.source, REPOSITORY, "1");
+    let long = "x".repeat(7 * 1024 * 1024);
+    for n in 0..3 {
+        let mut entry = Content::new("a/b", n.to_string()).descriptor();
+        entry["annotations"] = json!({"long": long});
+        let next = format!(
+            "<{}/v2/{REPOSITORY}/referrers/{}?page={}>; rel=\"next\"",
+            pair.source.url(),
+            image.digest(),
+            n + 1
+        );
+        let page = Match::new("GET", "/referrers/").nth(n + 1);
+        pair.source.fault(page, Fault::Reply(list(&[entry]).header("Link", next)));
+    }
+    let plan = pair.regsync(&[pair.mirror(REPOSITORY, &["1"])]).run(["plan", "--format", "json"]);
+    assert_eq!(steps(&plan.assert_status(1).json()), ["app:1 error source-unreadable E_LIMIT"]);
+}
+
+#[test]
 fn more_referrers_than_anybody_needs_are_a_limit() {
     let many: Vec<_> = (0..1001).map(|n| Content::new("a/b", n.to_string()).descriptor()).collect();
     let (pair, _) = claimed(|_| many.clone(), |_, _| {});

@@ -30,7 +30,7 @@ use tokio_util::io::ReaderStream;
 
 use self::directory::Directory;
 use self::files::Fault;
-use super::{Answer, BlobStream, Error, ImageSource, Progress};
+use super::{Answer, BlobStream, Error, ImageSource, Progress, ReferrerList};
 use crate::image::{Code, Descriptor, Digest, LayoutPath, Location, Manifest, MediaType, Role, Tag, TagOrDigest};
 
 /// How much of a blob is read or written at a time, in bytes.
@@ -156,11 +156,11 @@ impl ImageSource for Layout {
         self.run(request, move |directory| referrers::named(directory, &tag)).boxed()
     }
 
-    /// Never `None`: what stands in for a list is read with the rest.
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Option<Vec<Descriptor>>> {
+    /// Always a list: what stands in for one is read with the rest.
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, ReferrerList> {
         let request = format!("list the referrers of {}@{subject}", self.location);
         let subject = subject.clone();
-        self.run(request, move |directory| referrers::of(directory, &subject).map(Some)).boxed()
+        self.run(request, move |directory| referrers::of(directory, &subject).map(ReferrerList::Whole)).boxed()
     }
 }
 

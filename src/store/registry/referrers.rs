@@ -16,8 +16,8 @@ use super::repository::RegistryRepository;
 use super::retry::Fault;
 use super::scope::{Access, Scope};
 use crate::image::{Code, Descriptor, Digest, Manifest, MediaType, TagOrDigest, View};
-use crate::store::Error;
-use crate::store::limits::{REFERRER_PAGE_BYTES, REFERRER_PAGES, REFERRERS};
+use crate::store::limits::{REFERRER_BYTES_IN_ALL, REFERRER_PAGE_BYTES, REFERRER_PAGES, REFERRERS};
+use crate::store::{Error, ReferrerList};
 
 /// What a registry answers for one page.
 enum Page {
@@ -31,31 +31,27 @@ enum Page {
 
 impl RegistryRepository {
     /// [`crate::store::ImageSource::referrers`]. The first to ask finds out for all whether the registry has such lists.
-    pub(super) async fn list_referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+    pub(super) async fn list_referrers(&self, subject: &Digest) -> Result<ReferrerList, Error> {
         let mut own = None;
         let found_out = async {
             let read = self.read_referrers(subject).await?;
-            let has_lists = !matches!(read, Listing::NoSuchApi);
+            let has_lists = !matches!(read, ReferrerList::Unsupported);
             own = Some(read);
             Ok::<bool, Error>(has_lists)
         };
         let has_lists = *self.lists_referrers().get_or_try_init(|| found_out).await?;
-        let read = match own {
-            Some(read) => read,
-            None if has_lists => self.read_referrers(subject).await?,
-            None => Listing::NoSuchApi,
-        };
-        Ok(match read {
-            Listing::Whole(list) => Some(list),
-            Listing::Unknown | Listing::NoSuchApi => None,
-        })
+        match own {
+            Some(read) => Ok(read),
+            None if has_lists => self.read_referrers(subject).await,
+            None => Ok(ReferrerList::Unsupported),
+        }
     }
 
-    async fn read_referrers(&self, subject: &Digest) -> Result<Listing, Error> {
+    async fn read_referrers(&self, subject: &Digest) -> Result<ReferrerList, Error> {
         let request = format!("list the referrers of {}", self.reference(&TagOrDigest::Digest(subject.clone())));
         let request = request.as_str();
         let first = self.transport().url(&format!("/v2/{}/referrers/{subject}", self.repository().name()));
-        let (mut next, mut pages, mut list) = (Some(first), HashSet::new(), HashMap::new());
+        let (mut next, mut pages, mut list, mut bytes) = (Some(first), HashSet::new(), HashMap::new(), 0);
         while let Some(url) = next {
             if !pages.insert(url.clone()) {
                 return Err(Error::new(Code::Protocol, request, "the pages of the list lead in circles"));
@@ -72,9 +68,14 @@ impl RegistryRepository {
                 _ if pages.len() > 1 => {
                     return Err(Error::new(Code::Protocol, request, "a page of the list is missing"));
                 }
-                Page::Unknown => return Ok(Listing::Unknown),
-                Page::NoSuchApi => return Ok(Listing::NoSuchApi),
+                Page::Unknown => return Ok(ReferrerList::Unknown),
+                Page::NoSuchApi => return Ok(ReferrerList::Unsupported),
             };
+            bytes += body.len();
+            if bytes > REFERRER_BYTES_IN_ALL {
+                let message = format!("the list has more than {REFERRER_BYTES_IN_ALL} bytes");
+                return Err(Error::new(Code::Limit, request, message));
+            }
             let Some(entries) = entries(body, &media_type) else {
                 let message = format!("{} sent something else than a list of referrers", self.transport().registry);
                 return Err(Error::new(Code::Protocol, request, message));
@@ -87,7 +88,7 @@ impl RegistryRepository {
         }
         let mut list: Vec<Descriptor> = list.into_values().collect();
         list.sort_by(|a, b| a.digest.cmp(&b.digest));
-        Ok(Listing::Whole(list))
+        Ok(ReferrerList::Whole(list))
     }
 
     async fn get_referrers(&self, request: &str, url: &Url) -> Result<Page, Fault> {
@@ -122,16 +123,9 @@ impl RegistryRepository {
             return Ok(true);
         }
         // Not said, or said in an answer that was lost. Where there are lists, they tell.
-        let list = self.list_referrers(subject).await?.unwrap_or_default();
-        Ok(list.iter().any(|entry| entry.digest == *manifest.digest()))
+        let list = self.list_referrers(subject).await?;
+        Ok(list.entries().iter().any(|entry| entry.digest == *manifest.digest()))
     }
-}
-
-/// What is listed of a subject.
-enum Listing {
-    Whole(Vec<Descriptor>),
-    Unknown,
-    NoSuchApi,
 }
 
 /// The type of an answer that may be a list: an index, or a type that says nothing.
@@ -141,11 +135,11 @@ fn index_type(answer: &Answer) -> Option<MediaType> {
     if vague { Some(MediaType::oci_index()) } else { media_type.is_index().then_some(media_type) }
 }
 
-/// The entries of a page; `None` where it is no index.
+/// The entries of a page, without their annotations, which may be long and are not asked for; `None` where it is no index.
 fn entries(page: Bytes, media_type: &MediaType) -> Option<Vec<Descriptor>> {
     let page = Manifest::identify(page, media_type).ok()?;
     match page.view() {
-        View::Index(index) => Some(index.manifests.clone()),
+        View::Index(index) => Some(index.manifests.iter().map(Descriptor::bare).collect()),
         View::Image(_) | View::Opaque => None,
     }
 }

@@ -11,7 +11,9 @@ use super::transport::Transport;
 use super::upload::Lessons;
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Reference, Repository, Tag, TagOrDigest, View};
 use crate::store::mutex::lock;
-use crate::store::{Answer, BlobStream, ImageSource, ImageTarget, Mount, OpenBlob, Progress, PushError, UploadSession};
+use crate::store::{
+    Answer, BlobStream, ImageSource, ImageTarget, Mount, OpenBlob, Progress, PushError, ReferrerList, UploadSession,
+};
 
 /// A repository behind the distribution API. Cheap to make: what is known of the registry is kept in its client.
 #[derive(Clone)]
@@ -148,7 +150,7 @@ impl ImageSource for RegistryRepository {
         Box::pin(self.read_tagged(tag))
     }
 
-    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, Option<Vec<Descriptor>>> {
+    fn referrers<'a>(&'a self, subject: &'a Digest) -> Answer<'a, ReferrerList> {
         Box::pin(self.list_referrers(subject))
     }
 }
