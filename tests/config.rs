@@ -255,7 +255,7 @@ fn an_allowed_path_may_lie_elsewhere() {
     let text = "version: 1\nmirrors:\n  - { source: oci:/srv/up:1, target: oci:../mirror }\n";
     let files = [file("regsync.yaml", text)];
     assert_eq!(codes(&files), ["E_LAYOUT_PATH", "E_LAYOUT_PATH"]);
-    let rules = Rules { allowed_paths: vec!["/srv".into(), "/mirror".into()] };
+    let rules = Rules { allowed_paths: vec!["/srv".into(), "/mirror".into()], ..Rules::default() };
     let desired = parse(&files, &rules).unwrap();
     assert_eq!(
         desired.paths().map(|path| path.root.as_path()).collect::<Vec<_>>(),

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the stage of the tests is itself a process with an environment")]
 
 mod apply;
+mod auth;
 mod cli;
 mod copy;
 mod faults;

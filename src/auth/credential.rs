@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -90,6 +92,12 @@ impl Credential {
     pub(super) fn identity(text: &str) -> Result<Self, Flaw> {
         token(text).map(Self::Identity)
     }
+}
+
+/// A user name and password as they travel in `Authorization: Basic` (RFC 7617 §2).
+pub(super) fn basic_pair(username: &str, password: &Secret) -> Secret {
+    let pair = Secret::new(format!("{username}:{}", password.expose()));
+    Secret::new(BASE64_STANDARD.encode(pair.expose()))
 }
 
 /// Tokens travel in headers: visible ASCII, nothing else.

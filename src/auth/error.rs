@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::Origin;
+use super::{Origin, ProviderError};
+use crate::image::Registry;
 
 /// Why a credential that is configured, or may be, could not be had. Never a reason to go on as anonymous.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +88,16 @@ pub enum Error {
         key: Arc<str>,
         /// What is wrong.
         trouble: Trouble,
+    },
+    /// A provider that gives no credential.
+    #[error("the provider `{provider}` gives no credential for {registry}: {problem}")]
+    Provider {
+        /// Its name.
+        provider: &'static str,
+        /// The registry.
+        registry: Registry,
+        /// Why not.
+        problem: Box<ProviderError>,
     },
 }
 
@@ -184,6 +195,7 @@ impl Error {
             }
             Self::Malformed { place, .. } => Some(format!("repair {place}, or log in again to have it written anew")),
             Self::Helper { program, key, trouble, .. } => trouble.hint(program.as_deref(), key),
+            Self::Provider { problem, .. } => problem.hint(),
         }
     }
 
@@ -202,6 +214,7 @@ impl Error {
                 Origin::Helper { place: place.clone(), field, program: program.clone() }
             }
             Self::Helper { place, program: None, .. } => Origin::Document(place.clone()),
+            Self::Provider { provider, .. } => Origin::Provider(provider),
         }
     }
 }

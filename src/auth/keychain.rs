@@ -3,39 +3,55 @@
 //! | | source | |
 //! |---|---|---|
 //! | 1 | our environment variables | `variables` |
-//! | 2 | what the configuration says of the registry | `auth: anonymous`; providers have their place here, none yet |
+//! | 2 | what the configuration says of the registry | `auth: anonymous`, or a provider |
 //! | 3 | docker's and containers' files and helpers | `documents`, `docker`, `helper` |
-//! | 4 | what the cloud or CI system around us offers | their place; none yet |
+//! | 4 | what the cloud or CI system around us offers | `provider::Ambient` |
 //! | 5 | anonymous | only where nothing above is configured |
 //!
 //! The first source that has a credential wins, and within a source the longest key. A source that is broken ends the search
 //! with an error: what it would have said is not known, and the next one, or nobody at all, may be somebody else.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::docker::{Answer, Helper};
 use super::documents::{self, Document};
+use super::exchange::Exchange;
 use super::helper::Helpers;
+use super::provider::{Ambient, Provider};
+use super::renewals::Renewals;
 use super::scope::Scope;
 use super::variables::Variables;
-use super::{Consulted, Credential, Environment, Error, Found, Origin, Trouble, Verdict};
+use super::{Consulted, Credential, Environment, Error, Found, Origin, Refused, Surroundings, Trouble, Verdict};
 use crate::image::{Registry, Repository};
 
-/// Who we are to each repository. Files are read and helpers asked when first needed, and once.
-#[derive(Debug)]
+/// Who we are to each repository. Files are read and helpers asked when first needed, and once; what providers give is
+/// renewed.
 pub struct Keychain(Source);
 
-#[derive(Debug)]
 enum Source {
     #[cfg(test)]
     Given(std::collections::BTreeMap<Registry, Credential>),
     Machine(Box<Machine>),
 }
 
-/// This machine: its environment, files and programs.
-#[derive(Debug)]
+/// What the configuration says of a registry, or of a namespace of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// No credential.
+    Anonymous,
+    /// One of this provider.
+    Provider(Provider),
+}
+
+/// A registry, or a namespace of it.
+pub type Place = (Registry, Option<Arc<str>>);
+
+/// This machine: its environment, files, programs, and who can be asked from here.
 struct Machine {
-    anonymous: Vec<Scope>,
+    rules: Vec<(Scope, Rule)>,
+    exchange: Exchange,
+    renewals: Renewals,
     environment: Arc<Environment>,
     variables: Variables,
     documents: Vec<Document>,
@@ -49,12 +65,16 @@ enum Reply {
 }
 
 impl Keychain {
-    /// The credentials of this machine. `anonymous` are the registries, or namespaces of them, that the configuration
-    /// says get none; only our own environment variables are stronger.
-    pub fn new(environment: Environment, anonymous: Vec<(Registry, Option<Arc<str>>)>) -> Self {
-        let environment = Arc::new(environment);
+    /// The credentials of this machine. `rules` are what the configuration says of registries, or namespaces of them; only
+    /// our own environment variables are stronger.
+    pub fn new(surroundings: impl Into<Surroundings>, rules: Vec<(Place, Rule)>) -> Self {
+        let exchange = Exchange::new(surroundings.into());
+        let environment = exchange.environment.clone();
+        let scoped = |((registry, namespace), rule)| (Scope::new(registry, namespace), rule);
         Self(Source::Machine(Box::new(Machine {
-            anonymous: anonymous.into_iter().map(|(registry, namespace)| Scope::new(registry, namespace)).collect(),
+            rules: rules.into_iter().map(scoped).collect(),
+            exchange,
+            renewals: Renewals::default(),
             variables: Variables::new(environment.clone()),
             documents: Document::all(&environment, documents::runtime_user(&environment)),
             helpers: Helpers::new(environment.clone()),
@@ -70,39 +90,70 @@ impl Keychain {
 
     /// The credential for `repository`. An error is a credential that is, or may be, configured and cannot be had.
     pub async fn find(&self, repository: &Repository) -> Result<Found, Error> {
-        self.search(repository, &mut Vec::new()).await
+        self.search(repository, None, &mut Vec::new()).await
+    }
+
+    /// As [`Self::find`], after a credential that a provider gave was refused: another one, where it can be had.
+    pub async fn replace(&self, repository: &Repository, refused: Refused<'_>) -> Result<Found, Error> {
+        self.search(repository, Some(refused), &mut Vec::new()).await
     }
 
     /// The sources asked for `repository`, in order, up to the one that is used or broken, and what came of each.
     pub async fn trace(&self, repository: &Repository) -> Vec<Consulted> {
         let mut consulted = Vec::new();
-        if let Err(error) = self.search(repository, &mut consulted).await {
+        if let Err(error) = self.search(repository, None, &mut consulted).await {
             consulted.push(Consulted { origin: error.origin(), verdict: Verdict::Broken(error) });
         }
         consulted
     }
 
-    async fn search(&self, repository: &Repository, consulted: &mut Vec<Consulted>) -> Result<Found, Error> {
+    async fn search(
+        &self,
+        repository: &Repository,
+        refused: Option<Refused<'_>>,
+        consulted: &mut Vec<Consulted>,
+    ) -> Result<Found, Error> {
         let found = match &self.0 {
             #[cfg(test)]
             Source::Given(credentials) => credentials
                 .get(repository.registry())
-                .map(|credential| used(consulted, Found { credential: credential.clone(), origin: Origin::Given })),
-            Source::Machine(machine) => machine.search(repository, consulted).await?,
+                .map(|credential| used(consulted, Found::lasting(credential.clone(), Origin::Given))),
+            Source::Machine(machine) => machine.search(repository, refused, consulted).await?,
         };
-        let anonymous = Found { credential: Credential::Anonymous, origin: Origin::Anonymous };
+        let anonymous = Found::lasting(Credential::Anonymous, Origin::Anonymous);
         Ok(found.unwrap_or_else(|| used(consulted, anonymous)))
     }
 }
 
+impl fmt::Debug for Keychain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keychain(***)")
+    }
+}
+
 impl Machine {
-    async fn search(&self, repository: &Repository, consulted: &mut Vec<Consulted>) -> Result<Option<Found>, Error> {
+    async fn search(
+        &self,
+        repository: &Repository,
+        refused: Option<Refused<'_>>,
+        consulted: &mut Vec<Consulted>,
+    ) -> Result<Option<Found>, Error> {
         if let Some(found) = self.variables.find(repository, consulted)? {
             return Ok(Some(found));
         }
-        if Scope::of(repository).any(|scope| self.anonymous.contains(&scope)) {
-            let found = Found { credential: Credential::Anonymous, origin: Origin::Configuration };
-            return Ok(Some(used(consulted, found)));
+        match self.rule(repository) {
+            Some(Rule::Anonymous) => {
+                let found = Found::lasting(Credential::Anonymous, Origin::Configuration);
+                return Ok(Some(used(consulted, found)));
+            }
+            Some(Rule::Provider(provider)) => {
+                let origin = Origin::Provider(provider.name());
+                return self
+                    .leased((provider, origin), repository, refused)
+                    .await
+                    .map(|found| Some(used(consulted, found)));
+            }
+            None => {}
         }
         for document in &self.documents {
             match self.ask(document, repository).await? {
@@ -110,7 +161,32 @@ impl Machine {
                 Reply::Lacks(origin, verdict) => consulted.push(Consulted { origin, verdict }),
             }
         }
-        Ok(None)
+        let Some(ambient) = Ambient::of(repository.registry(), &self.environment) else { return Ok(None) };
+        let origin = Origin::Ambient(ambient.name);
+        let Some(provider) = ambient.provider else {
+            consulted.push(Consulted { origin, verdict: Verdict::NotSet });
+            return Ok(None);
+        };
+        self.leased((&provider, origin), repository, refused).await.map(|found| Some(used(consulted, found)))
+    }
+
+    /// What the configuration says of `repository`: its longest key counts.
+    fn rule(&self, repository: &Repository) -> Option<&Rule> {
+        Scope::of(repository)
+            .find_map(|scope| self.rules.iter().find(|(known, _)| *known == scope))
+            .map(|(_, rule)| rule)
+    }
+
+    /// The credential that a provider gives, or gave.
+    async fn leased(
+        &self,
+        (provider, origin): (&Provider, Origin),
+        repository: &Repository,
+        refused: Option<Refused<'_>>,
+    ) -> Result<Found, Error> {
+        let wanted = (provider, repository.registry());
+        let leased = self.renewals.get(wanted, &self.exchange, refused).await?;
+        Ok(Found { credential: leased.credential, origin, lease: Some(leased.lease) })
     }
 
     /// Asks one file, and the helper that it names.
@@ -123,7 +199,7 @@ impl Machine {
         };
         match file.look_up(repository) {
             Answer::Credential(credential) => {
-                Ok(Reply::Has(Found { credential: credential.clone(), origin: Origin::Entry(place.clone()) }))
+                Ok(Reply::Has(Found::lasting(credential.clone(), Origin::Entry(place.clone()))))
             }
             Answer::Helper(helper) => self.ask_helper(document, &helper, repository.registry()).await,
             Answer::Flawed(scope, flaw) => {
@@ -147,7 +223,7 @@ impl Machine {
         let program = helper.program.ok_or_else(|| broken(None, Trouble::Name))?;
         let origin = Origin::Helper { place: place.clone(), field: helper.field, program: program.clone() };
         match self.helpers.ask(program, registry).await {
-            Ok(Some(credential)) => Ok(Reply::Has(Found { credential, origin })),
+            Ok(Some(credential)) => Ok(Reply::Has(Found::lasting(credential, origin))),
             Ok(None) => Ok(Reply::Lacks(origin, Verdict::NoEntry)),
             Err(Trouble::Missing) if !helper.certain => {
                 document.warned.call_once(|| tracing::warn!("{origin} is not installed; going on without it"));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Credential, Error};
+use super::{Credential, Error, Lease};
 
 /// A credential and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,15 @@ pub struct Found {
     pub credential: Credential,
     /// Where it came from.
     pub origin: Origin,
+    /// When it ends, where a provider gave it.
+    pub lease: Option<Lease>,
+}
+
+impl Found {
+    /// A credential that is there to stay.
+    pub(super) fn lasting(credential: Credential, origin: Origin) -> Self {
+        Self { credential, origin, lease: None }
+    }
 }
 
 /// A source of credentials. Its text names the variable, or the file with the home directory as `~`.
@@ -37,6 +46,10 @@ pub enum Origin {
         /// The program: `docker-credential-…`.
         program: Arc<str>,
     },
+    /// A provider that the configuration names.
+    Provider(&'static str),
+    /// What the cloud or CI system around us offers, in words.
+    Ambient(&'static str),
     /// Nothing is configured.
     Anonymous,
 }
@@ -51,6 +64,8 @@ impl fmt::Display for Origin {
             Self::Document(place) => f.write_str(place),
             Self::Entry(place) => write!(f, "auths of {place}"),
             Self::Helper { place, field, program } => write!(f, "{field} of {place} ({program})"),
+            Self::Provider(name) => write!(f, "the provider `{name}` of the configuration"),
+            Self::Ambient(name) => f.write_str(name),
             Self::Anonymous => f.write_str("anonymous"),
         }
     }

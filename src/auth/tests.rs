@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::testing::{install, path_variable};
-use super::{Consulted, Credential, Environment, Error, Found, Keychain, Origin, Secret, Trouble, Verdict};
+use super::{Consulted, Credential, Environment, Error, Found, Keychain, Origin, Rule, Secret, Trouble, Verdict};
 use crate::image::{Registry, Repository};
 
 /// A home directory, a `PATH`, and variables.
@@ -63,7 +63,8 @@ impl Machine {
     }
 
     fn keychain(&self) -> Keychain {
-        Keychain::new(self.variables.iter().cloned().collect(), self.anonymous.clone())
+        let rules = self.anonymous.iter().cloned().map(|key| (key, Rule::Anonymous));
+        Keychain::new(self.variables.iter().cloned().collect::<Environment>(), rules.collect())
     }
 
     async fn find(&self, text: &str) -> Result<Found, Error> {
@@ -210,7 +211,7 @@ async fn given_credentials_are_all_there_is() {
     let bearer = Credential::Bearer(Secret::new("t"));
     let keychain = Keychain::fixed([("ghcr.io".parse().unwrap(), bearer.clone())].into());
     let found = keychain.find(&repository("ghcr.io/x")).await.unwrap();
-    assert_eq!(found, Found { credential: bearer, origin: Origin::Given });
+    assert_eq!(found, Found::lasting(bearer, Origin::Given));
     assert_eq!(keychain.find(&repository("quay.io/x")).await.unwrap().credential, Credential::Anonymous);
     let traced = keychain.trace(&repository("ghcr.io/x")).await;
     assert_eq!(traced, [Consulted { origin: Origin::Given, verdict: Verdict::Used }]);

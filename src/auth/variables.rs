@@ -6,9 +6,7 @@
 //! | `REGSYNC_TOKEN_<HOST>` | a bearer token of the registry |
 //! | `REGSYNC_AUTH` | a YAML or JSON list of `{registry, username, password}`; keys may name a namespace |
 //!
-//! `<HOST>` is the canonical host in upper case with `.` → `_`, `-` → `__`, `:` → `___`. No two hosts share a name: between
-//! letters and digits a host has one dot (one underscore), hyphens (an even number of underscores) or the one colon of the
-//! port (three). IPv6 addresses have no such name, and go into the list.
+//! `<HOST>` is [`crate::image::Registry::in_variable`]. IPv6 addresses have no such name, and go into the list.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -18,7 +16,7 @@ use serde::Deserialize;
 
 use super::scope::Scope;
 use super::{Consulted, Credential, Environment, Error, Flaw, Found, Origin, Secret, Verdict};
-use crate::image::{Registry, Repository};
+use crate::image::Repository;
 
 const LIST: &str = "REGSYNC_AUTH";
 
@@ -40,7 +38,7 @@ impl Variables {
         let list = self.list.as_ref().map_err(Error::clone)?;
         let listed = list.iter().find_map(|list| Scope::of(repository).find_map(|scope| list.get_key_value(&scope)));
         let narrower = listed.is_some_and(|(scope, _)| !scope.is_host());
-        if let Some(host) = host_in_name(repository.registry())
+        if let Some(host) = repository.registry().in_variable()
             && let Some(found) = self.of_host(&host, narrower, consulted)?
         {
             return Ok(Some(found));
@@ -52,7 +50,7 @@ impl Variables {
         };
         let origin = Origin::Variable(LIST.into());
         consulted.push(Consulted { origin: origin.clone(), verdict });
-        Ok(listed.map(|(_, credential)| Found { credential: credential.clone(), origin }))
+        Ok(listed.map(|(_, credential)| Found::lasting(credential.clone(), origin)))
     }
 
     /// The two variables of one host; `outranked` if the list has a longer key.
@@ -74,7 +72,7 @@ impl Variables {
                     let flawed = |flaw| Error::Variable { name: name.clone(), flaw };
                     let credential = tidy(value).and_then(parse).map_err(flawed)?;
                     judge(Verdict::Used);
-                    return Ok(Some(Found { credential, origin }));
+                    return Ok(Some(Found::lasting(credential, origin)));
                 }
             }
         }
@@ -90,15 +88,6 @@ fn tidy(value: &str) -> Result<&str, Flaw> {
         () if quoted('"') || quoted('\'') => Err(Flaw::Quoted),
         () => Ok(value),
     }
-}
-
-/// `<HOST>` of a variable's name.
-fn host_in_name(registry: &Registry) -> Option<String> {
-    let host = registry.as_str();
-    if host.contains('[') {
-        return None;
-    }
-    Some(host.replace('-', "__").replace('.', "_").replace(':', "___").to_ascii_uppercase())
 }
 
 #[derive(Deserialize)]
@@ -134,6 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::image::Registry;
 
     fn find(variables: &[(&str, &str)], repository: &str) -> (Result<Option<Found>, Error>, Vec<Consulted>) {
         let variables = Variables::new(Arc::new(variables.iter().copied().collect()));
@@ -273,7 +263,7 @@ mod tests {
             let registries: Vec<Registry> = hosts.iter().filter_map(|host| host.parse().ok()).collect();
             for a in &registries {
                 for b in &registries {
-                    prop_assert_eq!(a == b, host_in_name(a) == host_in_name(b), "{} {}", a, b);
+                    prop_assert_eq!(a == b, a.in_variable() == b.in_variable(), "{} {}", a, b);
                 }
             }
         }

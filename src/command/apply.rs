@@ -7,6 +7,7 @@ use super::files::check_writable;
 use super::load::load_for_plan;
 use super::output::{Refusal, deliver_until_signal, print_until_signal, say_error};
 use super::plan::{Inputs, Planned, scope};
+use super::providers::Purpose;
 use super::session::{Session, stamp};
 use super::signals::Signals;
 use super::voice::Voice;
@@ -47,7 +48,7 @@ async fn saved(args: &ApplyArgs, file: &Path, (session, signals): (&Session, Sig
     let (loaded, plan) = load_for_plan(file, &args.config, session)?;
     check_scope(args, &plan)?;
     let voice = session.voice();
-    let stores = session.stores(&loaded, &voice)?;
+    let stores = session.stores(&loaded, session.keychain(&loaded, Purpose::Apply), &voice)?;
     carry_out(args, &plan, &stores, (&voice, session, signals)).await
 }
 

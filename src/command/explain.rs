@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::Exit;
 use super::load::{Loaded, load, read_text};
 use super::output::{Refusal, print};
+use super::providers::Purpose;
 use super::session::Session;
 use crate::cli::ExplainArgs;
 use crate::config::{Desired, Mirror, MirrorGlob};
@@ -38,7 +39,7 @@ pub(super) async fn run(args: &ExplainArgs, session: &Session) -> Result<Exit, R
         Lists::new()
     } else {
         let voice = session.voice();
-        list(&session.stores(&loaded, &voice)?, sources).await
+        list(&session.stores(&loaded, session.keychain(&loaded, Purpose::Plan), &voice)?, sources).await
     };
     let answers = question.answers(&desired, &lists);
     print(&text::explain(&args.reference, &answers, session.style()))?;
@@ -63,7 +64,7 @@ async fn resolved(question: &Question, loaded: &Loaded, session: &Session) -> Re
         return Ok(desired.clone());
     }
     let voice = session.voice();
-    let stores = session.stores(loaded, &voice)?;
+    let stores = session.stores(loaded, session.keychain(loaded, Purpose::Plan), &voice)?;
     let asked = Desired { globs, ..Desired::default() };
     let catalogs = read_catalogs(&asked, &Filter::default(), (&stores, voice.reporter().as_ref())).await;
     voice.clear();

@@ -31,7 +31,7 @@ pub(super) struct Loaded {
 /// Reads and checks the configuration that `args` name. Nothing but files is touched.
 pub(super) fn load(args: &ConfigArgs, session: &Session) -> Result<Loaded, Refusal> {
     let files = read_configs(&config_paths(args))?;
-    let rules = Rules { allowed_paths: allowed_paths(args)? };
+    let rules = Rules { allowed_paths: allowed_paths(args)?, bindings: session.bindings() };
     let desired = check(&files, &rules, session)?;
     Ok(Loaded { desired })
 }
@@ -65,7 +65,7 @@ pub(super) fn load_for_plan(file: &Path, args: &ConfigArgs, session: &Session) -
     if let Some(problem) = disk::plan_problem(&plan, &bases) {
         return Err(Refusal::new(Exit::Invalid, format!("{}: {problem}", file.display())));
     }
-    let rules = Rules { allowed_paths: bases.allowed };
+    let rules = Rules { allowed_paths: bases.allowed, bindings: session.bindings() };
     let desired = check(&files, &rules, session)?;
     Ok((Loaded { desired }, plan))
 }

@@ -15,6 +15,7 @@ mod load;
 mod open_files;
 mod output;
 mod plan;
+mod providers;
 mod session;
 mod show;
 mod signals;

@@ -7,6 +7,7 @@ use super::cache::Cache;
 use super::files::{check_writable, write_file};
 use super::load::{load, resolve};
 use super::output::{Refusal, deliver_until_signal, say};
+use super::providers::Purpose;
 use super::session::{Session, stamp};
 use super::signals::Signals;
 use super::voice::Voice;
@@ -65,7 +66,8 @@ impl Inputs<'_> {
         let (scope, filter) = scope(self.scope)?;
         let loaded = load(self.config, session)?;
         let voice = session.voice();
-        let stores = session.stores(&loaded, &voice)?;
+        let purpose = if self.copies { Purpose::Apply } else { Purpose::Plan };
+        let stores = session.stores(&loaded, session.keychain(&loaded, purpose), &voice)?;
         let reporter = voice.reporter();
         let wants_parts = loaded.desired.entries().any(|mirror| mirror.subset.is_some());
         let cache = if wants_parts { Cache::open(self.work.cache_dir.as_deref(), session) } else { Cache::none() };

@@ -13,16 +13,17 @@ use super::Exit;
 use super::load::Loaded;
 use super::open_files;
 use super::output::Refusal;
+use super::providers::{self, Purpose};
 use super::voice::Voice;
 use crate::auth::{Environment, Keychain, Secret};
 use crate::cli::{ColorWhen, FormatArg, SizesArg, Talk};
-use crate::config::{Auth, RegistryKey, RegistryRules};
+use crate::config::{RegistryKey, RegistryRules};
 use crate::image::Registry;
 use crate::observe::Sizes;
 use crate::plan::file::Stamp;
 use crate::report::{self, EscapingWriter, Style};
 use crate::store::Stores;
-use crate::store::registry::{ClientIdentity, Network, Proxies, Settings};
+use crate::store::registry::{ClientIdentity, Network, Proxies, Roots, Settings};
 
 /// The environment of the process, read once.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment, to hand it down")]
@@ -30,9 +31,13 @@ pub fn environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
 }
 
+/// How we call ourselves.
+const USER_AGENT: &str = concat!("regsync/", env!("CARGO_PKG_VERSION"));
+
 /// What is the same for every command of a process.
 pub struct Session {
     environment: Environment,
+    roots: Roots,
     style: Style,
     error_color: bool,
     quiet: bool,
@@ -49,7 +54,15 @@ impl Session {
         let (color, error_color) = (colorful(io::stdout().is_terminal()), colorful(io::stderr().is_terminal()));
         let animate = io::stderr().is_terminal() && !is_set("CI") && !dumb && talk.verbose < 2;
         let style = Style { color, verbose: talk.verbose > 0 };
-        Self { style, error_color, quiet: talk.quiet, animate, begin: Instant::now(), environment }
+        Self {
+            style,
+            error_color,
+            quiet: talk.quiet,
+            animate,
+            begin: Instant::now(),
+            roots: Roots::system(),
+            environment,
+        }
     }
 
     /// How text for the standard output looks.
@@ -125,42 +138,52 @@ impl Session {
     }
 
     /// The stores that the configuration describes.
-    pub(super) fn stores(&self, loaded: &Loaded, voice: &Voice) -> Result<Stores, Refusal> {
-        let registries = &loaded.desired.registries;
-        let network = self.network(self.keychain(registries), voice)?;
-        Ok(Stores::new(network, settings(registries)?))
+    pub(super) fn stores(&self, loaded: &Loaded, keychain: Arc<Keychain>, voice: &Voice) -> Result<Stores, Refusal> {
+        let network = self.network(keychain, voice)?;
+        Ok(Stores::new(network, settings(&loaded.desired.registries)?))
     }
 
     /// How registries are reached, as far as the environment says.
-    fn network(&self, keychain: Keychain, voice: &Voice) -> Result<Network, Refusal> {
+    fn network(&self, keychain: Arc<Keychain>, voice: &Voice) -> Result<Network, Refusal> {
         let hosts = self.environment.get("REGSYNC_INSECURE_HOSTS").unwrap_or_default();
         let hosts = hosts.split([',', ' ', '\n']).map(str::trim).filter(|host| !host.is_empty());
         let parse = |host: &str| {
             host.parse::<Registry>()
                 .map_err(|error| Refusal::new(Exit::Usage, format!("REGSYNC_INSECURE_HOSTS: {error}")))
         };
-        let mut network =
-            Network::new(concat!("regsync/", env!("CARGO_PKG_VERSION")), Arc::new(keychain), voice.reporter());
+        let mut network = Network::new(USER_AGENT, keychain, voice.reporter());
+        network.roots = self.roots.clone();
         network.proxies = Proxies::from_environment(|name| self.environment.get(name).map(str::to_owned));
         network.insecure_hosts = hosts.map(parse).collect::<Result<_, _>>()?;
         network.open_files = open_files::raise();
         Ok(network)
     }
 
-    /// The credentials that environment, machine and configuration give.
-    pub(super) fn keychain(&self, registries: &BTreeMap<RegistryKey, RegistryRules>) -> Keychain {
-        let anonymous = registries.iter().filter(|(_, rules)| rules.auth == Auth::Anonymous);
-        let keys = anonymous.map(|(key, _)| (key.registry.clone(), key.namespace.clone()));
-        Keychain::new(self.environment.clone(), keys.collect())
+    /// The credentials that environment, machine and configuration give to a run with this purpose.
+    pub(super) fn keychain(&self, loaded: &Loaded, purpose: Purpose) -> Arc<Keychain> {
+        let surroundings = providers::surroundings(&self.environment, USER_AGENT, self.roots.clone());
+        Arc::new(Keychain::new(surroundings, providers::rules(&loaded.desired.registries, purpose)))
+    }
+
+    /// What the environment says of providers and registries, by the names of the variables.
+    pub(super) fn bindings(&self) -> BTreeMap<String, String> {
+        let ours = ["REGSYNC_PROVIDER_", "REGSYNC_ENDPOINT_"];
+        let named = self.environment.names().filter(|name| ours.iter().any(|start| name.starts_with(start)));
+        named.filter_map(|name| Some((name.to_owned(), self.environment.get(name)?.to_owned()))).collect()
     }
 }
 
-/// When and by what documents of this run are made.
+/// What time it is.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the calendar, to hand it down")]
+pub(super) fn clock() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// When and by what documents of this run are made.
 pub(super) fn stamp() -> Stamp {
     Stamp {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        created_at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
+        created_at: clock().round(jiff::Unit::Second).unwrap_or_default().to_string(),
     }
 }
 

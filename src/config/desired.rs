@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 
-use super::{MirrorGlob, ReferrerRule, Rename, Selection, TagGlob, WrittenPath};
+use super::{MirrorGlob, Provider, ReferrerRule, Rename, Selection, TagGlob, WrittenPath};
 use crate::image::{Digest, Location, Reference, Registry, Repository, Subset, Tag};
 
 /// A place in a configuration file, for messages and annotations.
@@ -119,13 +119,15 @@ pub struct Tls {
 }
 
 /// Where the credentials of a registry come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Auth {
     /// The environment and the machine's credential files, in the documented order.
     #[default]
     Keychain,
     /// None are sent, whatever is configured elsewhere.
     Anonymous,
+    /// From this provider, in place of the machine's credential files.
+    Provider(Provider),
 }
 
 /// One entry of `mirrors`: a source, its targets, and which tags.

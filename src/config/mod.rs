@@ -14,6 +14,7 @@ mod desired;
 mod glob;
 mod paths;
 mod problem;
+mod provider;
 mod referrers;
 mod repositories;
 mod schema;
@@ -23,6 +24,7 @@ mod text;
 mod validate;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ pub use desired::{
 pub use glob::TagGlob;
 pub use paths::{PathKind, WrittenPath};
 pub use problem::{Problem, ProblemCode, Problems, Related};
+pub use provider::{Provider, ProviderKind};
 pub use referrers::{ReferrerRule, ReferrersCheck};
 pub use repositories::{MirrorGlob, RepositoryGlob, TargetTemplate};
 pub use schema::json_schema;
@@ -55,11 +58,13 @@ pub struct SourceFile {
     pub bytes: Vec<u8>,
 }
 
-/// What the command line permits beyond the files themselves.
+/// What the command line and the environment permit beyond the files themselves.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Directories that paths may lead to although they are not below the directory of their file: `--allow-path`.
     pub allowed_paths: Vec<PathBuf>,
+    /// What the environment says of providers: `REGSYNC_PROVIDER_<HOST>` and `REGSYNC_ENDPOINT_<HOST>`, by their names.
+    pub bindings: BTreeMap<String, String>,
 }
 
 /// Reads all `files` as one configuration.

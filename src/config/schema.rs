@@ -11,6 +11,7 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::provider::Provider;
 use super::select::{CONSTRAINT_LIMIT, REGEX_LIMIT};
 use super::text::{At, Span};
 use super::{OnEmpty, OnTagMove, ReferrersCheck};
@@ -139,12 +140,13 @@ pub(crate) struct Tls {
     pub(crate) key: Field<String>,
 }
 
-/// Where credentials come from.
-#[derive(Clone, Copy, Debug, JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
+/// Where credentials come from. Its schema is made from the table of providers.
+#[derive(Clone, Debug)]
 pub(crate) enum Auth {
     /// No credential is sent, whatever is configured elsewhere.
     Anonymous,
+    /// A provider; where its key stands.
+    Provider(At<Provider>),
 }
 
 /// One source, its targets, and which tags.

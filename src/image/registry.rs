@@ -57,6 +57,17 @@ impl Registry {
         address.map_or_else(|| host == "localhost" || host.ends_with(".localhost"), |address| address.is_loopback())
     }
 
+    /// The host as a part of the name of an environment variable: upper case, `.` → `_`, `-` → `__`, `:` → `___`.
+    ///
+    /// No two hosts share one: between letters and digits a host has one dot (one underscore), hyphens (an even number of
+    /// underscores) or the one colon of the port (three). `None` for IPv6 addresses, which have none.
+    pub fn in_variable(&self) -> Option<String> {
+        if self.0.contains('[') {
+            return None;
+        }
+        Some(self.0.replace('-', "__").replace('.', "_").replace(':', "___").to_ascii_uppercase())
+    }
+
     /// Whether the first component of a short name (`alpine`, `team/app`, `ghcr.io/x`) can only be a host: it has a
     /// dot or a port, or is `localhost`. The rule of the reference grammar that every client shares.
     pub(super) fn looks_like_host(component: &str) -> bool {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::canary::assert_no_canary;
 use super::redact::Redactions;
 
 /// The longest that a run may take before it is killed and the test fails.
@@ -29,6 +30,8 @@ pub struct Output {
     pub status: i32,
     pub stdout: String,
     pub stderr: String,
+    /// What GitHub's runner was told to hide, and does not show: stderr is without it.
+    pub masks: Vec<String>,
     redactions: Redactions,
 }
 
@@ -203,7 +206,10 @@ impl Running {
         let take = |reader: Option<JoinHandle<String>>| reader.map(|reader| reader.join().unwrap()).unwrap_or_default();
         let (stdout, stderr) = (take(self.stdout.take()), take(self.stderr.take()));
         let Some(status) = status else { panic!("killed: it took too long\n{stdout}\n{stderr}") };
-        Output { status: code(status), stdout, stderr, redactions: self.redactions.clone() }
+        let (masks, stderr) = as_a_runner(&stderr);
+        assert_no_canary("stdout", &stdout, &[]);
+        assert_no_canary("stderr", &stderr, &[]);
+        Output { status: code(status), stdout, stderr, masks, redactions: self.redactions.clone() }
     }
 
     fn await_exit(&mut self) -> Option<ExitStatus> {
@@ -244,6 +250,14 @@ impl Output {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}", self.transcript()))
     }
+}
+
+/// What a runner of GitHub takes for itself, and what it shows.
+fn as_a_runner(stderr: &str) -> (Vec<String>, String) {
+    let (masks, shown): (Vec<&str>, Vec<&str>) =
+        stderr.split_inclusive('\n').partition(|line| line.starts_with("::add-mask::"));
+    let masked = |line: &&str| line.trim_end().trim_start_matches("::add-mask::").replace("%25", "%");
+    (masks.iter().map(masked).collect(), shown.concat())
 }
 
 fn read_in_background(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {

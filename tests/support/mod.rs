@@ -37,6 +37,7 @@ pub mod costs;
 pub mod digest;
 pub mod harness;
 pub mod http;
+pub mod identity;
 pub mod images;
 pub mod layout;
 pub mod memory;

@@ -6,10 +6,12 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Exit;
 use super::load::{Loaded, has_default, load};
 use super::output::{Refusal, print, say};
+use super::providers::Purpose;
 use super::session::Session;
 use crate::auth::{Credential, Keychain};
 use crate::cli::AuthCheckArgs;
@@ -51,8 +53,9 @@ pub(super) async fn check(args: &AuthCheckArgs, session: &Session) -> Result<Exi
     let loaded = configuration(args, session)?;
     let questions = questions(args, &loaded.desired)?;
     let voice = session.voice();
-    let stores = session.stores(&loaded, &voice)?;
-    let keychain = session.keychain(&loaded.desired.registries);
+    // One keychain for both: what a provider gives is asked for once.
+    let keychain = session.keychain(&loaded, Purpose::Apply);
+    let stores = session.stores(&loaded, Arc::clone(&keychain), &voice)?;
     let mut count = Count::default();
     for (registry, repositories) in &questions {
         let text = check_registry(registry, repositories, (&keychain, &stores), &mut count).await;

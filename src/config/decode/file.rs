@@ -3,10 +3,10 @@
 use super::platforms::{platforms, single};
 use super::referrers::referrers;
 use super::value::{boolean, found, is_missing, list, mapping, number, text, texts, type_problem, word, wrong_type};
-use super::{Place, secrets, tags, unknown};
+use super::{Place, provider, secrets, tags, unknown};
 use crate::config::problem::{Diagnosis, ProblemCode, shown};
 use crate::config::schema::{
-    Auth, CONCURRENCY_LIMIT, Field, File, KEEP_LIMIT, Mirror, MirrorRules, RATE_LIMIT, RateLimit, Registry, Tls,
+    CONCURRENCY_LIMIT, Field, File, KEEP_LIMIT, Mirror, MirrorRules, RATE_LIMIT, RateLimit, Registry, Tls,
 };
 use crate::config::suggest::closest;
 use crate::config::text::{At, Span};
@@ -118,7 +118,7 @@ fn registry(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Registry {
     let place = if namespace { Place::Namespace } else { Place::Registry };
     for entry in mapping(entry, diagnosis).unwrap_or_default() {
         match &*entry.key.value {
-            "auth" => registry.auth = auth(entry, diagnosis),
+            "auth" => registry.auth = provider::auth(entry, diagnosis),
             _ if namespace => drop(unknown::report(entry, place, diagnosis)),
             "tls" => registry.tls = tls(entry, diagnosis),
             "plain-http" => registry.plain_http = boolean(entry, diagnosis),
@@ -166,29 +166,6 @@ fn tls(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Tls> {
         }
     }
     Field::Given(At { value: tls, span: entry.key.span })
-}
-
-fn auth(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Field<Auth> {
-    const HELP: &str = "the only value is `anonymous`; without the key, credentials come from the environment and from \
-                        docker's files";
-    let (code, message) = match &*entry.value.content {
-        Content::Scalar(scalar) if scalar.text == "anonymous" => {
-            return Field::Given(At { value: Auth::Anonymous, span: entry.value.met() });
-        }
-        Content::Map(entries) if entries.iter().any(|entry| matches!(&*entry.key.value, "aws" | "gcp" | "azure")) => {
-            (ProblemCode::Unsupported, "credential providers are not supported yet")
-        }
-        // Never repeated: docker's files have base64 of user and password below this name.
-        Content::Scalar(scalar) if scalar.text.len() > 12 => (ProblemCode::Secret, "this may be a secret"),
-        Content::Scalar(_) if !is_missing(&entry.value) => (ProblemCode::Value, "this is not a value of `auth`"),
-        _ => {
-            wrong_type(entry, "`anonymous`", diagnosis);
-            return Field::Broken;
-        }
-    };
-    let problem = diagnosis.problem(code, entry.value.met(), message);
-    diagnosis.report(problem.with_help(HELP));
-    Field::Broken
 }
 
 fn defaults(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> MirrorRules {

@@ -4,6 +4,7 @@
 
 mod file;
 mod platforms;
+mod provider;
 mod referrers;
 mod secrets;
 mod tags;

@@ -9,25 +9,35 @@ use crate::config::yaml::Entry;
 /// not missing, then.
 pub(super) fn report(entry: &Entry, place: Place, diagnosis: &mut Diagnosis<'_>) -> Option<&'static str> {
     let key = &*entry.key.value;
-    // What looks like a secret was already reported, wherever it stands.
     if is_secret_key(key) {
         return None;
     }
-    let problem = if runs_something(key) {
-        let message = format!("{} would run a program, and nothing in this file can", shown(key));
-        let problem = diagnosis.problem(ProblemCode::Exec, entry.key.span, message);
-        problem.with_help(if key.to_lowercase().starts_with("cred") {
-            "credential helpers are configured in docker's `config.json` on the machine that runs regsync"
-        } else {
-            "run it before or after regsync instead"
-        })
-    } else {
+    if !is_reported_elsewhere(entry, diagnosis) {
         let message = format!("unknown key {} in {}", shown(key), place.name());
         let problem = diagnosis.problem(ProblemCode::UnknownKey, entry.key.span, message);
-        Problem { help: Some(help(key, place)), ..problem }
-    };
-    diagnosis.report(problem);
+        diagnosis.report(Problem { help: Some(help(key, place)), ..problem });
+    }
     closest(key, place.keys())
+}
+
+/// Whether the key of `entry` is wrong wherever it stands: it looks like a secret, which was reported already, or would
+/// run a program, which is reported here.
+pub(super) fn is_reported_elsewhere(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> bool {
+    let key = &*entry.key.value;
+    if is_secret_key(key) {
+        return true;
+    }
+    if !runs_something(key) {
+        return false;
+    }
+    let message = format!("{} would run a program, and nothing in this file can", shown(key));
+    let problem = diagnosis.problem(ProblemCode::Exec, entry.key.span, message);
+    diagnosis.report(problem.with_help(if key.to_lowercase().starts_with("cred") {
+        "credential helpers are configured in docker's `config.json` on the machine that runs regsync"
+    } else {
+        "run it before or after regsync instead"
+    }));
+    true
 }
 
 /// Keys by which other tools run commands.

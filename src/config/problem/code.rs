@@ -86,6 +86,8 @@ codes! {
     Cycle = "E_CFG_CYCLE",
     /// A certificate without its key, or the other way round.
     Tls = "E_CFG_TLS",
+    /// A credential provider that may not serve this host.
+    Provider = "E_CFG_PROVIDER",
     /// A path outside the directory of the file.
     Path = "E_CFG_PATH",
     /// A character that no reference holds.

@@ -9,6 +9,7 @@ mod mirror;
 mod overlap;
 mod patterns;
 mod platforms;
+mod provider;
 mod reference;
 mod registry;
 mod rename;

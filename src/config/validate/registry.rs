@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-use super::{Reading, reference};
+use super::{Reading, provider, reference};
 use crate::config::paths::{join, root_of};
 use crate::config::problem::{ProblemCode, shown};
 use crate::config::schema::{Auth as WrittenAuth, Field, RateLimit, Registry as Entry, Tls as WrittenTls};
@@ -21,6 +21,9 @@ impl Entries {
     pub(super) fn add(&mut self, key: &At<String>, entry: &Entry, reading: &mut Reading<'_, '_, '_>) {
         let rules = rules(key, entry, reading);
         let Some(parsed) = read_key(key, reading) else { return };
+        if let Some(WrittenAuth::Provider(written)) = entry.auth.given().map(|auth| &auth.value) {
+            provider::check(&parsed.registry, written, reading);
+        }
         let Some((first, span)) = self.0.get(&parsed) else {
             self.0.insert(parsed, (rules, key.span));
             return;
@@ -95,8 +98,9 @@ fn rules(key: &At<String>, entry: &Entry, reading: &mut Reading<'_, '_, '_>) -> 
         keep_pulls: entry.rate_limit.given().and_then(|given| keep(given, reading)),
         plain_http,
         tls: entry.tls.given().map(|given| tls(given, reading)).unwrap_or_default(),
-        auth: match entry.auth.value() {
+        auth: match entry.auth.given().map(|auth| &auth.value) {
             Some(WrittenAuth::Anonymous) => Auth::Anonymous,
+            Some(WrittenAuth::Provider(written)) => Auth::Provider(written.value.clone()),
             None => Auth::Keychain,
         },
     }

@@ -3,32 +3,28 @@
 //! Owns the rules of showing: a credential that is configured is shown wherever a scheme for it is known, by one request
 //! first. Refuses to fall back to anonymous where a credential is configured.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use reqwest::Url;
 use reqwest::header::HeaderValue;
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::call::Call;
 use super::challenge::{Bearer, Challenge};
 use super::clients::Clients;
+use super::holders::{Holder, Holders};
 use super::line::Line;
 use super::login::{Logins, Turn};
-use super::redact::Redactor;
 use super::retry::Fault;
 use super::scheme::{Scheme, Schemes};
 use super::scope::{Scope, is_opaque};
 use super::settings::Network;
 use super::token::{Realm, Token, basic, sensitive};
 use super::tokens::{Key, Need, Tokens};
-use crate::auth::{Credential, Keychain};
-use crate::event::{Event, Reporter};
-use crate::image::{Code, Registry, Repository};
+use crate::auth::{Credential, Redactor};
+use crate::image::{Code, Repository};
 use crate::store::Error;
-use crate::store::mutex::lock;
 
 /// The place of a credential that is shown to the registry itself. No realm has this name: they are URLs.
 const REGISTRY: &str = "the registry";
@@ -36,34 +32,14 @@ const REGISTRY: &str = "the registry";
 /// Prepares the `Authorization` of the requests to one registry.
 pub(super) struct Authorizer {
     clients: Arc<Clients>,
-    keychain: Arc<Keychain>,
-    reporter: Arc<dyn Reporter>,
     pub(super) redactor: Arc<Redactor>,
     schemes: Schemes,
     /// For the request that learns what is wanted; whether it was made for a credential.
     first: Line<()>,
     introduced: AtomicBool,
-    holders: Mutex<HashMap<Repository, Arc<OnceCell<Arc<Holder>>>>>,
-    credentials: Mutex<Vec<Credential>>,
-    withheld: AtomicBool,
+    holders: Holders,
     logins: Arc<Logins>,
     tokens: Tokens,
-}
-
-/// A credential as it is used here.
-pub(super) struct Holder {
-    pub(super) credential: Credential,
-    /// Where it comes from, in words.
-    pub(super) source: String,
-    /// Which of the credentials in use it is: tokens of one must never serve another.
-    pub(super) number: usize,
-}
-
-impl Holder {
-    /// Whether requests go out as anybody's.
-    pub(super) fn is_anonymous(&self) -> bool {
-        matches!(self.credential, Credential::Anonymous)
-    }
 }
 
 /// What one request shows.
@@ -109,6 +85,7 @@ pub(super) struct Tally {
     /// When a token was first refused.
     refused: Option<Instant>,
     widened: bool,
+    pub(super) renewed: bool,
 }
 
 impl Authorizer {
@@ -118,16 +95,12 @@ impl Authorizer {
         let tokens =
             Tokens::new(Arc::clone(&clients), Arc::clone(&logins), Arc::clone(&redactor), network.limits.token);
         Self {
+            holders: Holders::new(Arc::clone(&clients), Arc::clone(&redactor), network),
             clients,
-            keychain: Arc::clone(&network.keychain),
-            reporter: Arc::clone(&network.reporter),
             redactor,
             schemes: Schemes::default(),
             first: Line::new(()),
             introduced: AtomicBool::new(false),
-            holders: Mutex::default(),
-            credentials: Mutex::default(),
-            withheld: AtomicBool::new(false),
             logins,
             tokens,
         }
@@ -136,7 +109,7 @@ impl Authorizer {
     /// Whether the registry must be asked what it wants before `scope` can be: a credential waits to be shown, and a
     /// registry that hides what it has from others (404) would never ask for it. The turn is for the one who asks.
     pub(super) async fn introduction(&self, request: &str, scope: &Scope) -> Result<Option<Turn<'_>>, Fault> {
-        let holder = self.holder(request, &scope.repository).await?;
+        let holder = self.holders.of(request, &scope.repository).await?;
         if !matches!(holder.credential, Credential::Basic { .. } | Credential::Identity(_)) || self.is_introduced() {
             return Ok(None);
         }
@@ -152,7 +125,7 @@ impl Authorizer {
 
     /// Notes what the registry said when it was asked for nothing in particular.
     pub(super) async fn introduce(&self, request: &str, scope: &Scope, challenges: &[Challenge]) -> Result<(), Fault> {
-        let holder = self.holder(request, &scope.repository).await?;
+        let holder = self.holders.of(request, &scope.repository).await?;
         let fits = |challenge: &&Challenge| can_meet(&holder.credential, challenge);
         if let Some(challenge) = challenges.iter().find(fits).or(challenges.first()) {
             let scheme = self.understand(request, challenge, None)?;
@@ -203,9 +176,9 @@ impl Authorizer {
 
     /// What to show for a request that needs `scope`; `long` where a transfer follows.
     pub(super) async fn grant(&self, request: &str, scope: &Scope, long: bool) -> Result<Grant, Fault> {
-        let holder = self.holder(request, &scope.repository).await?;
+        let mut holder = self.holders.of(request, &scope.repository).await?;
         let scheme = self.schemes.of(&scope.repository);
-        let (header, shown) = match (&holder.credential, &scheme) {
+        let (header, shown) = match (&holder.credential.clone(), &scheme) {
             (Credential::Bearer(token), _) => {
                 let header = sensitive(&format!("Bearer {}", token.expose()));
                 let header = header.ok_or_else(|| unusable(request, &holder, "is no token that a header can hold"))?;
@@ -216,8 +189,16 @@ impl Authorizer {
                 (Some(basic(username, password)), Shown::Credential)
             }
             (_, Scheme::Bearer { realm, opaque }) => {
-                let need = Need { request, scope, holder: &holder, long };
-                let (key, token) = self.tokens.get(&need, realm, opaque.as_deref()).await?;
+                let need = |holder| Need { request, scope, holder, long };
+                let mut asked = self.tokens.get(&need(&holder), realm, opaque.as_deref()).await;
+                if let Err(fault) = &asked
+                    && has_ended(&fault.error)
+                    && let Some(fresh) = self.renew(request, scope, &holder).await?
+                {
+                    asked = self.tokens.get(&need(&fresh), realm, opaque.as_deref()).await;
+                    holder = fresh;
+                }
+                let (key, token) = asked?;
                 (Some(token.header.clone()), Shown::Token(key, token))
             }
             (Credential::Identity(_), Scheme::Basic) => {
@@ -300,6 +281,17 @@ impl Authorizer {
         first.is_none_or(|first| token.is_older_than(first))
     }
 
+    /// Another credential than the one that `holder` has, which was refused; `None` where there is none.
+    pub(super) async fn renew(
+        &self,
+        request: &str,
+        scope: &Scope,
+        holder: &Arc<Holder>,
+    ) -> Result<Option<Arc<Holder>>, Error> {
+        let was_taken = self.logins.was_taken(holder.number);
+        self.holders.replace(request, &scope.repository, (holder, was_taken)).await
+    }
+
     /// A challenge as a scheme; what it leaves out is as it was in the scheme `before`.
     fn understand(&self, request: &str, challenge: &Challenge, before: Option<&Scheme>) -> Result<Scheme, Fault> {
         let Challenge::Bearer(bearer) = challenge else { return Ok(Scheme::Basic) };
@@ -323,46 +315,14 @@ impl Authorizer {
         let url: Url = checked.map_err(|breach| breach.error(request, "token realm"))?;
         Ok(Realm { url, service: bearer.service.clone() })
     }
+}
 
-    /// The credential for a repository, looked up once.
-    pub(super) async fn holder(&self, request: &str, repository: &Repository) -> Result<Arc<Holder>, Error> {
-        let cell = Arc::clone(lock(&self.holders).entry(repository.clone()).or_default());
-        cell.get_or_try_init(|| self.find(request, repository)).await.map(Arc::clone)
-    }
-
-    async fn find(&self, request: &str, repository: &Repository) -> Result<Arc<Holder>, Error> {
-        let found = self.keychain.find(repository).await.map_err(|error| {
-            let failed = Error::new(Code::Auth, request, error.to_string());
-            Error { hint: error.hint(), ..failed }
-        })?;
-        let mut credential = found.credential;
-        let anonymous = matches!(credential, Credential::Anonymous);
-        if !anonymous && !self.clients.boundary.may_carry_credential(self.clients.boundary.base()) {
-            credential = Credential::Anonymous;
-            self.warn_withheld(repository.registry());
-        }
-        let number = self.number(&credential);
-        Ok(Arc::new(Holder { credential, source: found.origin.to_string(), number }))
-    }
-
-    /// Says once that a credential is not sent.
-    fn warn_withheld(&self, registry: &Registry) {
-        if !self.withheld.swap(true, Ordering::Relaxed) {
-            let message = format!(
-                "{registry} is reached without encryption: its credential stays here, requests go out as anybody's; \
-                 REGSYNC_INSECURE_HOSTS={registry} would send it"
-            );
-            self.reporter.event(Event::Warned { about: None, message: &message });
-        }
-    }
-
-    fn number(&self, credential: &Credential) -> usize {
-        let mut credentials = lock(&self.credentials);
-        credentials.iter().position(|known| known == credential).unwrap_or_else(|| {
-            self.redactor.credential(credential);
-            credentials.push(credential.clone());
-            credentials.len() - 1
-        })
+/// Whether a realm's refusal may mean that the credential has ended. Some say it with another status than 401.
+fn has_ended(error: &Error) -> bool {
+    match error.status {
+        Some(400 | 401) => true,
+        Some(403) => error.message.to_ascii_lowercase().contains("expired"),
+        _ => false,
     }
 }
 

@@ -8,7 +8,7 @@ use std::error::Error as _;
 use serde::Deserialize;
 
 use super::guard::Inside;
-use super::redact::Redactor;
+use crate::auth::Redactor;
 use crate::image::Code;
 use crate::store::Error;
 use crate::store::limits::WORDS;

@@ -12,9 +12,9 @@ use super::link;
 use super::origin::{Boundary, same_origin};
 use super::range;
 use super::reach::{Reach, reach};
-use super::redact::Redactor;
 use super::retry::Fault;
 use super::upload::session_offset;
+use crate::auth::Redactor;
 use crate::image::{Code, Failure};
 use crate::store::limits::{ATTEMPTS, REFUSAL_BYTES};
 

@@ -99,6 +99,13 @@ impl Turn<'_> {
 pub(super) struct Logins(Mutex<HashMap<(usize, String), Arc<Login>>>);
 
 impl Logins {
+    /// Whether the credential with this number was taken anywhere.
+    pub(super) fn was_taken(&self, credential: usize) -> bool {
+        let logins = lock(&self.0);
+        let mut own = logins.iter().filter(|((number, _), _)| *number == credential);
+        own.any(|(_, login)| matches!(*lock(&login.state), State::Taken))
+    }
+
     /// The credential with this number at `place`.
     pub(super) fn of(&self, credential: usize, place: &str) -> Arc<Login> {
         let mut logins = lock(&self.0);

@@ -8,7 +8,8 @@
 //!                                      what is asked, what an answer means
 //!   └─ repeat                            the retry loop                    (retry, tries, wish, budget, outage)
 //!        └─ transport                    turn, redirects                   (permits, pace, quota, answer, call)
-//!             ├─ authorization           challenge, credential, tokens      (challenge, scheme, scope, login, token)
+//!             ├─ authorization           challenge, credential, tokens      (challenge, scheme, scope, login, token,
+//!             │                                                             holders, lapse)
 //!             └─ clients                 TLS, proxies, whose client         (tls, proxy, origin, guard)
 //! ```
 //!
@@ -24,12 +25,15 @@ mod catalog;
 mod challenge;
 mod check;
 mod clients;
+mod connector;
 mod download;
 mod error;
 mod flow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod guard;
+mod holders;
+mod lapse;
 mod line;
 mod link;
 mod login;
@@ -44,7 +48,6 @@ mod publish;
 mod quota;
 mod range;
 mod reach;
-mod redact;
 mod referrers;
 mod repeat;
 mod repository;
@@ -72,6 +75,7 @@ use tokio::sync::OnceCell;
 
 pub use budget::Budget;
 pub use check::Checked;
+pub use connector::connector;
 pub use proxy::Proxies;
 use repository::Presence;
 pub use repository::RegistryRepository;

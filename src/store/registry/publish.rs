@@ -242,7 +242,7 @@ fn is_immutable(status: u16, said: &Said) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::registry::redact::Redactor;
+    use crate::auth::Redactor;
 
     #[test]
     fn every_registrys_way_of_refusing_to_move_a_tag() {

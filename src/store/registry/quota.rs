@@ -244,7 +244,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::store::registry::redact::Redactor;
+    use crate::auth::Redactor;
 
     fn headers(limit: Option<&str>, remaining: Option<&str>) -> HeaderMap {
         let pair = |name, value: &str| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());

@@ -178,7 +178,7 @@ mod tests {
     use reqwest::header::{DATE, HeaderValue, RETRY_AFTER};
 
     use super::*;
-    use crate::store::registry::redact::Redactor;
+    use crate::auth::Redactor;
 
     fn answered(status: u16, code: Code) -> Error {
         Error { status: Some(status), ..Error::new(code, "read", "no") }

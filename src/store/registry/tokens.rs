@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::authorization::Holder;
 use super::clients::Clients;
+use super::holders::Holder;
 use super::line::Line;
 use super::login::Logins;
-use super::redact::Redactor;
 use super::retry::{Again, Fault, Whose};
 use super::scope::{Access, Scope};
 use super::token::{self, Realm, Token, Wish};
-use crate::auth::Credential;
+use crate::auth::{Credential, Redactor};
 use crate::store::Error;
 use crate::store::mutex::lock;
 

@@ -34,11 +34,11 @@ use crate::store::limits::{MANIFEST_LARGE, MANIFESTS_LARGE_AT_ONCE, REDIRECTS, W
 use crate::store::mutex::lock;
 
 /// Where a registry says what it wants to see, whoever asks (distribution-spec, "Determining Support").
-const ENTRY: &str = "/v2/";
+pub(super) const ENTRY: &str = "/v2/";
 
 /// The headers of an answer, and where it came from in the end.
-struct Reply {
-    response: Response,
+pub(super) struct Reply {
+    pub(super) response: Response,
     url: Url,
 }
 
@@ -126,6 +126,12 @@ impl Transport {
             let reply = outcome.inspect_err(|fault| turn.failed(fault))?;
             let status = reply.response.status().as_u16();
             self.note(asked, &reply, pull);
+            if self.clients.boundary.is_home(&reply.url) && self.has_lapsed(&mut call, &grant, status).await? {
+                if call.body.is_spent() {
+                    return Err(Fault::once(self.unauthorized(&mut call, &grant, reply).await));
+                }
+                continue;
+            }
             if status != 401 {
                 self.authorizer.answered(&turn, status);
                 self.proves(&call, &grant, &reply)?;
@@ -274,7 +280,7 @@ impl Transport {
     }
 
     /// Sends a request, and follows where it is sent. What was shown at one origin is not shown at the next.
-    async fn follow(&self, call: &mut Call<'_>, mut shown: Option<HeaderValue>) -> Result<Reply, Fault> {
+    pub(super) async fn follow(&self, call: &mut Call<'_>, mut shown: Option<HeaderValue>) -> Result<Reply, Fault> {
         let mut url = call.url.clone();
         for _ in 0..=REDIRECTS {
             let response = self.send(call, &url, shown.clone()).await?;

@@ -5,7 +5,7 @@
 use reqwest::header::{HeaderMap, WARNING};
 
 use super::error::one_line;
-use super::redact::Redactor;
+use crate::auth::Redactor;
 use crate::store::limits::WARNING_BYTES;
 
 /// The texts of the well-formed warnings; others are passed over.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::support::identity::Desk;
 use crate::support::server::{Answer, Call};
 use crate::support::token::{Issuer, TokenServer, Verdict, basic_pair};
 
@@ -18,6 +19,8 @@ pub enum Auth {
         issuer: Arc<Issuer>,
         realm: Option<String>,
     },
+    /// What this desk has issued, while it lives, as Basic.
+    Issued(Arc<Desk>),
 }
 
 impl Auth {
@@ -69,6 +72,10 @@ impl Gatekeeper {
                 let known = given.is_some_and(|(u, p)| u == *user && p == *password);
                 if known { Ok(()) } else { Err(unauthorized("Basic realm=\"registry\"".to_owned())) }
             }
+            Auth::Issued(desk) => match authorization.and_then(basic_pair) {
+                Some(given) => desk.admit(&given),
+                None => Err(unauthorized("Basic realm=\"registry\"".to_owned())),
+            },
             Auth::Bearer { issuer, realm } => {
                 let realm = realm.as_ref().unwrap_or(&self.own_realm);
                 let needs = match repository {

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::server::{Reply, Seen, Server, reply};
 use super::{Fixture, basic, tag};
-use crate::auth::{Credential, Keychain, Secret};
+use crate::auth::{Credential, Environment, Keychain, Secret};
 use crate::event::Silent;
 use crate::image::{Code, Repository};
 use crate::store::ImageSource;
@@ -226,7 +226,8 @@ async fn mixed_credentials_and_one_permit_do_not_wait_for_each_other() {
         let registry: crate::image::Registry = server.host().parse().unwrap();
         // One namespace of the host has a credential, all else there has none.
         let list = format!("[{{registry: \"{registry}/closed\", username: robot, password: hunter2}}]");
-        let keychain = Keychain::new([("REGSYNC_AUTH", list)].into_iter().collect(), Vec::new());
+        let environment: Environment = [("REGSYNC_AUTH", list)].into_iter().collect();
+        let keychain = Keychain::new(environment, Vec::new());
         let network = Network::new("regsync-test", Arc::new(keychain), Arc::new(Silent));
         let settings = Settings { concurrency: Some(NonZeroUsize::MIN), ..Settings::default() };
         let client = RegistryClient::new(registry.clone(), &settings, &network).unwrap();

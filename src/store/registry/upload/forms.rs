@@ -183,7 +183,7 @@ pub(super) fn chunk_length(wanted: u64, least: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::registry::redact::Redactor;
+    use crate::auth::Redactor;
 
     fn family(host: &str) -> Family {
         Family::of(&host.parse().unwrap())

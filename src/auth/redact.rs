@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 
-use crate::auth::{Credential, Secret};
-use crate::store::mutex::lock;
+use super::mutex::lock;
+use super::{Credential, Secret};
 
 /// How many tokens are remembered; older ones have mostly ended.
 const TOKENS: usize = 2048;
@@ -20,7 +20,7 @@ const SHORT: usize = 6;
 
 /// What must not be repeated.
 #[derive(Default)]
-pub(super) struct Redactor {
+pub struct Redactor {
     /// All forms of all credentials.
     credentials: Mutex<Vec<Secret>>,
     tokens: Mutex<VecDeque<Secret>>,
@@ -28,7 +28,7 @@ pub(super) struct Redactor {
 
 impl Redactor {
     /// Notes a credential that may be shown.
-    pub(super) fn credential(&self, credential: &Credential) {
+    pub fn credential(&self, credential: &Credential) {
         let secrets = match credential {
             Credential::Anonymous => return,
             Credential::Basic { username, password } => {
@@ -39,8 +39,13 @@ impl Redactor {
         lock(&self.credentials).extend(secrets.iter().flat_map(forms));
     }
 
+    /// Notes a secret that is sent, in each form it may come back in.
+    pub fn secret(&self, secret: &Secret) {
+        lock(&self.credentials).extend(forms(secret));
+    }
+
     /// Notes a token that was received.
-    pub(super) fn token(&self, token: &Secret) {
+    pub fn token(&self, token: &Secret) {
         let mut tokens = lock(&self.tokens);
         if tokens.len() >= TOKENS {
             tokens.pop_front();
@@ -49,12 +54,12 @@ impl Redactor {
     }
 
     /// A server's words without secrets, and without anything that looks like an `Authorization`.
-    pub(super) fn clean(&self, words: &str) -> String {
+    pub fn clean(&self, words: &str) -> String {
         without_authorization(&self.without_secrets(words, 1))
     }
 
     /// A text of ours that may quote a server, without secrets. Very short ones stay: they would take our own words apart.
-    pub(super) fn sweep(&self, text: &str) -> String {
+    pub fn sweep(&self, text: &str) -> String {
         self.without_secrets(text, SHORT)
     }
 

@@ -1,0 +1,115 @@
+//! One request for a token. All of its values may be secrets, and are treated as such.
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder};
+
+use super::{Answer, Endpoint};
+use crate::auth::credential::basic_pair;
+use crate::auth::{Redactor, Secret};
+
+/// A request for a token.
+pub(in crate::auth) struct Ask {
+    /// What is asked for, in words: "the ID token".
+    pub(super) what: &'static str,
+    pub(super) endpoint: Endpoint,
+    method: Method,
+    headers: Vec<(HeaderName, Secret)>,
+    body: Option<(&'static str, Secret)>,
+    secrets: Vec<Secret>,
+    again: fn(&Answer) -> bool,
+}
+
+impl Ask {
+    /// A request without a body.
+    pub(in crate::auth) fn get(what: &'static str, endpoint: Endpoint) -> Self {
+        Self::new(what, endpoint, Method::GET)
+    }
+
+    /// A request that is to have a body.
+    pub(in crate::auth) fn post(what: &'static str, endpoint: Endpoint) -> Self {
+        Self::new(what, endpoint, Method::POST)
+    }
+
+    /// A request of another method.
+    pub(in crate::auth) fn new(what: &'static str, endpoint: Endpoint, method: Method) -> Self {
+        let (headers, secrets) = (Vec::new(), Vec::new());
+        Self { what, endpoint, method, headers, body: None, secrets, again: |_| false }
+            .header(ACCEPT, "application/json")
+    }
+
+    /// With this header, in place of one of the same name.
+    pub(in crate::auth) fn header(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, Secret::new(value)));
+        self
+    }
+
+    /// Shows a token.
+    pub(in crate::auth) fn bearer(self, token: &Secret) -> Self {
+        let value = Secret::new(format!("Bearer {}", token.expose()));
+        self.secret(token).header(AUTHORIZATION, value.expose())
+    }
+
+    /// Shows a user name and password.
+    pub(in crate::auth) fn basic(self, username: &str, password: &Secret) -> Self {
+        let pair = basic_pair(username, password);
+        let value = Secret::new(format!("Basic {}", pair.expose()));
+        self.secret(password).secret(&pair).header(AUTHORIZATION, value.expose())
+    }
+
+    /// With these pairs as a form.
+    pub(in crate::auth) fn form(self, pairs: &[(&str, &str)]) -> Self {
+        let mut url = Endpoint::fixed("https://form.invalid/").url;
+        url.query_pairs_mut().extend_pairs(pairs);
+        let form = url.query().unwrap_or_default();
+        self.body("application/x-www-form-urlencoded", form)
+    }
+
+    /// With this document.
+    pub(in crate::auth) fn json(self, document: &serde_json::Value) -> Self {
+        self.body("application/json", &document.to_string())
+    }
+
+    /// With this body.
+    pub(in crate::auth) fn body(mut self, kind: &'static str, text: &str) -> Self {
+        self.body = Some((kind, Secret::new(text)));
+        self
+    }
+
+    /// Notes a secret that the request holds: no message will repeat it.
+    pub(in crate::auth) fn secret(mut self, secret: &Secret) -> Self {
+        self.secrets.push(secret.clone());
+        self
+    }
+
+    /// Says which answers, besides the usual ones, are accidents that a further attempt may mend.
+    pub(in crate::auth) fn again(mut self, accident: fn(&Answer) -> bool) -> Self {
+        self.again = accident;
+        self
+    }
+
+    pub(super) fn is_accident(&self, answer: &Answer) -> bool {
+        matches!(answer.status, 429 | 500 | 502 | 503 | 504) || (self.again)(answer)
+    }
+
+    /// What takes the secrets of this request out of texts.
+    pub(super) fn redactor(&self) -> Redactor {
+        let redactor = Redactor::default();
+        self.secrets.iter().for_each(|secret| redactor.secret(secret));
+        redactor
+    }
+
+    pub(super) fn request(&self, client: &Client) -> RequestBuilder {
+        let mut request = client.request(self.method.clone(), self.endpoint.url.clone());
+        for (name, value) in &self.headers {
+            if let Ok(mut value) = HeaderValue::from_str(value.expose()) {
+                value.set_sensitive(true);
+                request = request.header(name, value);
+            }
+        }
+        match &self.body {
+            Some((kind, text)) => request.header(CONTENT_TYPE, *kind).body(text.expose().to_owned()),
+            None => request,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What an ID token says of itself, for messages. Refuses to be believed: nothing is checked, nothing depends on it.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+/// What a person must match in a trust policy. Text from outside: shown through the escaper only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// `iss`: who made the token.
+    pub issuer: Option<String>,
+    /// `sub`: whom it is about.
+    pub subject: Option<String>,
+    /// `aud`: for whom it was made.
+    pub audience: Vec<String>,
+    /// `exp`: when it ends, in seconds since 1970.
+    pub expires: Option<i64>,
+}
+
+/// Longer ones are cut: they are for reading.
+const LONGEST: usize = 512;
+/// More audiences than any token has.
+const MOST: usize = 16;
+
+#[derive(Deserialize)]
+struct Wire {
+    iss: Option<String>,
+    sub: Option<String>,
+    aud: Option<Audience>,
+    exp: Option<f64>,
+}
+
+/// RFC 7519 §4.1.3: one text, or a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Claims {
+    /// Reads them from a JWT; `None` where the text is none.
+    pub(in crate::auth) fn of(token: &str) -> Option<Self> {
+        let mut parts = token.split('.');
+        let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+        let wire: Wire = serde_json::from_slice(&bytes).ok()?;
+        let cut = |text: String| text.chars().take(LONGEST).collect::<String>();
+        let audience = match wire.aud {
+            None => Vec::new(),
+            Some(Audience::One(one)) => vec![cut(one)],
+            Some(Audience::Many(many)) => many.into_iter().take(MOST).map(cut).collect(),
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "saturates, and is only compared")]
+        let expires = wire.exp.map(|seconds| seconds as i64);
+        Some(Self { issuer: wire.iss.map(cut), subject: wire.sub.map(cut), audience, expires })
+    }
+}
+
+impl fmt::Display for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "(none)".to_owned());
+        let audience = if self.audience.is_empty() { "(none)".to_owned() } else { self.audience.join(", ") };
+        write!(f, "issuer {}, subject {}, audience {audience}", shown(&self.issuer), shown(&self.subject))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(claims: &str) -> String {
+        format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn what_a_token_says_of_itself() {
+        let claims = Claims::of(&token(r#"{"iss":"i","sub":"repo:a/b:ref:x","aud":["a","b"],"exp":17.5}"#)).unwrap();
+        assert_eq!(claims.to_string(), "issuer i, subject repo:a/b:ref:x, audience a, b");
+        assert_eq!(claims.expires, Some(17));
+        let one = Claims::of(&token(r#"{"aud":"a"}"#)).unwrap();
+        assert_eq!(one.to_string(), "issuer (none), subject (none), audience a");
+    }
+
+    #[test]
+    fn what_is_no_token_says_nothing() {
+        for text in ["", "opaque", "a.b.c", "e30.e30", &token("[]"), &token(r#"{"aud":7}"#)] {
+            assert_eq!(Claims::of(text), None, "{text}");
+        }
+        let long = token(&format!(r#"{{"sub":"{}"}}"#, "x".repeat(5000)));
+        assert_eq!(Claims::of(&long).unwrap().subject.unwrap().len(), LONGEST);
+    }
+}

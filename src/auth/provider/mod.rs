@@ -1,0 +1,63 @@
+//! Who gives credentials without a stored secret, one file for each.
+//!
+//! A provider is asked for a credential for one registry, with what the configuration says of it. What it returns is held
+//! and renewed by `renewals`. To add one: a variant here with what it needs, a file with its exchange, a row in the table of
+//! the configuration, and a line in `command::providers`.
+
+mod ambient;
+mod error;
+mod generic;
+mod jobs;
+
+use std::time::Duration;
+
+pub(super) use ambient::Ambient;
+pub use error::ProviderError;
+pub use generic::{Generic, Send};
+
+use super::exchange::Exchange;
+use super::{Claims, Credential};
+use crate::image::Registry;
+
+/// A provider, with the one identity that this run has there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// GitHub's registry, with the token of the job.
+    Github,
+    /// GitLab's registry, with the token of the job.
+    Gitlab,
+    /// A token service that the configuration describes, and the environment permits.
+    Exchange(Generic),
+}
+
+/// A credential that was just obtained.
+#[derive(Debug)]
+pub(super) struct Issued {
+    pub(super) credential: Credential,
+    /// How long it lives from now on, where that is known.
+    pub(super) lifetime: Option<Duration>,
+    /// Whether a new one can be had: not of what is given to the job once.
+    pub(super) renewable: bool,
+    /// What the ID token that it was got with says of itself.
+    pub(super) claims: Option<Claims>,
+}
+
+impl Provider {
+    /// Its name in the configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Exchange(_) => "exchange",
+        }
+    }
+
+    /// A credential for `registry`, new each time.
+    pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
+        match self {
+            Self::Github => jobs::github(exchange),
+            Self::Gitlab => jobs::gitlab(exchange),
+            Self::Exchange(generic) => generic.obtain(exchange, registry).await,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! From the words of the configuration to the providers that are asked, and what they are given to work with.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use super::session::clock;
+use crate::auth::{Environment, Generic, Mask, Place, Provider, Rule, Send, Surroundings};
+use crate::config::{self, Auth, ProviderKind, RegistryKey, RegistryRules};
+use crate::store::registry::{Proxies, Roots, connector};
+
+/// What a run does to targets: some identities are for reading only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Nothing is written.
+    Plan,
+    /// Targets are written.
+    Apply,
+}
+
+/// What the configuration says of credentials.
+pub(super) fn rules(registries: &BTreeMap<RegistryKey, RegistryRules>, purpose: Purpose) -> Vec<(Place, Rule)> {
+    let rule = |rules: &RegistryRules| match &rules.auth {
+        Auth::Keychain => None,
+        Auth::Anonymous => Some(Rule::Anonymous),
+        Auth::Provider(written) => provider(written, purpose).map(Rule::Provider),
+    };
+    let entries = registries.iter().filter_map(|(key, rules)| Some((key, rule(rules)?)));
+    entries.map(|(key, rule)| ((key.registry.clone(), key.namespace.clone()), rule)).collect()
+}
+
+/// The provider that is written there; `None` for what the configuration has refused already.
+fn provider(written: &config::Provider, _purpose: Purpose) -> Option<Provider> {
+    let text = |key: &str| written.text(key).map(str::to_owned);
+    Some(match written.kind {
+        ProviderKind::Github => Provider::Github,
+        ProviderKind::Gitlab => Provider::Gitlab,
+        ProviderKind::Exchange => Provider::Exchange(Generic {
+            url: text("url")?,
+            send: match written.text("send") {
+                Some("json") => Send::Json,
+                Some("query") => Send::Query,
+                _ => Send::Form,
+            },
+            id_token_field: text("id-token-field"),
+            fields: written.fields("fields"),
+            response_field: text("response-field").unwrap_or_else(|| "access_token".to_owned()),
+            username: text("username"),
+        }),
+        _ => return None,
+    })
+}
+
+/// What providers work with.
+pub(super) fn surroundings(environment: &Environment, user_agent: &str, roots: Roots) -> Surroundings {
+    let proxies = Proxies::from_environment(|name| environment.get(name).map(str::to_owned));
+    Surroundings {
+        connect: connector(user_agent, proxies, roots),
+        mask: mask(environment),
+        clock,
+        environment: environment.clone(),
+    }
+}
+
+/// Under GitHub Actions, has the runner hide a secret in all that comes after. The runner reads both streams; stdout is data.
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log>
+fn mask(environment: &Environment) -> Mask {
+    if environment.get("GITHUB_ACTIONS") != Some("true") {
+        return Arc::new(|_| ());
+    }
+    Arc::new(|secret| {
+        // The runner masks line by line.
+        for line in secret.lines().filter(|line| !line.trim().is_empty()) {
+            let escaped = line.replace('%', "%25").replace('\r', "%0D");
+            // Where nobody reads, nothing needs to be hidden.
+            let _ = writeln!(io::stderr().lock(), "::add-mask::{escaped}");
+        }
+    })
+}

@@ -1,0 +1,5 @@
+//! Credentials that are got with the identity of the job, end to end through the binary.
+
+mod exchange;
+mod jobs;
+mod lapsing;
