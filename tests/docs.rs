@@ -78,7 +78,17 @@ fn every_flag_and_variable_is_documented_with_its_command() {
     for (flag, variable) in global.iter().map(names) {
         assert!(flag.iter().chain(&variable).all(|text| page.contains(text.as_str())), "{flag:?} is missing");
     }
-    let flagless = ["REGSYNC_AUTH", "REGSYNC_AUTH_", "REGSYNC_TOKEN_", "REGSYNC_INSECURE_HOSTS"];
+    let flagless = [
+        "REGSYNC_AUTH",
+        "REGSYNC_AUTH_",
+        "REGSYNC_TOKEN_",
+        "REGSYNC_PROVIDER_",
+        "REGSYNC_ENDPOINT_",
+        "REGSYNC_ID_TOKEN",
+        "REGSYNC_ID_TOKEN_",
+        "REGSYNC_ID_TOKEN_FILE",
+        "REGSYNC_INSECURE_HOSTS",
+    ];
     for word in words(&page, "REGSYNC_") {
         let is_known = all.iter().any(|(_, variable)| variable.as_deref() == Some(&format!("`{word}`")));
         assert!(is_known || flagless.contains(&word), "docs/commands.md invents {word}");
@@ -268,7 +278,7 @@ const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 11] = [
 ];
 
 /// What it must say of files, and the constants that say so in the sources: they are private to their formats.
-const LIMITS_OF_FILES: [(&str, &str, &str, &str); 19] = [
+const LIMITS_OF_FILES: [(&str, &str, &str, &str); 26] = [
     ("a configuration file", "1 MiB", "src/config/text.rs", "FILE_LIMIT: usize = 1 << 20;"),
     ("levels of nesting in it", "32", "src/config/yaml/mod.rs", "DEPTH_LIMIT: usize = 32;"),
     ("values in it, aliases followed", "100000", "src/config/yaml/mod.rs", "NODE_LIMIT: usize = 100_000;"),
@@ -292,6 +302,33 @@ const LIMITS_OF_FILES: [(&str, &str, &str, &str); 19] = [
         "30 s",
         "src/auth/helper.rs",
         "TIME_LIMIT: Duration = Duration::from_secs(30);",
+    ),
+    ("an ID token in a file", "64 KiB", "src/auth/identity/mod.rs", "LONGEST: u64 = 64 * 1024;"),
+    ("fields of an `exchange`", "64", "src/config/decode/provider.rs", "FIELD_LIMIT: usize = 64;"),
+    ("the answer of a token service", "256 KiB", "src/auth/exchange/mod.rs", "BODY_BYTES: usize = 256 * 1024;"),
+    (
+        "the time that a token service may take",
+        "30 s",
+        "src/auth/exchange/mod.rs",
+        "\nconst LIMIT: Duration = Duration::from_secs(30);",
+    ),
+    (
+        "the time that a metadata service may take",
+        "1 s",
+        "src/auth/exchange/mod.rs",
+        "METADATA_LIMIT: Duration = Duration::from_secs(1);",
+    ),
+    (
+        "a wait that a token service asks for",
+        "30 s",
+        "src/auth/exchange/mod.rs",
+        "LONGEST_WAIT: Duration = Duration::from_secs(30);",
+    ),
+    (
+        "how long a provider's failure is not repeated",
+        "30 s",
+        "src/auth/renewals.rs",
+        "FAILURE_MEMORY: Duration = Duration::from_secs(30);",
     ),
 ];
 

@@ -199,6 +199,11 @@ impl Error {
         }
     }
 
+    /// Whether the environment lacks what a credential would be got with, as pull requests from forks do.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Provider { problem, .. } if matches!(**problem, ProviderError::Absent { .. }))
+    }
+
     /// The source that is broken.
     pub(super) fn origin(&self) -> Origin {
         match self {

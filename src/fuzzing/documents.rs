@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::shown::{assert_harmless, assert_harmless_text, assert_plan_harmless};
-use crate::config::{self, Desired, Rules, SourceFile};
+use crate::config::{self, Auth, Desired, Rules, SourceFile};
 use crate::image::{
     Digest, Index, Location, Manifest, MediaType, Role, Root, Single, Subset, View, Written, trim, with_referrers,
 };
@@ -45,6 +45,12 @@ pub fn configuration(bytes: &[u8]) {
 fn assert_sound(desired: &Desired) {
     for path in &desired.paths {
         assert!(path.path.starts_with(BASE), "{} leads out", path.path.display());
+    }
+    for (key, rules) in &desired.registries {
+        // Nothing is bound here: who writes the file gets no credential of a host that is not the provider's own.
+        if let Auth::Provider(provider) = &rules.auth {
+            assert!(provider.kind.is_at(&key.registry), "{} at {}", provider.kind.name(), key.registry);
+        }
     }
     for mirror in desired.entries() {
         assert_reads_back(&mirror.source, Role::Source);

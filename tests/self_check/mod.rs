@@ -6,6 +6,7 @@ mod faults;
 mod oracle;
 #[cfg(unix)]
 mod runner;
+mod tripwire;
 mod uploads;
 mod ward;
 mod witnesses;

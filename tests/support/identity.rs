@@ -28,6 +28,7 @@ use super::canary::{PREFIX, canary};
 use super::harness::Regsync;
 use super::registry::{Auth, FakeRegistry};
 use super::server::{Answer, Bound, Call, Handler, Server};
+use super::tripwire;
 
 /// The subject of all ID tokens.
 pub const SUBJECT: &str = "repo:acme/mirror:ref:refs/heads/main";
@@ -102,6 +103,7 @@ impl Actions {
     pub fn start() -> Self {
         let judge = Arc::new(Judge::default());
         let server = Bound::new(None).serve(Runner(Arc::clone(&judge)));
+        tripwire::belongs(&canary("actions-request"), &server.host());
         Self { server, judge }
     }
 
@@ -191,6 +193,7 @@ pub fn form(call: &Call) -> Vec<(String, String)> {
 pub struct Desk {
     alive: Mutex<BTreeMap<(String, String), Instant>>,
     all: Mutex<Vec<String>>,
+    hosts: Mutex<Vec<String>>,
     lifetime: Mutex<Duration>,
     /// What the registry answers to one that has ended.
     refusal: Mutex<Answer>,
@@ -202,6 +205,7 @@ impl Desk {
         Arc::new(Self {
             alive: Mutex::default(),
             all: Mutex::default(),
+            hosts: Mutex::default(),
             lifetime: Mutex::new(Duration::from_secs(3600)),
             refusal: Mutex::new(Answer::error(401, "UNAUTHORIZED", "expired").header("WWW-Authenticate", "Basic")),
         })
@@ -223,7 +227,14 @@ impl Desk {
         let ends = Instant::now() + *self.lifetime.lock().unwrap();
         self.alive.lock().unwrap().insert((user.to_owned(), password.clone()), ends);
         self.all.lock().unwrap().push(password.clone());
+        self.hosts.lock().unwrap().iter().for_each(|host| tripwire::belongs(&password, host));
         password
+    }
+
+    /// What is issued here may be shown to `host`.
+    pub fn serves(&self, host: &str) {
+        self.hosts.lock().unwrap().push(host.to_owned());
+        self.all.lock().unwrap().iter().for_each(|password| tripwire::belongs(password, host));
     }
 
     /// All passwords so far, those that ended included.

@@ -50,4 +50,5 @@ pub mod stage;
 pub mod tls;
 pub mod token;
 pub mod tools;
+pub mod tripwire;
 pub mod ward;

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::canary::PREFIX;
 use super::server::{Answer, Bound, Call, Handler, Server, decode_pairs};
+use super::tripwire;
 
 /// What somebody may do in every repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,8 @@ struct Issued {
     tokens: BTreeMap<String, Grant>,
     /// Those that ended or were revoked included.
     all: Vec<String>,
+    /// Who may be shown what is issued here, and what it is issued for.
+    hosts: BTreeSet<String>,
 }
 
 /// The memory of a token server. Shared between the realm and the registry that trusts it.
@@ -150,6 +153,15 @@ impl Issuer {
     /// A token server's memory, empty.
     pub fn new(options: IssuerOptions) -> Arc<Self> {
         Arc::new(Self { options, issued: Mutex::default() })
+    }
+
+    /// Its accounts and tokens may be shown to `host`: the realm, or a registry that trusts it.
+    pub fn serves(&self, host: &str) {
+        let mut issued = self.issued.lock().unwrap();
+        issued.hosts.insert(host.to_owned());
+        let accounts = self.options.accounts.iter();
+        let own = accounts.flat_map(|account| account.identity_token.iter().chain([&account.password]));
+        own.chain(&issued.all).for_each(|secret| tripwire::belongs(secret, host));
     }
 
     /// All requests for tokens so far.
@@ -247,6 +259,7 @@ impl Issuer {
         let grant = Grant { actions, ends: Instant::now() + self.options.lifetime };
         let mut issued = self.issued.lock().unwrap();
         issued.all.push(token.clone());
+        issued.hosts.iter().for_each(|host| tripwire::belongs(&token, host));
         issued.tokens.insert(token.clone(), grant);
         drop(issued);
         Answer::status(200).json(&Value::Object(self.token_body(&token)))
@@ -296,6 +309,7 @@ impl TokenServer {
     pub fn start(options: IssuerOptions) -> Self {
         let issuer = Issuer::new(options);
         let server = Bound::new(None).serve(Realm(Arc::clone(&issuer)));
+        issuer.serves(&server.host());
         Self { server, issuer }
     }
 

@@ -146,13 +146,14 @@ async fn check_registry(
     for (repository, writes) in wishes(registry, repositories) {
         let trace = keychain.trace(&repository).await;
         // Sources are asked once and remembered: this is what the trace says, and what the client will find.
-        let credential = keychain.find(&repository).await.ok().map(|found| found.credential);
+        let found = keychain.find(&repository).await.ok();
+        let credential = found.as_ref().map(|found| &found.credential);
         if trace != said {
-            text += &words::credential(&trace, credential.as_ref());
+            text += &words::credential(&trace, found.as_ref());
             said.clone_from(&trace);
         }
         let known = repositories.contains_key(&repository).then_some(&repository);
-        let access = ask(&client, known, (writes, credential.as_ref())).await;
+        let access = ask(&client, known, (writes, credential)).await;
         count.accesses += 1;
         count.failed += usize::from(!access.works());
         text += &words::access(&access, &trace);

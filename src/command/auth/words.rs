@@ -5,7 +5,7 @@
 use std::fmt::{Display, Write as _};
 
 use super::{Access, Count};
-use crate::auth::{Consulted, Credential, Origin, Verdict};
+use crate::auth::{Consulted, Credential, Found, Origin, Verdict};
 use crate::image::{Code, Registry};
 use crate::report::Untrusted;
 use crate::store::Error;
@@ -21,9 +21,9 @@ pub(super) fn head(registry: &Registry) -> String {
 }
 
 /// The credential that is used, and the sources in the order they were asked: why each is not the one.
-pub(super) fn credential(trace: &[Consulted], credential: Option<&Credential>) -> String {
+pub(super) fn credential(trace: &[Consulted], found: Option<&Found>) -> String {
     let origin = trace.last().map(|last| clean(&last.origin)).unwrap_or_default();
-    let what = match credential {
+    let what = match found.map(|found| &found.credential) {
         None => format!("none can be had: {}", trace.last().map(broken).unwrap_or_default()),
         Some(Credential::Anonymous) if matches!(trace.last().map(|last| &last.origin), Some(Origin::Anonymous)) => {
             "none, anonymous: nothing is configured for this registry".to_owned()
@@ -37,6 +37,10 @@ pub(super) fn credential(trace: &[Consulted], credential: Option<&Credential>) -
     if let Some(Verdict::Broken(error)) = trace.last().map(|last| &last.verdict) {
         let hint = error.hint();
         text.extend(hint.map(|hint| format!("    help: {}\n", clean(&hint))));
+    }
+    let claims = found.and_then(|found| found.lease.as_ref()?.claims.as_ref());
+    if let Some(claims) = claims {
+        let _ = writeln!(text, "    got with an ID token: {}", clean(claims));
     }
     let sources = trace.iter().filter(|consulted| consulted.origin != Origin::Anonymous);
     let rows: Vec<_> = sources.map(|consulted| (clean(&consulted.origin), verdict(&consulted.verdict))).collect();

@@ -152,6 +152,7 @@ impl Holders {
 }
 
 fn unavailable(request: &str, error: &crate::auth::Error) -> Error {
-    let failed = Error::new(Code::Auth, request, error.to_string());
+    let code = if error.is_absence() { Code::NoCredentials } else { Code::Auth };
+    let failed = Error::new(code, request, error.to_string());
     Error { hint: error.hint(), ..failed }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::support::identity::Desk;
 use crate::support::server::{Answer, Call};
 use crate::support::token::{Issuer, TokenServer, Verdict, basic_pair};
+use crate::support::tripwire;
 
 /// How a registry asks who is there.
 #[derive(Clone)]
@@ -51,6 +52,13 @@ const SERVICE: &str = "registry.test";
 
 impl Gatekeeper {
     pub(super) fn new(auth: Auth, url: &str) -> Self {
+        let host = url.split_once("://").map_or(url, |(_, host)| host);
+        match &auth {
+            Auth::Open => {}
+            Auth::Basic { password, .. } => tripwire::belongs(password, host),
+            Auth::Bearer { issuer, .. } => issuer.serves(host),
+            Auth::Issued(desk) => desk.serves(host),
+        }
         Self { auth, own_realm: format!("{url}/token") }
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::Call;
 use super::call::header;
+use crate::support::tripwire;
 
 /// One request and how it was answered.
 #[derive(Clone, Debug)]
@@ -64,12 +65,16 @@ static SEQUENCE: AtomicUsize = AtomicUsize::new(0);
 
 /// The requests of one server.
 #[derive(Default)]
-pub(super) struct Log(Mutex<Vec<RecordedRequest>>);
+pub(super) struct Log {
+    requests: Mutex<Vec<RecordedRequest>>,
+    /// Secrets of other servers that were sent here.
+    trips: Mutex<Vec<String>>,
+}
 
 impl Log {
     /// Records the head of a request and returns its sequence number.
     pub(super) fn open(&self, call: &Call, host: String) -> usize {
-        let mut requests = self.0.lock().unwrap();
+        let mut requests = self.requests.lock().unwrap();
         let sequence = SEQUENCE.fetch_add(1, Ordering::SeqCst);
         requests.push(RecordedRequest {
             sequence,
@@ -89,6 +94,22 @@ impl Log {
         sequence
     }
 
+    /// Notes each secret of another server than `host` that the request holds.
+    pub(super) fn watch(&self, host: &str, call: &Call) {
+        let body = String::from_utf8_lossy(&call.body[..call.body.len().min(KEPT)]).into_owned();
+        let headers = call.headers.iter().map(|(_, value)| tripwire::shown(value));
+        for text in headers.chain([call.path.clone(), call.query.clone(), body]) {
+            let strangers = tripwire::strangers(host, &text).into_iter();
+            let told = strangers.map(|secret| format!("{host} was sent {secret}: {} {}", call.method, call.path));
+            self.trips.lock().unwrap().extend(told);
+        }
+    }
+
+    /// What [`Self::watch`] has noted.
+    pub(super) fn trips(&self) -> Vec<String> {
+        self.trips.lock().unwrap().clone()
+    }
+
     pub(super) fn received(&self, sequence: usize, body: &[u8]) {
         let start = Bytes::copy_from_slice(&body[..body.len().min(KEPT)]);
         self.change(sequence, |request| (request.body_length, request.body_start) = (body.len(), start));
@@ -102,16 +123,16 @@ impl Log {
     }
 
     pub(super) fn requests(&self) -> Vec<RecordedRequest> {
-        self.0.lock().unwrap().clone()
+        self.requests.lock().unwrap().clone()
     }
 
     pub(super) fn clear(&self) {
-        self.0.lock().unwrap().clear();
+        self.requests.lock().unwrap().clear();
     }
 
     fn change(&self, sequence: usize, change: impl FnOnce(&mut RecordedRequest)) {
         // The log may have been cleared while the request was under way.
-        let mut requests = self.0.lock().unwrap();
+        let mut requests = self.requests.lock().unwrap();
         if let Some(request) = requests.iter_mut().find(|request| request.sequence == sequence) {
             change(request);
         }

@@ -89,7 +89,7 @@ impl Bound {
 
     /// Starts to serve.
     pub fn serve(self, handler: impl Handler) -> Server {
-        let exchange = Arc::new(Exchange::new(Box::new(handler)));
+        let exchange = Arc::new(Exchange::new(Box::new(handler), self.address.to_string()));
         let (stop, stopped) = oneshot::channel();
         let (scheme, address) = (self.scheme(), self.address);
         let shared = Arc::clone(&exchange);
@@ -233,6 +233,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
+        let trips = self.log().trips();
+        assert!(
+            trips.is_empty() || thread::panicking(),
+            "secrets went where they do not belong:\n{}",
+            trips.join("\n")
+        );
     }
 }
 

@@ -27,11 +27,13 @@ pub(super) struct Exchange {
     pub(super) log: Log,
     pub(super) script: Script,
     handler: Box<dyn Handler>,
+    /// `127.0.0.1:<port>`.
+    host: String,
 }
 
 impl Exchange {
-    pub(super) fn new(handler: Box<dyn Handler>) -> Self {
-        Self { log: Log::default(), script: Script::default(), handler }
+    pub(super) fn new(handler: Box<dyn Handler>, host: String) -> Self {
+        Self { log: Log::default(), script: Script::default(), handler, host }
     }
 }
 
@@ -71,6 +73,7 @@ async fn answer(
     });
     (call.body, call.complete) = read(body, limit).await;
     exchange.log.received(entry, &call.body);
+    exchange.log.watch(&exchange.host, &call);
     wait(&faults).await;
     if let Some(spill) = faults.iter().find_map(|fault| fault.after_body(stream)) {
         breaker.say(spill);
