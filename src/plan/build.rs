@@ -83,9 +83,9 @@ fn step(mirror: &Mirror, wanted: &Wanted, target: &Reference, observed: &Observe
     let source = observed.sources.get(&wanted.source).and_then(present);
     let (image, cut) = image_wanted(wanted, observed);
     let now = observed.targets.get(target).unwrap_or(&not_read);
-    let reason = decide(wanted, &image, (target, now));
-    let writes = reason.action().writes();
     let digest = source.map(|descriptor| descriptor.digest.clone());
+    let reason = decide(wanted, (&image, digest.as_ref()), (target, now));
+    let writes = reason.action().writes();
     let mut warnings = moved_pin(wanted, observed);
     if let Some(cut) = cut.filter(|_| writes) {
         warnings.extend(remarks(wanted, cut, observed));

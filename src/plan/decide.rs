@@ -21,12 +21,17 @@
 
 use super::{Reason, Sighting};
 use crate::config::{TagPolicy, Wanted};
-use crate::image::{Code, Descriptor, Failure, Reference, Side};
+use crate::image::{Code, Descriptor, Digest, Failure, Reference, Side};
 
-/// The reason for one step. Total: every pair of sightings has an answer.
-pub(super) fn decide(wanted: &Wanted, source: &Sighting, target: (&Reference, &Sighting)) -> Reason {
+/// The reason for one step, where the target is to get `image`, which is `at_source` under another digest where it is a part.
+/// Total: every pair of sightings has an answer.
+pub(super) fn decide(
+    wanted: &Wanted,
+    (image, at_source): (&Sighting, Option<&Digest>),
+    target: (&Reference, &Sighting),
+) -> Reason {
     let (reference, target) = target;
-    match (source, target, wanted.policy) {
+    match (image, target, wanted.policy) {
         (Sighting::Unreadable(failure), _, _) => unreadable(failure, Side::Source),
         (Sighting::Absent, _, _) => Reason::SourceMissing(missing(wanted)),
         (Sighting::Present(wanted), _, _) if wanted.media_type.is_schema1() => Reason::Unsupported(schema1(reference)),
@@ -34,7 +39,7 @@ pub(super) fn decide(wanted: &Wanted, source: &Sighting, target: (&Reference, &S
         (_, Sighting::Absent, _) => Reason::New,
         (Sighting::Present(new), Sighting::Present(now), _) if new.digest == now.digest => Reason::InSync,
         (Sighting::Present(new), Sighting::Present(now), TagPolicy::Block | TagPolicy::Immutable) => {
-            Reason::TagWouldMove(would_move(wanted.policy, reference, now, new))
+            Reason::TagWouldMove(would_move(wanted, at_source, (reference, now, new)))
         }
         (Sighting::Present(_), Sighting::Present(_), TagPolicy::Keep) => Reason::Kept,
         (Sighting::Present(_), Sighting::Present(_), TagPolicy::Move) => Reason::TagMoved,
@@ -86,11 +91,20 @@ fn schema1(reference: &Reference) -> Failure {
     Failure { hint: Some(hint.to_owned()), ..failure }
 }
 
-fn would_move(policy: TagPolicy, reference: &Reference, now: &Descriptor, new: &Descriptor) -> Failure {
-    let (rule, hint) = match policy {
+fn would_move(
+    wanted: &Wanted,
+    at_source: Option<&Digest>,
+    (reference, now, new): (&Reference, &Descriptor, &Descriptor),
+) -> Failure {
+    let (rule, hint) = match wanted.policy {
         TagPolicy::Immutable => (
             "`immutable-tags` protects it",
-            format!("to approve this one move, pin it: `{}@{}`", tag_text(reference), new.digest),
+            // `tags` names what the source has, whatever becomes of it at the target.
+            format!(
+                "to approve this one move, pin it: `{}@{}`",
+                wanted.source.tag.as_str(),
+                at_source.unwrap_or(&new.digest)
+            ),
         ),
         _ => ("`on-tag-move: block` protects it", "set `on-tag-move: update` to let it move".to_owned()),
     };
@@ -99,17 +113,13 @@ fn would_move(policy: TagPolicy, reference: &Reference, now: &Descriptor, new: &
     Failure { hint: Some(hint), ..Failure::new(Code::TagWouldMove, message).on(Side::Target) }
 }
 
-fn tag_text(reference: &Reference) -> &str {
-    reference.tag().map_or("", |tag| tag.as_str())
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
     use crate::config::SourceImage;
-    use crate::image::{Digest, MediaType, Role, Written};
+    use crate::image::{MediaType, Role, Written};
 
     fn present(content: &str) -> Sighting {
         let digest = Digest::sha256(content.as_bytes());
@@ -127,7 +137,7 @@ mod tests {
         let reference = Reference::tagged(to.location, tag.clone());
         let source_image = SourceImage { location: from.location, tag, pin: None };
         let wanted = Wanted { source: source_image, targets: vec![reference.clone()], subset: None, policy };
-        decide(&wanted, source, (&reference, target)).as_str()
+        decide(&wanted, (source, None), (&reference, target)).as_str()
     }
 
     const POLICIES: [TagPolicy; 4] = [TagPolicy::Move, TagPolicy::Keep, TagPolicy::Block, TagPolicy::Immutable];

@@ -1,6 +1,6 @@
 //! What becomes of a tag that names something else at the target.
 
-use crate::support::images::zoo;
+use crate::support::images::{Image, Single, media_type, zoo};
 use crate::support::stage::{Mirror, Pair, steps};
 
 /// The tag `1` of `app`: new at the source, old at the target.
@@ -202,4 +202,28 @@ fn a_tag_may_get_another_name_where_it_is() {
     pair.clear_logs();
     regsync.run(["apply"]).assert_status(0);
     pair.assert_read_only();
+}
+
+#[test]
+fn the_pin_that_a_blocked_move_proposes_is_one_that_works() {
+    let pair = Pair::start();
+    let image = |seed: &str| {
+        let one = |platform| Single::new(seed).platform(platform).build();
+        Image::index(media_type::OCI_INDEX, &[one("linux/amd64"), one("linux/arm64")])
+    };
+    image("old").push_to(&pair.source, "app", "1.0");
+    let mirror = |tag: &str| {
+        let mirror = pair.mirror("app", &[tag]).with("platforms: [linux/amd64]");
+        mirror.with("rename: \"up-{tag}\"").with("immutable-tags: [\"up-*\"]")
+    };
+    let regsync = pair.regsync(&[mirror("1.0")]);
+    regsync.run(["apply"]).assert_status(0);
+    let new = image("new");
+    new.push_to(&pair.source, "app", "1.0");
+    let blocked = regsync.run(["plan", "--format", "json"]).assert_status(5).json();
+    let hint = blocked["steps"][0]["error"]["hint"].as_str().unwrap();
+    let pin = format!("1.0@{}", new.digest());
+    assert_eq!(hint, format!("to approve this one move, pin it: `{pin}`"));
+    let applied = pair.regsync(&[mirror(&pin)]).run(["apply", "--format", "json"]).assert_status(0).json();
+    assert_eq!(steps(&applied), ["app:up-1.0 updated tag-moved"]);
 }

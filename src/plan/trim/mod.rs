@@ -61,7 +61,7 @@ pub fn cut_key(wanted: &Wanted, observed: &Observed) -> Option<CutKey> {
 pub fn is_left_alone(wanted: &Wanted, target: &Reference, observed: &Observed) -> bool {
     let Some(now) = observed.targets.get(target) else { return false };
     let (image, _) = image_wanted(wanted, observed);
-    decide(wanted, &image, (target, now)).action() == Action::Skip
+    decide(wanted, (&image, None), (target, now)).action() == Action::Skip
 }
 
 /// The image that is wanted at the targets, and the cut that gave it.
