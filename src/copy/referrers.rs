@@ -224,10 +224,11 @@ impl Copier {
     }
 }
 
-/// Whether a target does not want a manifest, whatever is done: it is not the image that is in trouble.
+/// Whether a target does not want a manifest, whatever is done: it is not the image that is in trouble. A credential that may
+/// not write it is trouble: with another one it would be there.
 fn is_refusal(error: &store::Error) -> bool {
     let by_status =
-        error.status.is_some_and(|status| (400..500).contains(&status) && ![401, 408, 429].contains(&status));
+        error.status.is_some_and(|status| (400..500).contains(&status) && ![401, 403, 408, 429].contains(&status));
     by_status || matches!(error.code, Code::Refused | Code::Immutable | Code::Limit)
 }
 

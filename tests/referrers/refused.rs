@@ -20,7 +20,7 @@ fn signed(target: bool) -> (Pair, [crate::support::images::Image; 2]) {
 
 #[test]
 fn a_target_that_refuses_a_referrer_gets_the_image() {
-    for (status, code) in [(405, "UNSUPPORTED"), (400, "MANIFEST_INVALID"), (403, "DENIED"), (404, "UNKNOWN")] {
+    for (status, code) in [(405, "UNSUPPORTED"), (400, "MANIFEST_INVALID"), (404, "UNKNOWN")] {
         let (pair, [image, signature]) = signed(true);
         let put = Match::new("PUT", &format!("/manifests/{}", signature.digest()));
         pair.target.fault(put, Fault::Reply(Answer::error(status, code, "Invalid JSON syntax")));
@@ -90,12 +90,24 @@ fn trouble_that_passes_is_tried_again_and_else_fails_the_step_before_its_tag() {
     image.assert_at(&pair.target, REPOSITORY, "1");
     assert!(pair.target.manifest_bytes(REPOSITORY, signature.digest()).is_some());
 
-    let (pair, [_, signature]) = signed(true);
-    let put = Match::new("PUT", &format!("/manifests/{}", signature.digest()));
-    pair.target.fault(put, Fault::Reply(Answer::error(401, "UNAUTHORIZED", "who are you")));
+    for (status, code) in [(401, "UNAUTHORIZED"), (403, "DENIED")] {
+        let (pair, [_, signature]) = signed(true);
+        let put = Match::new("PUT", &format!("/manifests/{}", signature.digest()));
+        pair.target.fault(put, Fault::Reply(Answer::error(status, code, "who are you")));
+        let run = pair.regsync(&[pair.mirror(REPOSITORY, &["1"])]).run(["apply", "--format", "json"]);
+        run.assert_status(1);
+        assert_eq!(pair.target.tag_digest(REPOSITORY, "1"), None, "{status}: no tag without what belongs to it");
+    }
+}
+
+#[test]
+fn an_index_of_referrers_that_the_credential_may_not_write_fails_the_step() {
+    let (pair, [image, _]) = signed(false);
+    let put = Match::new("PUT", &format!("/manifests/{}", fallback_tag(&image.root)));
+    pair.target.fault(put, Fault::Reply(Answer::error(403, "DENIED", "not you")));
     let run = pair.regsync(&[pair.mirror(REPOSITORY, &["1"])]).run(["apply", "--format", "json"]);
-    run.assert_status(1);
-    assert_eq!(pair.target.tag_digest(REPOSITORY, "1"), None, "no tag without what belongs to it");
+    assert_eq!(steps(&run.assert_status(1).json()), ["app:1 failed new E_DENIED"]);
+    assert_eq!(pair.target.tag_digest(REPOSITORY, "1"), None);
 }
 
 #[test]
