@@ -242,6 +242,13 @@ impl Partial {
             let message = format!("`{}` is a variant, and no part of a version", version.variant.escape_debug());
             return Err(error(message, Some("say which variants with `include`: `[\"*-alpine\"]`")));
         }
+        if version.written < 3 && version.pre.is_some_and(is_like_a_version) {
+            let message = format!("`{}` may be a version and a pre-release, or two versions", text.escape_debug());
+            return Err(error(
+                message,
+                Some("write a range with blanks, `1.2 - 1.4`, and a pre-release with all numbers, `1.2.0-1`"),
+            ));
+        }
         let pre = version.pre.map(str::to_owned);
         Ok(Self { numbers: version.numbers, written: version.written, open: false, pre })
     }
@@ -292,6 +299,11 @@ impl Partial {
         let first = self.numbers[..self.written].iter().position(|number| *number > 0);
         first.map_or(self.written, |position| position + 1)
     }
+}
+
+/// Whether a pre-release has nothing but numbers. A plain `0` is the usual word for the first pre-release of all.
+fn is_like_a_version(pre: &str) -> bool {
+    pre != "0" && pre.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
 fn is_wildcard(part: &str) -> bool {
@@ -356,4 +368,20 @@ fn unknown(operator: &str) -> ConstraintError {
         _ => "the operators are `=`, `!=`, `<`, `<=`, `>`, `>=`, `~` and `^`",
     };
     error(format!("`{operator}` is not an operator"), Some(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_without_blanks_is_no_pre_release() {
+        for text in ["1.2-1.4", "1-2", ">=1.2-1.4"] {
+            let error = Constraint::parse(text).expect_err(text);
+            assert!(error.help.is_some_and(|help| help.contains("`1.2 - 1.4`")), "{text}");
+        }
+        for text in ["1.2 - 1.4", "1.2.0-1", ">=1.30-0", ">=1.30-rc.1"] {
+            assert!(Constraint::parse(text).is_ok(), "{text}");
+        }
+    }
 }
