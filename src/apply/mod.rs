@@ -239,7 +239,7 @@ impl Applier<'_> {
         }
         if !job.referrers.is_empty() {
             run.copier.root(&passage, &mut copied).await?;
-            let brought = run.copier.referrers(&passage, &job.referrers).await?;
+            let brought = run.copier.referrers(&passage, job.digest, &job.referrers).await?;
             copied.moved += brought.moved;
             *record = Record { moved: copied.moved, warnings: brought.remarks };
         }

@@ -13,7 +13,7 @@ impl Applier<'_> {
             if let Some(ending) = job.settled(&passage).await? {
                 return Ok(ending);
             }
-            let brought = run.copier.referrers(&passage, &job.referrers).await?;
+            let brought = run.copier.referrers(&passage, job.digest, &job.referrers).await?;
             *record = Record { moved: brought.moved, warnings: brought.remarks };
             Ok(if brought.written == 0 { Ending::Skipped } else { Ending::Updated })
         };

@@ -61,22 +61,23 @@ type Unlisted = (Digest, (Manifest, Referring));
 
 impl Copier {
     /// Brings `wanted` from `source` to `target`: whatever they refer to should be there, or be about to come. What the
-    /// target refuses is left out, and said.
-    pub async fn referrers(&self, passage: &Passage, wanted: &[Wanted]) -> Result<Brought, Error> {
+    /// target refuses is left out, and said. `image` is the digest of what they come along with: targets that get it share
+    /// the reads.
+    pub async fn referrers(&self, passage: &Passage, image: &Digest, wanted: &[Wanted]) -> Result<Brought, Error> {
         let mut brought = Brought::default();
         let key = (passage.target.location().clone(), wanted.to_vec());
         let bring = async {
-            brought = self.bring_all(passage, wanted).await?;
+            brought = self.bring_all(passage, image, wanted).await?;
             Ok::<(), Error>(())
         };
         self.attachments.done.of(key).get_or_try_init(|| bring).await?;
         Ok(brought)
     }
 
-    async fn bring_all(&self, passage: &Passage, wanted: &[Wanted]) -> Result<Brought, Error> {
+    async fn bring_all(&self, passage: &Passage, image: &Digest, wanted: &[Wanted]) -> Result<Brought, Error> {
         let mut brought = Brought::default();
         let mut unlisted: BTreeMap<Digest, Vec<(Manifest, Referring)>> = BTreeMap::new();
-        let each = wanted.iter().map(|wanted| self.bring_one(passage, wanted));
+        let each = wanted.iter().map(|wanted| self.bring_one(passage, image, wanted));
         let mut each = stream::iter(each).buffered(REFERRERS_AT_ONCE);
         while let Some((moved, written)) = each.try_next().await? {
             brought.moved += moved;
@@ -107,6 +108,7 @@ impl Copier {
     async fn bring_one(
         &self,
         passage: &Passage,
+        image: &Digest,
         wanted: &Wanted,
     ) -> Result<(Moved, Result<Option<Unlisted>, Option<String>>), Error> {
         let Wanted { digest, tag } = wanted;
@@ -129,7 +131,7 @@ impl Copier {
                 return Ok((Moved::default(), Err(Some(referrers::has_own(tag, passage.target.as_ref())))));
             }
         }
-        let mut moved = self.parts(passage, &graph).await?;
+        let mut moved = self.parts(passage, image, &graph).await?;
         let before = now.map(|now| now.digest);
         match self.write(passage, root, (&referring, tag.as_ref().map(|tag| (tag, before.as_ref())))).await {
             Ok(listed) => {
@@ -146,9 +148,9 @@ impl Copier {
     }
 
     /// The blobs of a referrer, and what is below it where it is an index.
-    async fn parts(&self, passage: &Passage, graph: &Graph) -> Result<Moved, Error> {
+    async fn parts(&self, passage: &Passage, image: &Digest, graph: &Graph) -> Result<Moved, Error> {
         let mut moved = Moved::default();
-        let needs = graph.blobs().iter().map(|blob| Need { passage, image: graph.root().digest(), blob });
+        let needs = graph.blobs().iter().map(|blob| Need { passage, image, blob });
         let mut blobs = stream::iter(needs).map(|need| self.transfers.blob(need)).buffer_unordered(BLOBS_AT_ONCE);
         while let Some(blob) = blobs.try_next().await? {
             moved += blob;

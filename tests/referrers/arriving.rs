@@ -1,8 +1,10 @@
 //! With new images, everything arrives, whatever either registry can list.
 
 use super::{REPOSITORY, asked, attached, kinds_of, pair};
+use crate::support::harness::Regsync;
 use crate::support::images::attached::{fallback_tag, kind, referrer};
 use crate::support::images::{write_layout, zoo};
+use crate::support::registry::{FakeRegistry, Options};
 use crate::support::server::Match;
 use crate::support::stage::{Mirror, steps, yaml};
 
@@ -277,5 +279,23 @@ fn a_part_of_an_image_comes_with_what_refers_to_that_part() {
         let result = regsync.run(["apply", "--format", "json"]).assert_status(0).json();
         assert_eq!(steps(&result), ["app:1 updated referrers-missing"]);
         assert!(pair.target.manifest_bytes(REPOSITORY, later.digest()).is_some());
+    }
+}
+
+#[test]
+fn targets_of_one_image_are_fed_from_one_read_of_its_referrers() {
+    let lists = || FakeRegistry::with(Options { referrers: true, ..Options::default() });
+    let (source, one, two) = (lists(), lists(), lists());
+    let image = zoo::single("shared");
+    let signature = referrer(&image.root, kind::SIGNATURE, "shared");
+    image.push_to(&source, REPOSITORY, "1");
+    signature.push_to(&source, REPOSITORY, signature.digest());
+    let targets = [one.reference(REPOSITORY), two.reference(REPOSITORY)];
+    let mirror = Mirror::new(&source.reference(REPOSITORY), &[&targets[0], &targets[1]], &["1"]);
+    Regsync::new().config(&yaml(&[mirror])).run(["apply"]).assert_status(0);
+    assert!(!signature.blobs.is_empty());
+    for blob in &signature.blobs {
+        assert_eq!(source.count("GET", &format!("/blobs/{}", blob.digest)), 1, "{}", blob.media_type);
+        assert!(one.has_blob(REPOSITORY, &blob.digest) && two.has_blob(REPOSITORY, &blob.digest));
     }
 }
