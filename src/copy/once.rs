@@ -8,18 +8,18 @@ use tokio::sync::OnceCell;
 
 use super::mutex::lock;
 
-/// Deeds by their keys. Where the first one fails, the next in line tries.
-pub(super) struct Once<K>(Mutex<HashMap<K, Arc<OnceCell<()>>>>);
+/// Deeds by their keys, with what came of them. Where the first one fails, the next in line tries.
+pub(super) struct Once<K, V = ()>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
 
-impl<K> Default for Once<K> {
+impl<K, V> Default for Once<K, V> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Eq + Hash> Once<K> {
+impl<K: Eq + Hash, V> Once<K, V> {
     /// The cell of a deed: set once it is done.
-    pub(super) fn of(&self, key: K) -> Arc<OnceCell<()>> {
+    pub(super) fn of(&self, key: K) -> Arc<OnceCell<V>> {
         Arc::clone(lock(&self.0).entry(key).or_default())
     }
 
@@ -29,7 +29,7 @@ impl<K: Eq + Hash> Once<K> {
     }
 
     /// The cell of a deed that is to be done again, whatever was believed: whoever comes from now on waits for that.
-    pub(super) fn anew(&self, key: K) -> Arc<OnceCell<()>> {
+    pub(super) fn anew(&self, key: K) -> Arc<OnceCell<V>> {
         let cell = Arc::default();
         lock(&self.0).insert(key, Arc::clone(&cell));
         cell

@@ -34,7 +34,7 @@ pub struct Wanted {
 }
 
 /// What came of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Brought {
     /// What was moved.
     pub moved: Moved,
@@ -47,8 +47,8 @@ pub struct Brought {
 /// What is known of referrers at targets.
 #[derive(Default)]
 pub(super) struct Attachments {
-    /// Lists of referrers that this run has brought to a location: images under several tags share them.
-    done: Once<(Location, Vec<Wanted>)>,
+    /// What came of the lists of referrers that this run has brought to a location: images under several tags share them.
+    done: Once<(Location, Vec<Wanted>), Brought>,
     /// Whoever adds to the index of a subject at a location.
     turns: Mutex<HashMap<(Location, Digest), Turn>>,
 }
@@ -64,14 +64,16 @@ impl Copier {
     /// target refuses is left out, and said. `image` is the digest of what they come along with: targets that get it share
     /// the reads.
     pub async fn referrers(&self, passage: &Passage, image: &Digest, wanted: &[Wanted]) -> Result<Brought, Error> {
-        let mut brought = Brought::default();
+        let mut moved = Moved::default();
         let key = (passage.target.location().clone(), wanted.to_vec());
         let bring = async {
-            brought = self.bring_all(passage, image, wanted).await?;
-            Ok::<(), Error>(())
+            let brought = self.bring_all(passage, image, wanted).await?;
+            moved = brought.moved;
+            Ok::<_, Error>(brought)
         };
-        self.attachments.done.of(key).get_or_try_init(|| bring).await?;
-        Ok(brought)
+        let brought = self.attachments.done.of(key).get_or_try_init(|| bring).await?.clone();
+        // Bytes count for whoever moved them, what came of it for everybody.
+        Ok(Brought { moved, ..brought })
     }
 
     async fn bring_all(&self, passage: &Passage, image: &Digest, wanted: &[Wanted]) -> Result<Brought, Error> {

@@ -136,3 +136,25 @@ fn a_target_that_moved_is_left_alone_with_what_it_has() {
     assert_eq!(steps(&result), ["app:1 stale referrers-missing E_STALE"]);
     pair.target.assert_closed();
 }
+
+#[test]
+fn tags_of_one_image_say_the_same_of_its_referrers() {
+    for refuses in [false, true] {
+        let (pair, [image, signature]) = signed(true);
+        image.push_to(&pair.source, REPOSITORY, "2");
+        if refuses {
+            let put = Match::new("PUT", &format!("/manifests/{}", signature.digest()));
+            pair.target.fault(put, Fault::Reply(Answer::error(405, "UNSUPPORTED", "Invalid JSON syntax")));
+        }
+        for tag in ["1", "2"] {
+            image.push_to(&pair.target, REPOSITORY, tag);
+        }
+        let mirror = pair.mirror(REPOSITORY, &["1", "2"]).with("referrers-check: always");
+        let result = pair.regsync(&[mirror]).run(["apply", "--format", "json"]).assert_status(0).json();
+        let outcome = if refuses { "skipped" } else { "updated" };
+        let expected = ["1", "2"].map(|tag| format!("app:{tag} {outcome} referrers-missing"));
+        assert_eq!(steps(&result), expected);
+        let warned = [0, 1].map(|step| result["steps"][step]["warnings"].as_array().unwrap().len());
+        assert_eq!(warned, [usize::from(refuses); 2]);
+    }
+}
