@@ -14,8 +14,11 @@ use crate::config::{Desired, Place, ReferrerRule, ReferrersCheck};
 use crate::event::Event;
 use crate::image::{Digest, Failure, Location, MediaType, ReferrerTypes, Root, Side, Subset};
 use crate::plan::{Attached, Observed, Plan, Reason, Referrer, Step};
-use crate::store::Error;
 use crate::store::referrers::{Claim, Lack, ReferrerTags, Search, images_below, images_in, lacking};
+use crate::store::{Error, ImageSource};
+
+/// So many referrers of a whole index are named where a part of it is copied.
+const NAMES: usize = 8;
 
 /// An image that targets get, where it comes from, and which of its referrers are meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +44,14 @@ pub(super) enum Wish {
 
 /// The referrers to look for, and at which targets.
 pub(super) type Looks = BTreeMap<Subject, BTreeMap<Location, Wish>>;
+
+/// What was found at the source of an image.
+struct Found {
+    tags: ReferrerTags,
+    claims: Vec<Claim>,
+    /// What is about the whole index, of which targets get a part.
+    of_the_whole: Vec<String>,
+}
 
 /// The tags of repositories that stand for referrers, each list read once.
 #[derive(Default)]
@@ -116,9 +127,11 @@ impl Observer<'_> {
                 let failure = with_hint(failure(error, Side::Source));
                 asked.into_iter().map(|target| (target, Err(failure.clone()))).collect()
             }
-            Ok((tags, claims)) => {
+            Ok(Found { tags, claims, of_the_whole }) => {
                 let each = asked.into_iter().map(|target| self.compare((&tags, &claims), subject, target));
-                stream::iter(each).buffer_unordered(super::TARGETS_AT_ONCE).collect().await
+                let each = stream::iter(each).buffer_unordered(super::TARGETS_AT_ONCE);
+                let named = |attached| Attached { of_the_whole: of_the_whole.clone(), ..attached };
+                each.map(|(target, attached)| (target, attached.map(named))).collect().await
             }
         }
     }
@@ -137,7 +150,7 @@ impl Observer<'_> {
         }
     }
 
-    async fn claims(&self, lists: &TagLists, subject: &Subject) -> Result<(ReferrerTags, Vec<Claim>), Error> {
+    async fn claims(&self, lists: &TagLists, subject: &Subject) -> Result<Found, Error> {
         let source = self.stores.source(&subject.source)?;
         let source = source.as_ref();
         let tags = self.referrer_tags(lists, &subject.source, Side::Source).await?;
@@ -146,6 +159,10 @@ impl Observer<'_> {
         let root = match &subject.subset {
             Some(subset) => crate::store::subset(source, (digest, media_type), subset).await?.root,
             None => Root::Whole,
+        };
+        let of_the_whole = match &root {
+            Root::Whole => Vec::new(),
+            Root::Child(_) | Root::Index(_) => names(source, &tags, digest).await?,
         };
         let claims = match &root {
             Root::Whole => search.run(digest.clone(), images_below(source, digest, media_type).boxed()).await?,
@@ -162,7 +179,7 @@ impl Observer<'_> {
                 }
             }
         };
-        Ok((tags, claims))
+        Ok(Found { tags, claims, of_the_whole })
     }
 
     async fn compare(
@@ -199,6 +216,19 @@ impl Observer<'_> {
     }
 }
 
+/// What refers to an index, by tag or digest; of very many, the first.
+async fn names(source: &dyn ImageSource, tags: &ReferrerTags, index: &Digest) -> Result<Vec<String>, Error> {
+    let location = source.location();
+    let listed = source.referrers(index).await?;
+    let mut names: Vec<String> = match tags {
+        ReferrerTags::Listed(_) => tags.of(index).iter().map(|tag| format!("{location}:{tag}")).collect(),
+        ReferrerTags::Unlisted => Vec::new(),
+    };
+    names.extend(listed.entries().iter().map(|entry| format!("{location}@{}", entry.digest)));
+    names.truncate(NAMES);
+    Ok(names)
+}
+
 /// Whether the image of a step is looked at.
 fn wish(step: &Step, check: ReferrersCheck, observed: &Observed) -> Option<Wish> {
     let source = &step.source.as_ref()?.reference.location;
@@ -231,7 +261,7 @@ fn attached(lack: Lack) -> Attached {
         tag: lacking.tag,
         bytes: lacking.bytes,
     });
-    Attached { missing: missing.collect(), moving, remarks: lack.remarks }
+    Attached { missing: missing.collect(), moving, remarks: lack.remarks, of_the_whole: Vec::new() }
 }
 
 impl TagLists {

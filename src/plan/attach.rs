@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::decide::with_referrers;
 use super::observed::Attached;
+use super::trim::does_not_hold;
 use super::{Observed, Reason, Referrer, Step};
 use crate::config::{Mirror, OnTagMove};
 use crate::image::{Failure, Tag};
@@ -14,7 +15,7 @@ use crate::image::{Failure, Tag};
 /// The step with the referrers that its target lacks, and what is to be said of them.
 pub(super) fn attach(mut step: Step, mirror: &Mirror, observed: &Observed) -> Step {
     let Some(found) = found(&step, mirror, observed) else { return step };
-    let Attached { missing, moving, remarks } = match found {
+    let Attached { missing, moving, remarks, of_the_whole } = match found {
         Ok(attached) => attached,
         Err(failure) => {
             if let Some(reason) = with_referrers(&step.reason, Err(failure)) {
@@ -31,6 +32,12 @@ pub(super) fn attach(mut step: Step, mirror: &Mirror, observed: &Observed) -> St
     }
     if step.action().writes() {
         step.referrers = missing.into_iter().cloned().collect();
+        for name in of_the_whole {
+            let remark: Arc<str> = does_not_hold(name).into();
+            if !step.warnings.contains(&remark) {
+                step.warnings.push(remark);
+            }
+        }
     }
     if step.action().writes() || step.reason == Reason::InSync {
         step.warnings.extend(remarks.iter().map(|remark| Arc::from(remark.as_str())));
@@ -83,7 +90,12 @@ mod tests {
     }
 
     fn missing(referrers: Vec<Referrer>) -> Attached {
-        Attached { missing: referrers, moving: BTreeSet::new(), remarks: vec!["one was left out".to_owned()] }
+        Attached {
+            missing: referrers,
+            moving: BTreeSet::new(),
+            remarks: vec!["one was left out".to_owned()],
+            of_the_whole: Vec::new(),
+        }
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Attached {
     pub moving: BTreeSet<Tag>,
     /// Why something is left out.
     pub remarks: Vec<String>,
+    /// What is about the whole index, where targets get a part of it: by tag or digest.
+    pub of_the_whole: Vec<String>,
 }
 
 /// A source and the image that a target gets of it, that target, and which referrers are meant.

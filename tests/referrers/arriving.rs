@@ -253,6 +253,14 @@ fn circles_of_referrers_end() {
     assert_eq!(pair.source.count("GET", &format!("/referrers/{}", image.digest())), 1);
 }
 
+/// What the first step names as being about the whole index.
+fn of_the_whole(plan: &serde_json::Value) -> Vec<String> {
+    let warnings = plan["steps"][0]["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap());
+    let named = warnings
+        .filter_map(|warning| warning.strip_suffix(" is about the whole index, and does not hold for a part of it"));
+    named.map(str::to_owned).collect()
+}
+
 #[test]
 fn a_part_of_an_image_comes_with_what_refers_to_that_part() {
     for (rule, single) in [("platforms: [linux/amd64]", false), ("platforms: [linux/amd64]", true)] {
@@ -269,11 +277,13 @@ fn a_part_of_an_image_comes_with_what_refers_to_that_part() {
         let listed = plan["steps"][0]["referrers"].as_array().unwrap();
         assert_eq!(listed.len(), 1, "{listed:#?}");
         assert_eq!(listed[0]["digest"], kept.digest());
+        assert_eq!(of_the_whole(&plan), all.names_of_the_whole(&pair.source.reference(REPOSITORY)));
         regsync.run(["apply"]).assert_status(0);
         let index = pair.target.manifest_bytes(REPOSITORY, &fallback_tag(&all.image.children[0])).unwrap();
         super::assert_lists(&index, &[kept]);
         pair.target.assert_closed();
-        regsync.run(["plan", "--detailed-exitcode"]).assert_status(0);
+        let again = regsync.run(["plan", "--detailed-exitcode", "--format", "json"]).assert_status(0).json();
+        assert_eq!(of_the_whole(&again), Vec::<String>::new(), "nothing is said of what is in place");
         let later = referrer(&all.image.children[0], kind::SBOM, "later");
         later.push_to(&pair.source, REPOSITORY, later.digest());
         let result = regsync.run(["apply", "--format", "json"]).assert_status(0).json();

@@ -40,6 +40,14 @@ fn attached(seed: &str) -> Attached {
 }
 
 impl Attached {
+    /// What refers to the index itself, at `place`: the tag first, then by digest.
+    fn names_of_the_whole(&self, place: &str) -> Vec<String> {
+        let own = self.referrers.iter().filter(|(subject, _)| subject.digest == self.image.digest());
+        let mut listed: Vec<String> = own.map(|(_, referrer)| format!("{place}@{}", referrer.digest())).collect();
+        listed.sort();
+        [vec![format!("{place}:{}", self.image.signature_tag())], listed].concat()
+    }
+
     /// Puts all of it under `tag`, as the registry keeps referrers.
     fn push_to(&self, registry: &FakeRegistry, tag: &str, has_api: bool) {
         self.image.push_to(registry, REPOSITORY, tag);

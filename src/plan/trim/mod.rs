@@ -102,12 +102,15 @@ pub(super) fn remarks(wanted: &Wanted, cut: &Cut, observed: &Observed) -> Vec<Ar
     };
     if let Some(Ok(tags)) = observed.tags.get(&wanted.source.location) {
         for tag in about(whole, tags) {
-            let location = &wanted.source.location;
-            remarks
-                .push(format!("{location}:{tag} is about the whole index, and does not hold for a part of it").into());
+            remarks.push(does_not_hold(&format!("{}:{tag}", wanted.source.location)).into());
         }
     }
     remarks
+}
+
+/// What is said of something that refers to a whole index, where a part of it is written.
+pub(super) fn does_not_hold(name: &str) -> String {
+    format!("{name} is about the whole index, and does not hold for a part of it")
 }
 
 /// The tags that are about an image by their name: `sha256-<hex>`, with or without an ending.
