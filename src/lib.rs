@@ -29,7 +29,7 @@
 //! | [`copy`] | one image graph from a source to a target | image, store, event |
 //! | [`observe`] | Desired → Observed | image, config, plan, store, event |
 //! | [`apply`] | Plan → Outcomes | image, plan, store, copy, event |
-//! | [`report`] | plans, events, outcomes → text and JSON | image, plan, event |
+//! | [`report`] | plans, events, outcomes → text, Markdown and JSON | image, plan, event |
 //! | [`cli`] | the types of the command line, no behaviour | image, config, plan, report |
 //! | [`command`] | the process: environment, files, streams, signals, clock | all |
 //!

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use regsync::plan::file::Stamp;
-use regsync::report::{Format, Style, plan};
+use regsync::report::{Format, Setting, Style, plan};
 
 use super::mirrors::{TOTAL, planned};
 
@@ -20,7 +20,9 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("render 10,000 steps");
     group.throughput(Throughput::Elements(TOTAL as u64)).sample_size(20);
     for (name, format, style) in cases {
-        group.bench_function(name, |bencher| bencher.iter(|| plan(format, black_box(&planned), &stamp, style)));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| plan(format, black_box(&planned), (&stamp, &Setting::default()), style));
+        });
     }
     group.finish();
 }

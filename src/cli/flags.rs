@@ -106,7 +106,7 @@ pub struct OutputArgs {
     /// The form of the standard output
     #[arg(long, env = "REGSYNC_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub format: FormatArg,
-    /// Write a report to a file too: text=FILE or json=FILE; repeatable
+    /// Write a report to a file too: text=FILE, json=FILE or markdown=FILE; repeatable
     ///
     /// One run, several reports. What becomes of a report does not change how the run ends. The variable holds one a
     /// line.
@@ -129,10 +129,12 @@ pub enum FormatArg {
     Text,
     /// For scripts: versioned, with a schema.
     Json,
+    /// For reviewers: for comments and job summaries.
+    Markdown,
 }
 
 fn report(text: &str) -> Result<(FormatArg, PathBuf), String> {
     let (format, file) = text.split_once('=').ok_or("write FORMAT=FILE, such as json=result.json")?;
-    let format = FormatArg::from_str(format, false).map_err(|_| format!("`{format}` is not text or json"))?;
+    let format = FormatArg::from_str(format, false).map_err(|_| format!("`{format}` is not text, json or markdown"))?;
     if file.is_empty() { Err("the file is missing".to_owned()) } else { Ok((format, file.into())) }
 }

@@ -34,7 +34,7 @@ async fn fresh(args: &ApplyArgs, session: &Session, mut signals: Signals) -> Res
 
     if args.output.format == FormatArg::Text {
         let gap = if plan.has_changes() { "\n" } else { "" };
-        let text = report::plan(report::Format::Text, &plan, &stamp(), session.style());
+        let text = report::text::plan(&plan, session.style());
         // Whoever cannot read the plan still wants it done; the result's own failure to be printed is told below.
         let _ = print_until_signal(format!("{text}{gap}"), &mut signals).await;
     }
@@ -108,9 +108,9 @@ async fn tell(
     prints: bool,
     (session, signals): (&Session, &mut Signals),
 ) {
-    let stamp = stamp();
+    let (stamp, setting) = (stamp(), session.setting());
     let applied = Applied { plan, outcomes, elapsed: session.elapsed() };
-    let render = |format, style| report::result(format, &applied, &stamp, style);
+    let render = |format, style| report::result(format, &applied, (&stamp, &setting), style);
     let told = deliver_until_signal(&args.output, (session, signals), prints, render).await;
     if let Err(refusal) = told {
         say_error(&refusal, session.error_color());

@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod files;
 mod generate;
+mod github;
 mod load;
 mod open_files;
 mod output;

@@ -25,9 +25,9 @@ pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refu
     let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: false };
     let Planned { plan, .. } = inputs.plan(session, &mut signals).await?;
 
-    let stamp = stamp();
+    let (stamp, setting) = (stamp(), session.setting());
     let saved = args.out.as_ref().map_or(Ok(()), |path| write_file(path, &plan.to_json(&stamp)));
-    let render = |format, style| report::plan(format, &plan, &stamp, style);
+    let render = |format, style| report::plan(format, &plan, (&stamp, &setting), style);
     deliver_until_signal(&args.output, (session, &mut signals), true, render).await?;
     saved?;
     if let (Some(path), false) = (&args.out, session.is_quiet()) {

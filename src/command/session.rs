@@ -9,19 +9,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Exit;
 use super::load::Loaded;
 use super::open_files;
 use super::output::Refusal;
 use super::providers::{self, Purpose};
 use super::voice::Voice;
+use super::{Exit, github};
 use crate::auth::{Environment, Keychain, Secret};
 use crate::cli::{ColorWhen, FormatArg, SizesArg, Talk};
 use crate::config::{RegistryKey, RegistryRules};
 use crate::image::Registry;
 use crate::observe::Sizes;
 use crate::plan::file::Stamp;
-use crate::report::{self, EscapingWriter, Style};
+use crate::report::{self, EscapingWriter, Setting, Style};
 use crate::store::Stores;
 use crate::store::registry::{ClientIdentity, Network, Proxies, Roots, Settings};
 
@@ -88,6 +88,11 @@ impl Session {
     /// How text for a file looks.
     pub(super) fn plain(&self) -> Style {
         Style { color: false, ..self.style }
+    }
+
+    /// What reports say of where they are made.
+    pub(super) fn setting(&self) -> Setting {
+        github::setting(&self.environment)
     }
 
     /// How long the run has taken so far.
@@ -255,6 +260,7 @@ pub(super) fn format_of(format: FormatArg) -> report::Format {
     match format {
         FormatArg::Text => report::Format::Text,
         FormatArg::Json => report::Format::Json,
+        FormatArg::Markdown => report::Format::Markdown,
     }
 }
 

@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::cli::ShowArgs;
 use crate::plan::file::{ConfigDocument, FileError, Stamp};
 use crate::plan::{self, Bases};
-use crate::report::{self, json};
+use crate::report::{self, Setting, json};
 
 pub(super) fn run(args: &ShowArgs, session: &Session) -> Result<Exit, Refusal> {
     check_writable(args.output.reports().map(|(_, file)| file))?;
@@ -20,13 +20,15 @@ pub(super) fn run(args: &ShowArgs, session: &Session) -> Result<Exit, Refusal> {
         Ok(document) => {
             let plan = document.plan(&bases(&document.config)).map_err(invalid)?;
             let stamp = Stamp { tool_version: document.tool_version, created_at: document.created_at };
-            show(args, session, |format, style| report::plan(format, &plan, &stamp, style))
+            show(args, session, |format, style| report::plan(format, &plan, (&stamp, &Setting::default()), style))
         }
         Err(FileError::Kind(kind)) if kind == json::KIND => {
             let document = json::read(&text).map_err(invalid)?;
             let saved = document.saved(&bases(&document.config)).map_err(invalid)?;
             let stamp = Stamp { tool_version: document.tool_version.clone(), created_at: document.created_at.clone() };
-            show(args, session, |format, style| report::result(format, &saved.applied(), &stamp, style))
+            show(args, session, |format, style| {
+                report::result(format, &saved.applied(), (&stamp, &Setting::default()), style)
+            })
         }
         Err(error) => Err(invalid(error)),
     }

@@ -13,7 +13,7 @@ use crate::image::{Digest, Failure, Location, MediaType, Reference, Registry, Re
 use crate::plan::file::Stamp;
 use crate::plan::{Plan, Reason, Scope, SourceState, Step, TargetState, Warning};
 use crate::report::progress::Plain;
-use crate::report::{Applied, EscapingWriter, Format, Style, plan as plan_text, result};
+use crate::report::{Applied, EscapingWriter, Format, Setting, Style, plan as plan_text, result};
 
 /// The body of a refusal, as a registry sends it: bounded, on one line, and in no report anything but words.
 pub fn error_body(bytes: &[u8]) {
@@ -45,9 +45,9 @@ fn show_everywhere(failure: &Failure) {
     let outcomes: Vec<Outcome> = (0..plan.steps.len()).map(|number| outcome(ending(number))).collect();
     let applied = Applied { plan: &plan, outcomes: &outcomes, elapsed: Duration::from_secs(1) };
     for style in styles() {
-        assert_harmless_text(&result(Format::Text, &applied, &stamp(), style));
+        assert_harmless_text(&result(Format::Text, &applied, (&stamp(), &Setting::default()), style));
     }
-    let json = result(Format::Json, &applied, &stamp(), Style::default());
+    let json = result(Format::Json, &applied, (&stamp(), &Setting::default()), Style::default());
     assert_harmless_text(&json);
     let value: Value = serde_json::from_str(&json).unwrap_or_default();
     assert_eq!(value["steps"][0]["error"]["message"], failure.message.as_str(), "escaping changed the value");
@@ -103,9 +103,9 @@ fn troubled(failure: &Failure) -> Option<Plan> {
 /// A plan in every form that it is shown in.
 pub(super) fn assert_plan_harmless(plan: &Plan) {
     for style in styles() {
-        assert_harmless_text(&plan_text(Format::Text, plan, &stamp(), style));
+        assert_harmless_text(&plan_text(Format::Text, plan, (&stamp(), &Setting::default()), style));
     }
-    assert_harmless_text(&plan_text(Format::Json, plan, &stamp(), Style::default()));
+    assert_harmless_text(&plan_text(Format::Json, plan, (&stamp(), &Setting::default()), Style::default()));
 }
 
 fn styles() -> [Style; 2] {

@@ -1,12 +1,16 @@
-//! Plans, events and outcomes as text and JSON: plain data in, text out.
+//! Plans, events and outcomes as text, Markdown and JSON: plain data in, text out.
 //!
-//! Owns how things are said: [`text`] for people, [`json`] for programs, [`progress`] while it happens, and
+//! Owns how things are said: [`text`] and [`markdown`] for people, [`json`] for programs, [`progress`] while it happens, and
 //! [`Untrusted`], the one way for text from outside to a terminal or a log. Refuses to read the environment, to know
 //! terminals, and to decide anything: exit codes are not its business.
 
+mod crowds;
+mod groups;
 pub mod json;
+pub mod markdown;
 pub mod progress;
 mod quantity;
+mod setting;
 mod style;
 mod tally;
 #[cfg(test)]
@@ -17,6 +21,7 @@ mod writer;
 
 use std::time::Duration;
 
+pub use setting::{Checkout, Setting};
 pub use style::Style;
 pub use tally::Tally;
 pub use untrusted::Untrusted;
@@ -35,6 +40,8 @@ pub enum Format {
     Text,
     /// For programs: versioned, with a schema.
     Json,
+    /// For reviewers: as GitHub shows it, no longer than a job summary may be.
+    Markdown,
 }
 
 /// A plan and what came of it.
@@ -76,17 +83,19 @@ fn common_cause(failure: &Failure) -> String {
     ours.split(' ').map(host).chain(theirs.split(' ').map(known)).collect::<Vec<_>>().join(" ")
 }
 
-/// A plan in `format`, ending in a line break. `style` is for text, `stamp` for JSON.
-pub fn plan(format: Format, plan: &Plan, stamp: &Stamp, style: Style) -> String {
+/// A plan in `format`, ending in a line break. `style` is for text, `stamp` for JSON, `setting` for Markdown.
+pub fn plan(format: Format, plan: &Plan, (stamp, setting): (&Stamp, &Setting), style: Style) -> String {
     match format {
+        Format::Markdown => markdown::plan(plan, setting, markdown::Budget::SUMMARY),
         Format::Text => text::plan(plan, style),
         Format::Json => json::plan(plan, stamp),
     }
 }
 
-/// A result in `format`, ending in a line break. `style` is for text, `stamp` for JSON.
-pub fn result(format: Format, applied: &Applied<'_>, stamp: &Stamp, style: Style) -> String {
+/// A result in `format`, ending in a line break. `style` is for text, `stamp` for JSON, `setting` for Markdown.
+pub fn result(format: Format, applied: &Applied<'_>, (stamp, setting): (&Stamp, &Setting), style: Style) -> String {
     match format {
+        Format::Markdown => markdown::result(applied, setting, markdown::Budget::SUMMARY),
         Format::Text => text::result(applied, style),
         Format::Json => json::result(applied, stamp),
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::{ConfigFile, Place};
 use crate::event::{Ending, Moved, Outcome};
 use crate::image::{Code, Digest, Failure, LayoutPath, Location, MediaType, Platform, Reference, Repository};
-use crate::plan::{Bytes, Plan, Reason, Risk, Scope, SourceState, Step, TargetState};
+use crate::plan::{Bytes, Plan, Reason, Risk, Scope, SourceState, Step, TargetState, Warning};
 
 /// A digest that starts with these hex digits.
 pub(super) fn digest(start: &str) -> Digest {
@@ -173,4 +173,34 @@ pub(super) fn outcomes(plan: &Plan, trouble: impl Fn(usize, &Step) -> Option<End
 /// The step with a remark.
 pub(super) fn warned(step: Step, remark: &str) -> Step {
     Step { warnings: vec![Arc::from(remark)], ..step }
+}
+
+/// Puts `bad` wherever a plan has room for text from outside.
+pub(super) fn poisoned(bad: &str) -> Plan {
+    let trouble = |code| failure(code, bad, bad);
+    let mut steps = vec![
+        warned(NGINX.copy("1.0", "9f1a2b3c4d5e", (1, 1, 1)), bad),
+        NGINX.step("1.1", Reason::SourceUnreadable(trouble(Code::Auth)), ("", "")),
+        NGINX.step("1.2", Reason::Conflict(trouble(Code::Conflict)), ("", "aa")),
+        Step { source: None, target: None, ..NGINX.step("1.3", Reason::ListFailed(trouble(Code::Tls)), ("", "")) },
+        warned(NGINX.step("1.4", Reason::InSync, ("aa", "aa")), bad),
+    ];
+    let place = Place { file: bad.into(), line: 1, column: 1 };
+    for step in &mut steps {
+        step.place = place.clone();
+        step.platforms.push(Platform {
+            os: bad.to_owned(),
+            architecture: bad.to_owned(),
+            variant: Some(bad.to_owned()),
+            os_version: None,
+        });
+    }
+    Plan {
+        config: vec![ConfigFile { path: bad.into(), sha256: digest("aa") }],
+        scope: Scope { only: vec![bad.to_owned()], exclude: vec![bad.to_owned()], shard: None },
+        warnings: vec![Warning { place: Some(place), message: bad.to_owned() }],
+        pulls: Vec::new(),
+        tallies: Vec::new(),
+        steps,
+    }
 }

@@ -3,7 +3,6 @@
 //! Owns words and layout. Refuses to know terminals: the same plan is the same text everywhere, colours apart. Whatever
 //! comes from a registry, a configuration or a plan file is shown through [`Untrusted`].
 
-mod crowds;
 mod explain;
 mod plan;
 mod referrers;
@@ -14,7 +13,10 @@ mod tests;
 
 pub use explain::explain;
 pub use plan::plan;
+pub(super) use plan::{platforms, quotas, risk_name, transfer};
+pub(super) use referrers::summary as referrers_in_words;
 pub use result::result;
+pub(super) use result::{advice, amounts};
 
 use std::fmt;
 
@@ -40,9 +42,9 @@ fn help(sheet: &mut Sheet, column: usize, hint: &str) {
 }
 
 /// How many more rows this one speaks for.
-fn same(sheet: &mut Sheet, more: Option<String>) {
-    if let Some(more) = more {
-        sheet.under(1, ("same", STRONG), &more);
+fn same(sheet: &mut Sheet, more: Option<usize>) {
+    if let Some(number) = more {
+        sheet.under(1, ("same", STRONG), &format!("{number} more; -v lists them"));
     }
 }
 
@@ -74,7 +76,7 @@ fn tag_name(tag: &str, style: Style) -> String {
 }
 
 /// Whether all targets lie in one registry, or all in layouts.
-fn one_registry(plan: &Plan) -> bool {
+pub(super) fn one_registry(plan: &Plan) -> bool {
     let mut registries =
         plan.steps.iter().filter_map(|step| step.target.as_ref()).map(|t| t.reference.location.registry());
     let first = registries.next();

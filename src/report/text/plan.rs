@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use super::super::crowds::Crowds;
+use super::super::groups::{Group, groups};
 use super::super::quantity::{count, size};
 use super::super::style::{CAUTION, FAINT, NAME, STRONG, Style, look};
-use super::crowds::Crowds;
 use super::sheet::{Cell, Sheet};
 use super::{clean, failure_cell, faint, files, help, referrers, remark, same, tag_name};
 use crate::image::{Digest, Location};
@@ -52,32 +53,6 @@ fn is_notable(step: &Step) -> bool {
 /// The failures that many steps share.
 fn crowds(plan: &Plan) -> Crowds {
     Crowds::of(plan.steps.iter().filter_map(|step| Some((step, "", step.reason.failure()?))))
-}
-
-/// The steps of one mirror that lead from one location to another.
-struct Group<'a> {
-    first: &'a Step,
-    route: Option<(&'a Location, &'a Location)>,
-    steps: Vec<&'a Step>,
-}
-
-/// The steps, cut where mirror, source or target change. They come in the order of the mirrors, and what is about a whole
-/// mirror after its tags, under the last heading of them.
-fn groups(plan: &Plan) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
-    for step in &plan.steps {
-        let route = match (&step.source, &step.target) {
-            (Some(source), Some(target)) => Some((&source.reference.location, &target.reference.location)),
-            _ => None,
-        };
-        match groups.last_mut() {
-            Some(group) if group.first.place == step.place && (group.route == route || route.is_none()) => {
-                group.steps.push(step);
-            }
-            _ => groups.push(Group { first: step, route, steps: vec![step] }),
-        }
-    }
-    groups
 }
 
 /// `regsync.yaml: 125 tags, 14 mirrors`.
@@ -228,7 +203,7 @@ fn amounts(step: &Step) -> [Cell; 4] {
 
 /// `4 platforms`; of a part `linux/amd64 + linux/arm64 (2 of 8 platforms)`, or the numbers alone where names would fill the
 /// row.
-fn platforms(step: &Step) -> String {
+pub(in crate::report) fn platforms(step: &Step) -> String {
     let mut names: Vec<String> = step.platforms.iter().filter(|platform| !platform.is_unknown()).map(clean).collect();
     let Some(of) = step.trim.as_ref().and_then(|trim| trim.of) else {
         return if names.is_empty() { String::new() } else { count(names.len(), "platform") };
@@ -243,7 +218,7 @@ fn platforms(step: &Step) -> String {
     }
 }
 
-fn risk_name(risk: Risk) -> &'static str {
+pub(in crate::report) fn risk_name(risk: Risk) -> &'static str {
     match risk {
         Risk::TagMove => "tag-move",
     }
@@ -289,13 +264,20 @@ fn show_warnings(sheet: &mut Sheet, plan: &Plan) {
 
 /// `docker.io: this plan needs 14 pulls, 86 of 100 left in 6 h`, for each registry that counts them.
 fn show_quotas(sheet: &mut Sheet, plan: &Plan) {
-    for Pulls { registry, needed, at_least, quota, keep } in plan.pulls.iter().filter(|pulls| pulls.needed > 0) {
+    for text in quotas(plan) {
+        sheet.text(clean(&text));
+    }
+}
+
+/// One line for each registry that counts pulls. To be escaped.
+pub(in crate::report) fn quotas(plan: &Plan) -> impl Iterator<Item = String> + '_ {
+    let counted = plan.pulls.iter().filter(|pulls| pulls.needed > 0);
+    counted.map(|Pulls { registry, needed, at_least, quota, keep }| {
         let least = if *at_least { "at least " } else { "" };
         let kept = keep.map(|keep| format!(", {keep} to be kept")).unwrap_or_default();
         let needed = usize::try_from(*needed).unwrap_or(usize::MAX);
-        let text = format!("{registry}: this plan needs {least}{}, {quota}{kept}", count(needed, "pull"));
-        sheet.text(clean(&text));
-    }
+        format!("{registry}: this plan needs {least}{}, {quota}{kept}", count(needed, "pull"))
+    })
 }
 
 fn closing(sheet: &mut Sheet, plan: &Plan) {
@@ -340,7 +322,7 @@ fn verb(number: usize, plural: &str) -> String {
 }
 
 /// `154.8 MB to transfer.`, as far as it is known.
-fn transfer(plan: &Plan) -> String {
+pub(in crate::report) fn transfer(plan: &Plan) -> String {
     let known: u64 = plan
         .steps
         .iter()

@@ -35,7 +35,7 @@ pub(super) fn show(sheet: &mut Sheet, step: &Step, verbose: bool) {
     }
 }
 
-fn summary(referrers: &[Referrer]) -> String {
+pub(in crate::report) fn summary(referrers: &[Referrer]) -> String {
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     for referrer in referrers {
         *numbers.entry(name(referrer)).or_default() += 1;

@@ -4,10 +4,10 @@
 
 use anstyle::Style as Look;
 
+use super::super::crowds::Crowds;
 use super::super::quantity::{count, size, time};
 use super::super::style::{BAD, CAUTION, FAINT, GOOD, STRONG, Style, look};
 use super::super::{Applied, Tally, failure_of, tally};
-use super::crowds::Crowds;
 use super::sheet::{Cell, Sheet};
 use super::{clean, failure_cell, files, help, one_registry, same, short_name};
 use crate::event::{Ending, Moved, Outcome};
@@ -113,7 +113,7 @@ fn closing(sheet: &Sheet, applied: &Applied<'_>) -> String {
     format!("{verdict} {done} of {planned} done, {}. {moved}.{advice}", troubles.join(", "))
 }
 
-fn advice(tally: &Tally) -> &'static str {
+pub(in crate::report) fn advice(tally: &Tally) -> &'static str {
     match (tally.failed + tally.not_run, tally.stale) {
         (0, 0) => "",
         (0, _) => "\nPlan again: what is stale gets a new look.",
@@ -122,7 +122,7 @@ fn advice(tally: &Tally) -> &'static str {
 }
 
 /// `154.8 MB sent, 131.0 MB already there, 12.0 MB mounted, 6.2 s`.
-fn amounts(moved: Moved, applied: &Applied<'_>) -> String {
+pub(in crate::report) fn amounts(moved: Moved, applied: &Applied<'_>) -> String {
     let mut parts = vec![format!("{} sent", size(moved.sent))];
     for (bytes, words) in [(moved.reused, "already there"), (moved.mounted, "mounted")] {
         if bytes > 0 {

@@ -6,13 +6,12 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::super::tests::{
-    ALPINE, GRAFANA, NGINX, REDIS, WEB, digest, failure, mixed, outcomes, place, plan, refused, warned,
+    ALPINE, GRAFANA, NGINX, REDIS, WEB, digest, failure, mixed, outcomes, place, plan, poisoned, refused, warned,
 };
 use super::super::untrusted::tests::{HOSTILE, assert_harmless};
 use super::super::{Applied, Style, text};
-use crate::config::{ConfigFile, Place};
 use crate::event::{Ending, Outcome};
-use crate::image::{Code, Failure, Platform, Side, Single, Subset};
+use crate::image::{Code, Failure, Side, Single, Subset};
 use crate::plan::{Plan, Reason, Scope, Step, StepTrim, Warning};
 
 const SHORT: Style = Style { color: false, verbose: false };
@@ -213,36 +212,6 @@ fn colours_add_nothing_but_colour() {
             assert_ne!(with, without);
             assert_eq!(anstream::adapter::strip_str(&with).to_string(), without);
         }
-    }
-}
-
-/// Puts `bad` wherever a plan has room for text from outside.
-fn poisoned(bad: &str) -> Plan {
-    let trouble = |code| failure(code, bad, bad);
-    let mut steps = vec![
-        warned(NGINX.copy("1.0", "9f1a2b3c4d5e", (1, 1, 1)), bad),
-        NGINX.step("1.1", Reason::SourceUnreadable(trouble(Code::Auth)), ("", "")),
-        NGINX.step("1.2", Reason::Conflict(trouble(Code::Conflict)), ("", "aa")),
-        Step { source: None, target: None, ..NGINX.step("1.3", Reason::ListFailed(trouble(Code::Tls)), ("", "")) },
-        warned(NGINX.step("1.4", Reason::InSync, ("aa", "aa")), bad),
-    ];
-    let place = Place { file: bad.into(), line: 1, column: 1 };
-    for step in &mut steps {
-        step.place = place.clone();
-        step.platforms.push(Platform {
-            os: bad.to_owned(),
-            architecture: bad.to_owned(),
-            variant: Some(bad.to_owned()),
-            os_version: None,
-        });
-    }
-    Plan {
-        config: vec![ConfigFile { path: bad.into(), sha256: digest("aa") }],
-        scope: Scope { only: vec![bad.to_owned()], exclude: vec![bad.to_owned()], shard: None },
-        warnings: vec![Warning { place: Some(place), message: bad.to_owned() }],
-        pulls: Vec::new(),
-        tallies: Vec::new(),
-        steps,
     }
 }
 

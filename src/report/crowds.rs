@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::common_cause;
+use super::common_cause;
 use crate::image::{Code, Failure, Side};
 use crate::plan::Step;
 
@@ -41,9 +41,9 @@ impl Crowds {
         self.hidden.contains(&std::ptr::from_ref(step))
     }
 
-    /// What stands below the row of `step` where it speaks for more.
-    pub(super) fn more(&self, step: &Step) -> Option<String> {
-        self.more.get(&std::ptr::from_ref(step)).map(|number| format!("{number} more; -v lists them"))
+    /// For how many more the row of `step` speaks, where it does.
+    pub(super) fn more(&self, step: &Step) -> Option<usize> {
+        self.more.get(&std::ptr::from_ref(step)).copied()
     }
 }
 

@@ -1,0 +1,144 @@
+//! A plan as Markdown.
+
+use super::super::Setting;
+use super::super::crowds::Crowds;
+use super::super::quantity::{count, size};
+use super::super::text::{one_registry, platforms, quotas, referrers_in_words, risk_name, transfer};
+use super::inert::{code, prose};
+use super::page::{Budget, Note, Page};
+use super::{
+    REMARK, change, digests, failure_words, foot, name, place, place_of, steps_table, subtitle, title, unchanged,
+};
+use crate::plan::{Action, Plan, Reason, Step, Summary};
+
+/// Renders `plan` within `budget`. Ends in a line break.
+pub fn plan(plan: &Plan, setting: &Setting, budget: Budget) -> String {
+    let (icon, verdict) = verdict(plan);
+    let head = title(icon, "plan", setting, &verdict) + &subtitle(plan, setting, &transfer(plan));
+    let crowds = crowds(plan);
+    let table =
+        steps_table(plan, setting, |step| (is_notable(step) && !crowds.hides(step)).then(|| row(step, &crowds)));
+    let page = Page {
+        head,
+        notes: [risks(plan), troubles(plan, setting, &crowds), remarks(plan, setting)].into_iter().flatten().collect(),
+        table,
+        folds: unchanged(plan).into_iter().chain(plan.has_changes().then(|| digests(plan))).collect(),
+        foot: foot(plan),
+    };
+    page.render(budget)
+}
+
+/// The failures that many steps share.
+fn crowds(plan: &Plan) -> Crowds {
+    Crowds::of(plan.steps.iter().filter_map(|step| Some((step, "", step.reason.failure()?))))
+}
+
+fn is_notable(step: &Step) -> bool {
+    step.action() != Action::Skip || !step.warnings.is_empty()
+}
+
+fn verdict(plan: &Plan) -> (&'static str, String) {
+    let Summary { copy, update, skip, blocked, error } = plan.summary();
+    let icon = match (error, blocked, plan.has_changes()) {
+        (1.., _, _) => "🔴",
+        (0, 1.., _) => "🟠",
+        (0, 0, true) => "🔵",
+        (0, 0, false) => "✅",
+    };
+    let parts = [
+        (copy, format!("{copy} to copy")),
+        (update, format!("{update} to update")),
+        (blocked, format!("**{blocked} blocked**")),
+        (error, format!("**{}**", count(error, "error"))),
+        (skip, format!("{skip} up to date")),
+    ];
+    let shown: Vec<String> = parts.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
+    let text = match (copy + update + blocked + error, skip) {
+        (0, 0) => "no tag selected".to_owned(),
+        (0, _) => format!("no changes, {} up to date", count(skip, "tag")),
+        _ => shown.join(" · "),
+    };
+    (icon, text)
+}
+
+/// The row of a step: what needs eyes is cut off last.
+fn row(step: &Step, crowds: &Crowds) -> (u8, [String; 5]) {
+    let (rank, what) = match step.action() {
+        Action::Error => (0, "❌ error"),
+        Action::Blocked => (1, "⛔ blocked"),
+        Action::Update if !step.risk.is_empty() => (2, "🔁 update"),
+        Action::Update => (3, "🔁 update"),
+        Action::Copy => (3, "➕ copy"),
+        Action::Skip => (4, "= skip"),
+    };
+    let tag = step.target.as_ref().map(|target| code(&target.reference.version, super::NAME)).unwrap_or_default();
+    let transfer = match (step.bytes, step.at_most) {
+        _ if !step.action().writes() => String::new(),
+        (Some(bytes), _) => size(bytes.transfer),
+        (None, Some(bytes)) => format!("up to {}", size(bytes)),
+        (None, None) => String::new(),
+    };
+    (rank, [what.to_owned(), tag, change(step), transfer, note(step, crowds)])
+}
+
+fn note(step: &Step, crowds: &Crowds) -> String {
+    let mut parts: Vec<String> = step.risk.iter().map(|risk| format!("⚠️ {}", risk_name(*risk))).collect();
+    parts.extend(step.reason.failure().map(failure_words));
+    parts.extend(crowds.more(step).map(|more| format!("and {more} more like it")));
+    if step.action().writes() {
+        let platforms = platforms(step);
+        parts.extend((!platforms.is_empty()).then(|| prose(&platforms, REMARK)));
+        let present = step.bytes.filter(|bytes| bytes.present > 0);
+        parts.extend(present.map(|bytes| format!("{} already there", size(bytes.present))));
+        let with = (!step.referrers.is_empty()).then(|| referrers_in_words(&step.referrers));
+        let word = if step.reason == Reason::ReferrersMissing { "lacks" } else { "with" };
+        parts.extend(with.map(|with| format!("{word} {with}")));
+    }
+    parts.extend(step.warnings.iter().map(|warning| prose(warning, REMARK)).take(3));
+    parts.join(", ")
+}
+
+fn risks(plan: &Plan) -> Option<Note> {
+    let risky: Vec<&Step> = plan.steps.iter().filter(|step| !step.risk.is_empty()).collect();
+    let short = one_registry(plan);
+    let item = |step: &&Step| {
+        let risks: Vec<&str> = step.risk.iter().map(|risk| risk_name(*risk)).collect();
+        format!("{} {}, {}", name(step, short), risks.join(", "), change(step))
+    };
+    let title = count(risky.len(), "risky change");
+    (!risky.is_empty()).then(|| Note { kind: "WARNING", title, items: risky.iter().map(item).collect() })
+}
+
+fn troubles(plan: &Plan, setting: &Setting, crowds: &Crowds) -> Option<Note> {
+    let Summary { blocked, error, .. } = plan.summary();
+    let title = match (error, blocked) {
+        (0, 0) => return None,
+        (0, _) => format!("{blocked} blocked by a policy"),
+        (_, 0) => format!("{error} in error, left alone"),
+        _ => format!("{error} in error and {blocked} blocked, left alone"),
+    };
+    let of = |action: Action| plan.steps.iter().filter(move |step| step.action() == action && !crowds.hides(step));
+    let short = one_registry(plan);
+    let item = |step: &Step| {
+        let more = crowds.more(step).map(|more| format!(" and {more} more like it")).unwrap_or_default();
+        let words = step.reason.failure().map(failure_words).unwrap_or_default();
+        let hint = step.reason.failure().and_then(|failure| failure.hint.as_ref());
+        let hint = hint.map(|hint| format!(" — {}", prose(hint, REMARK))).unwrap_or_default();
+        format!("{}{more}: {words} ({}){hint}", name(step, short), place_of(step, setting))
+    };
+    let items = of(Action::Error).chain(of(Action::Blocked)).map(item).collect();
+    Some(Note { kind: "CAUTION", title, items })
+}
+
+/// What is said of the whole, or of a mirror.
+fn remarks(plan: &Plan, setting: &Setting) -> Option<Note> {
+    let warnings = plan.warnings.iter().map(|warning| match &warning.place {
+        Some(at) => {
+            let link = setting.checkout.as_ref().and_then(|checkout| checkout.link(&at.file, at.line));
+            format!("{}: {}", place(at, link), prose(&warning.message, REMARK))
+        }
+        None => prose(&warning.message, REMARK),
+    });
+    let items: Vec<String> = warnings.chain(quotas(plan).map(|text| prose(&text, REMARK))).collect();
+    (!items.is_empty()).then(|| Note { kind: "NOTE", title: count(items.len(), "remark"), items })
+}

@@ -1,0 +1,99 @@
+//! What apply did, as Markdown.
+
+use super::super::crowds::Crowds;
+use super::super::quantity::{size, time};
+use super::super::text::{advice, amounts, one_registry};
+use super::super::{Applied, Setting, Tally, failure_of, tally};
+use super::inert::{code, prose};
+use super::page::{Budget, Note, Page};
+use super::{REMARK, change, digests, failure_words, foot, name, place_of, steps_table, subtitle, title, unchanged};
+use crate::event::{Ending, Outcome};
+use crate::plan::{Action, Step};
+
+/// Renders `applied` within `budget`. Ends in a line break.
+pub fn result(applied: &Applied<'_>, setting: &Setting, budget: Budget) -> String {
+    let Applied { plan, outcomes, .. } = *applied;
+    let (icon, verdict) = verdict(applied);
+    let moved = amounts(tally::moved(outcomes), applied);
+    let head = title(icon, "apply", setting, &verdict) + &subtitle(plan, setting, &moved);
+    let rows = applied.steps().filter_map(|(step, outcome)| Some((step, outcome, failure_of(step, outcome)?)));
+    let crowds = Crowds::of(rows.map(|(step, outcome, failure)| (step, outcome.ending.as_str(), failure)));
+    let ends: std::collections::BTreeMap<*const Step, &Outcome> =
+        applied.steps().map(|(step, outcome)| (std::ptr::from_ref(step), outcome)).collect();
+    let table = steps_table(plan, setting, |step| {
+        let outcome = ends.get(&std::ptr::from_ref(step))?;
+        let is_notable = step.action() != Action::Skip || !outcome.warnings.is_empty();
+        (is_notable && !crowds.hides(step)).then(|| row(step, outcome, &crowds))
+    });
+    let page = Page {
+        head,
+        notes: troubles(applied, setting, &crowds).into_iter().collect(),
+        table,
+        folds: unchanged(plan).into_iter().chain(plan.has_changes().then(|| digests(plan))).collect(),
+        foot: foot(plan),
+    };
+    page.render(budget)
+}
+
+fn verdict(applied: &Applied<'_>) -> (&'static str, String) {
+    let tally = Tally::of(applied.outcomes);
+    let parts = [
+        (tally.failed, format!("**{} failed**", tally.failed)),
+        (tally.stale, format!("**{} stale**", tally.stale)),
+        (tally.blocked, format!("**{} blocked**", tally.blocked)),
+        (tally.not_run, format!("**{} not run**", tally.not_run)),
+        (tally.copied, format!("{} copied", tally.copied)),
+        (tally.updated, format!("{} updated", tally.updated)),
+        (tally.skipped, format!("{} up to date", tally.skipped)),
+    ];
+    let shown: Vec<String> = parts.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
+    let icon = if tally.is_complete() { "✅" } else { "🔴" };
+    let verdict = if shown.is_empty() { "nothing to do".to_owned() } else { shown.join(" · ") };
+    (icon, verdict)
+}
+
+fn row(step: &Step, outcome: &Outcome, crowds: &Crowds) -> (u8, [String; 5]) {
+    let (rank, what) = match &outcome.ending {
+        Ending::Failed(_) => (0, "❌ failed"),
+        Ending::Stale(_) => (1, "⚠️ stale"),
+        Ending::Blocked => (1, "⛔ blocked"),
+        Ending::NotRun(_) => (2, "⏸️ not run"),
+        Ending::Copied => (3, "✅ copied"),
+        Ending::Updated => (3, "✅ updated"),
+        Ending::Skipped => (4, "= already there"),
+    };
+    let tag = step.target.as_ref().map(|target| code(&target.reference.version, super::NAME)).unwrap_or_default();
+    let sent = if outcome.ending.wrote() { size(outcome.moved.sent) } else { String::new() };
+    let mut notes: Vec<String> = failure_of(step, outcome).map(failure_words).into_iter().collect();
+    notes.extend(crowds.more(step).map(|more| format!("and {more} more like it")));
+    notes.extend(outcome.ending.wrote().then(|| time(outcome.elapsed)));
+    notes.extend(outcome.warnings.iter().map(|warning| prose(warning, REMARK)).take(3));
+    (rank, [what.to_owned(), tag, change(step), sent, notes.join(", ")])
+}
+
+fn troubles(applied: &Applied<'_>, setting: &Setting, crowds: &Crowds) -> Option<Note> {
+    let rank = |outcome: &Outcome| match &outcome.ending {
+        Ending::Failed(_) => Some(0),
+        Ending::Stale(_) => Some(1),
+        Ending::Blocked => Some(2),
+        Ending::NotRun(_) => Some(3),
+        Ending::Copied | Ending::Updated | Ending::Skipped => None,
+    };
+    let mut rows: Vec<_> =
+        applied.steps().filter_map(|(step, outcome)| Some((rank(outcome)?, step, outcome))).collect();
+    rows.sort_by_key(|(rank, ..)| *rank);
+    let number = rows.len();
+    let short = one_registry(applied.plan);
+    let item = |(_, step, outcome): (i32, &Step, &Outcome)| {
+        let failure = failure_of(step, outcome);
+        let words = failure.map(failure_words).unwrap_or_default();
+        let hint = failure.and_then(|failure| failure.hint.as_ref());
+        let hint = hint.map(|hint| format!(" — {}", prose(hint, REMARK))).unwrap_or_default();
+        let more = crowds.more(step).map(|more| format!(" and {more} more like it")).unwrap_or_default();
+        format!("{}{more}: {}: {words} ({}){hint}", name(step, short), outcome.ending.as_str(), place_of(step, setting))
+    };
+    let items: Vec<String> = rows.into_iter().filter(|(_, step, _)| !crowds.hides(step)).map(item).collect();
+    let advice = prose(&advice(&Tally::of(applied.outcomes)).trim(), REMARK);
+    let title = format!("{number} not as the configuration wants.{}{advice}", if advice.is_empty() { "" } else { " " });
+    (!items.is_empty()).then_some(Note { kind: "CAUTION", title, items })
+}
