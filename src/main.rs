@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli = match cli::parse(&arguments, &variables) {
         Ok(cli) => cli,
-        Err(mistake) => return command::say_usage(&mistake).into(),
+        Err(mistake) => return command::say_usage(&mistake, &variables).into(),
     };
     let session = Session::new(variables.into_iter().collect(), &cli.talk);
     command::run(&cli, &session).into()

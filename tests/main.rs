@@ -9,6 +9,7 @@ mod auth;
 mod cli;
 mod copy;
 mod faults;
+mod github;
 mod observe;
 mod platforms;
 mod properties;

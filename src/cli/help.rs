@@ -10,7 +10,7 @@ Exit codes:
     2  `plan --detailed-exitcode`: changes are pending
     3  `apply`: something was written, and something failed or is stale
     4  the plan is stale or another one than expected; nothing was written
-    5  a policy blocks a step
+    5  a policy blocks a step, or --fail-on-risk names a risk of the plan
    64  the command line is wrong
    65  the configuration or the plan file is wrong
   130  interrupted (SIGINT); 143 terminated (SIGTERM)"

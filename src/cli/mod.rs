@@ -3,6 +3,7 @@
 //! Every flag has an environment variable `REGSYNC_…`. A flag is stronger than its variable, and that is stronger than
 //! the default; a variable that is empty counts as unset.
 
+mod ci;
 mod flags;
 mod help;
 mod lines;
@@ -12,6 +13,7 @@ mod verbs;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use ci::{CiArgs, MarkArgs, RiskArgs, Risks};
 pub use flags::{ConfigArgs, FormatArg, OutputArgs, ScopeArgs, SizesArg, WorkArgs};
 pub use variables::{Mistake, command, parse};
 pub use verbs::{

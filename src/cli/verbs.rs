@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
+use super::ci::{CiArgs, MarkArgs, RiskArgs};
 use super::flags::{ConfigArgs, OutputArgs, ScopeArgs, WorkArgs};
 use super::help;
 
@@ -14,6 +15,9 @@ pub struct ValidateArgs {
     /// Which configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
+    /// How its lines are marked.
+    #[command(flatten)]
+    pub marks: MarkArgs,
 }
 
 /// `regsync plan`.
@@ -34,9 +38,15 @@ pub struct PlanArgs {
     /// Save the plan as JSON, to review it and to apply it later
     #[arg(short, long, env = "REGSYNC_OUT", value_name = "FILE", help_heading = "Output options")]
     pub out: Option<PathBuf>,
+    /// Which risks are too much.
+    #[command(flatten)]
+    pub risks: RiskArgs,
     /// What comes out.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What is told to a CI system.
+    #[command(flatten)]
+    pub ci: CiArgs,
 }
 
 /// `regsync apply`.
@@ -69,9 +79,15 @@ pub struct ApplyArgs {
     /// Begin nothing new after the first failure
     #[arg(long, env = "REGSYNC_FAIL_FAST", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
     pub fail_fast: bool,
+    /// Which risks are too much.
+    #[command(flatten)]
+    pub risks: RiskArgs,
     /// What comes out.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What is told to a CI system.
+    #[command(flatten)]
+    pub ci: CiArgs,
 }
 
 /// `regsync show`.

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::Exit;
 use super::files::check_writable;
+use super::github::{Account, Told, conclude};
 use super::load::load_for_plan;
 use super::output::{Refusal, deliver_until_signal, print_until_signal, say_error};
-use super::plan::{Inputs, Planned, scope};
+use super::plan::{Inputs, Planned, risky, scope};
 use super::providers::Purpose;
 use super::session::{Session, stamp};
 use super::signals::Signals;
@@ -22,13 +23,22 @@ use crate::store::Stores;
 pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
     check_writable(args.output.reports().map(|(_, file)| file))?;
     let signals = Signals::listen();
-    match &args.plan {
-        Some(file) => saved(args, file, (session, signals)).await,
-        None => fresh(args, session, signals).await,
-    }
+    let mut account = Account::default();
+    let ended = match &args.plan {
+        Some(file) => saved(args, file, (session, signals), &mut account).await,
+        None => fresh(args, session, signals, &mut account).await,
+    };
+    let json = args.output.reports().find(|(format, _)| *format == FormatArg::Json);
+    account.result_file = json.map(|(_, file)| file.to_owned());
+    conclude(session, &Told::by(&args.ci), &account, ended)
 }
 
-async fn fresh(args: &ApplyArgs, session: &Session, mut signals: Signals) -> Result<Exit, Refusal> {
+async fn fresh(
+    args: &ApplyArgs,
+    session: &Session,
+    mut signals: Signals,
+    account: &mut Account,
+) -> Result<Exit, Refusal> {
     let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: true };
     let Planned { plan, stores, voice } = inputs.plan(session, &mut signals).await?;
 
@@ -38,18 +48,25 @@ async fn fresh(args: &ApplyArgs, session: &Session, mut signals: Signals) -> Res
         // Whoever cannot read the plan still wants it done; the result's own failure to be printed is told below.
         let _ = print_until_signal(format!("{text}{gap}"), &mut signals).await;
     }
-    carry_out(args, &plan, &stores, (&voice, session, signals)).await
+    account.plan = Some(plan);
+    carry_out(args, account, &stores, (&voice, session, signals)).await
 }
 
-async fn saved(args: &ApplyArgs, file: &Path, (session, signals): (&Session, Signals)) -> Result<Exit, Refusal> {
+async fn saved(
+    args: &ApplyArgs,
+    file: &Path,
+    (session, signals): (&Session, Signals),
+    account: &mut Account,
+) -> Result<Exit, Refusal> {
     if args.scope.is_flag() {
         return Err(scope_beside_plan());
     }
     let (loaded, plan) = load_for_plan(file, &args.config, session)?;
     check_scope(args, &plan)?;
+    (account.plan, account.plan_file) = (Some(plan), Some(file.to_owned()));
     let voice = session.voice();
     let stores = session.stores(&loaded, session.keychain(&loaded, Purpose::Apply), &voice)?;
-    carry_out(args, &plan, &stores, (&voice, session, signals)).await
+    carry_out(args, account, &stores, (&voice, session, signals)).await
 }
 
 /// Variables of a whole job may repeat the scope that the plan was made with. Any other would have to be ignored, and is
@@ -70,14 +87,18 @@ fn scope_beside_plan() -> Refusal {
 /// Refuses what must be refused before the first write, or applies; reports either way.
 async fn carry_out(
     args: &ApplyArgs,
-    plan: &Plan,
+    account: &mut Account,
     stores: &Stores,
     (voice, session, mut signals): (&Voice, &Session, Signals),
 ) -> Result<Exit, Refusal> {
+    let Account { plan: Some(plan), outcomes: kept, .. } = account else {
+        return Err(Refusal::new(Exit::Failed, "there is no plan"));
+    };
+    let plan = &*plan;
     if let Some((refusal, failure)) = objection(args, plan) {
-        let outcomes = untouched(plan, &failure);
+        let outcomes = kept.insert(untouched(plan, &failure));
         // For people, the plan and the reason say it all.
-        tell(args, (plan, &outcomes), args.output.format != FormatArg::Text, (session, &mut signals)).await;
+        tell(args, (plan, outcomes), args.output.format != FormatArg::Text, (session, &mut signals)).await;
         return Err(refusal);
     }
     let applier = Applier {
@@ -95,10 +116,11 @@ async fn carry_out(
         let refusal = Refusal::new(signals.received().unwrap_or(Exit::Interrupted), message);
         return Err(refusal.hint("no tag points at a partial image; run it again"));
     };
+    let outcomes = &*kept.insert(outcomes);
     // Where nothing was to be written, the plan above has said all there is to say.
     let prints = plan.has_changes() || args.plan.is_some() || args.output.format != FormatArg::Text;
-    tell(args, (plan, &outcomes), prints, (session, &mut signals)).await;
-    Ok(signals.received().unwrap_or_else(|| Exit::of_outcomes(&outcomes)))
+    tell(args, (plan, outcomes), prints, (session, &mut signals)).await;
+    Ok(signals.received().unwrap_or_else(|| Exit::of_outcomes(outcomes)))
 }
 
 /// Says what came of the plan. Where that fails, it is said in turn; what was done is done, and its exit code stands.
@@ -108,7 +130,7 @@ async fn tell(
     prints: bool,
     (session, signals): (&Session, &mut Signals),
 ) {
-    let (stamp, setting) = (stamp(), session.setting());
+    let (stamp, setting) = (stamp(), session.setting(args.ci.label.as_deref()));
     let applied = Applied { plan, outcomes, elapsed: session.elapsed() };
     let render = |format, style| report::result(format, &applied, (&stamp, &setting), style);
     let told = deliver_until_signal(&args.output, (session, signals), prints, render).await;
@@ -134,7 +156,10 @@ fn objection(args: &ApplyArgs, plan: &Plan) -> Option<(Refusal, Failure)> {
         let refusal = Refusal::new(Exit::Failed, format!("{message}; nothing was written"));
         return Some((refusal, Failure::new(Code::Interrupted, message)));
     }
-    None
+    let refusal = risky(plan, &args.risks)?;
+    let message = format!("{}; nothing was written", refusal.message);
+    let failure = Failure::new(Code::Interrupted, refusal.message.clone());
+    Some((Refusal { message, ..refusal }, failure))
 }
 
 /// The outcomes of a plan that is not carried out, for `failure`.

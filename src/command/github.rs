@@ -1,11 +1,219 @@
-//! GitHub Actions: what its environment says of a run.
+//! GitHub Actions: what its environment says of a run, and what it is told at the end of one.
 //!
-//! Refuses to trust the environment further than its own runner: elsewhere all of it is unknown.
+//! Owns the files that the runner names, and in which word a run has failed. Refuses to change how a run ends: what could
+//! not be told is said. Elsewhere than at a runner nothing is read and nothing written.
 
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
+use super::Exit;
+use super::files::in_words;
+use super::output::{Refusal, say, say_error};
+use super::session::Session;
 use crate::auth::Environment;
-use crate::report::{Checkout, Setting};
+use crate::cli::CiArgs;
+use crate::config::Problem;
+use crate::event::{Ending, Outcome};
+use crate::image::Code;
+use crate::plan::{Action, Plan};
+use crate::report::github::{Annotation, Level, Outputs, Verdict, annotations, of_plan, of_result};
+use crate::report::markdown::{self, Budget};
+use crate::report::{Applied, Checkout, Setting};
+
+/// The least room of a summary that is worth writing one, in bytes.
+const LEAST_ROOM: usize = 16 << 10;
+
+/// What a run came to, as far as it came.
+#[derive(Default)]
+pub(super) struct Account {
+    /// Its plan.
+    pub(super) plan: Option<Plan>,
+    /// What came of it.
+    pub(super) outcomes: Option<Vec<Outcome>>,
+    /// Where the plan is saved.
+    pub(super) plan_file: Option<PathBuf>,
+    /// Where the result is saved as JSON.
+    pub(super) result_file: Option<PathBuf>,
+}
+
+/// What is told, beside the outputs.
+#[derive(Default)]
+pub(super) struct Told<'a> {
+    pub(super) label: Option<&'a str>,
+    pub(super) summary: bool,
+    pub(super) annotations: bool,
+}
+
+impl<'a> Told<'a> {
+    /// What the arguments ask for.
+    pub(super) fn by(args: &'a CiArgs) -> Self {
+        Self { label: args.label.as_deref(), summary: args.summary, annotations: args.marks.annotations }
+    }
+}
+
+/// Tells the runner how a run has ended; hands that on.
+pub(super) fn conclude(
+    session: &Session,
+    told: &Told<'_>,
+    account: &Account,
+    ended: Result<Exit, Refusal>,
+) -> Result<Exit, Refusal> {
+    if !is_runner(session.environment()) {
+        return ended;
+    }
+    let setting = session.setting(told.label);
+    let applied = account.plan.as_ref().zip(account.outcomes.as_deref());
+    let applied = applied.map(|(plan, outcomes)| Applied { plan, outcomes, elapsed: session.elapsed() });
+    if told.annotations {
+        let text = annotations(&all_annotations(account, applied.as_ref(), ended.as_ref().err()), &setting);
+        if !text.is_empty() {
+            say(text.trim_end());
+        }
+    }
+    let written = if told.summary { summarize(session, account, applied.as_ref(), &setting) } else { Ok(()) };
+    let given = append(session.environment(), "GITHUB_OUTPUT", &outputs(account, &ended));
+    for refusal in [written.err(), given.err()].into_iter().flatten() {
+        say_error(&refusal, session.error_color());
+    }
+    ended
+}
+
+/// Tells the runner of a command line that is wrong.
+pub(super) fn usage(environment: &Environment) {
+    if is_runner(environment) {
+        let ended = Err(Refusal::new(Exit::Usage, ""));
+        // What is wrong with the command line has been said; who cannot be told of it is nobody to complain to.
+        let _ = append(environment, "GITHUB_OUTPUT", &outputs(&Account::default(), &ended));
+    }
+}
+
+/// What is said beside the lines of the configuration.
+fn all_annotations(account: &Account, applied: Option<&Applied<'_>>, refusal: Option<&Refusal>) -> Vec<Annotation> {
+    let mut all = match refusal {
+        Some(refusal) if !refusal.rendered => {
+            let hint = refusal.hint.as_ref().map(|hint| format!(" — {hint}")).unwrap_or_default();
+            let message = format!("{}{hint}", refusal.message);
+            vec![Annotation { level: Level::Error, place: None, title: "regsync".to_owned(), message }]
+        }
+        Some(refusal) => refusal.problems.clone(),
+        None => Vec::new(),
+    };
+    all.extend(match (applied, &account.plan) {
+        (Some(applied), _) => of_result(applied),
+        (None, Some(plan)) => of_plan(plan),
+        (None, None) => Vec::new(),
+    });
+    all
+}
+
+/// A problem of the configuration, on its line.
+pub(super) fn annotation(problem: &Problem) -> Annotation {
+    let help = problem.help.as_ref().map(|help| format!(" — {help}")).unwrap_or_default();
+    let place = &problem.place;
+    Annotation {
+        level: Level::Error,
+        place: Some((place.file.to_string(), place.line, place.column)),
+        title: problem.code.to_string(),
+        message: format!("{}{help}", problem.message),
+    }
+}
+
+/// Appends the plan or result to the job summary, within what is left of its room.
+fn summarize(
+    session: &Session,
+    account: &Account,
+    applied: Option<&Applied<'_>>,
+    setting: &Setting,
+) -> Result<(), Refusal> {
+    let environment = session.environment();
+    let there = environment.get("GITHUB_STEP_SUMMARY").and_then(|file| std::fs::metadata(file).ok());
+    let there = there.map_or(0, |found| usize::try_from(found.len()).unwrap_or(usize::MAX));
+    let budget = Budget::SUMMARY.without(there);
+    if budget.bytes() < LEAST_ROOM {
+        return Err(Refusal::new(Exit::Failed, "the job summary has no room left; nothing was added to it"));
+    }
+    match (applied, &account.plan) {
+        (Some(applied), _) => append(environment, "GITHUB_STEP_SUMMARY", &markdown::result(applied, setting, budget)),
+        (None, Some(plan)) => append(environment, "GITHUB_STEP_SUMMARY", &markdown::plan(plan, setting, budget)),
+        (None, None) => Ok(()),
+    }
+}
+
+/// Appends to the file that a variable names, where it names one.
+fn append(environment: &Environment, variable: &str, text: &str) -> Result<(), Refusal> {
+    let Some(file) = environment.get(variable) else { return Ok(()) };
+    let opened = OpenOptions::new().append(true).create(true).open(file);
+    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
+        Refusal::new(Exit::Failed, format!("could not write to {variable} ({file}): {}", in_words(&error)))
+    })
+}
+
+fn outputs(account: &Account, ended: &Result<Exit, Refusal>) -> String {
+    let exit = ended.as_ref().map_or_else(|refusal| refusal.exit, |exit| *exit);
+    let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let failure_reason = failure_reason(account, exit, ended.is_err());
+    Outputs {
+        verdict: Verdict { result: result(account, exit), failure_reason, exit_code: exit as u8 },
+        plan: account.plan.as_ref(),
+        outcomes: account.outcomes.as_deref(),
+        plan_file: &text(&account.plan_file).unwrap_or_default(),
+        result_file: &text(&account.result_file).unwrap_or_default(),
+        comment_url: "",
+        version: env!("CARGO_PKG_VERSION"),
+    }
+    .render()
+}
+
+fn result(account: &Account, exit: Exit) -> &'static str {
+    let has_changes = account.plan.as_ref().is_some_and(Plan::has_changes);
+    match exit {
+        Exit::Done | Exit::Changes if !has_changes => "no-changes",
+        Exit::Done | Exit::Changes if account.outcomes.is_some() => "applied",
+        Exit::Done | Exit::Changes => "changes",
+        Exit::Partial => "partial",
+        Exit::Blocked => "blocked",
+        _ => "failed",
+    }
+}
+
+/// Why a run has failed, in one word; empty where it has not.
+fn failure_reason(account: &Account, exit: Exit, refused: bool) -> &'static str {
+    match exit {
+        Exit::Done => "",
+        Exit::Changes => "drift",
+        Exit::Partial => "partial-apply",
+        Exit::Stale if refused => "plan-changed",
+        Exit::Stale => "plan-stale",
+        Exit::Blocked if refused => "risk-blocked",
+        Exit::Blocked => "policy-blocked",
+        Exit::Usage => "usage",
+        Exit::Invalid => "config-invalid",
+        Exit::Interrupted | Exit::Terminated => "interrupted",
+        Exit::Failed => cause(account),
+    }
+}
+
+/// What all failures have in common, where they have.
+fn cause(account: &Account) -> &'static str {
+    let errors = account.plan.iter().flat_map(|plan| &plan.steps).filter(|step| step.action() == Action::Error);
+    let planned = errors.filter_map(|step| step.reason.failure());
+    let ended = account.outcomes.iter().flatten().filter_map(|outcome| match &outcome.ending {
+        Ending::Failed(failure) => Some(failure),
+        _ => None,
+    });
+    let codes: Vec<Code> = planned.chain(ended).map(|failure| failure.code).collect();
+    let all = |wanted: &[Code]| !codes.is_empty() && codes.iter().all(|code| wanted.contains(code));
+    if all(&[Code::Auth, Code::Denied, Code::NoCredentials]) {
+        "auth"
+    } else if all(&[Code::RateLimited]) {
+        "rate-limited"
+    } else if account.plan.as_ref().is_some_and(|plan| !plan.is_complete()) {
+        "incomplete"
+    } else {
+        "failed"
+    }
+}
 
 /// Whether GitHub's runner, or one like it, runs this.
 pub(super) fn is_runner(environment: &Environment) -> bool {

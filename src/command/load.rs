@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::files::in_words;
 use super::output::Refusal;
 use super::session::Session;
-use super::{Exit, disk};
+use super::{Exit, disk, github};
 use crate::cli::ConfigArgs;
 use crate::config::{self, Desired, Rules, SourceFile};
 use crate::image::Digest;
@@ -110,7 +110,7 @@ fn check(files: &[SourceFile], rules: &Rules, session: &Session) -> Result<Desir
         let noun = if problems.len() == 1 { "problem" } else { "problems" };
         let text =
             format!("{}\n{} {noun}; nothing was done", problems.render(files, session.error_color()), problems.len());
-        Refusal::rendered(Exit::Invalid, text)
+        Refusal::rendered(Exit::Invalid, text, problems.iter().map(github::annotation).collect())
     })
 }
 

@@ -1,12 +1,14 @@
 //! The standard streams: the only place that writes to them. Results on stdout, everything else on stderr.
 
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 
-use super::Exit;
 use super::files::{in_words, write_file};
 use super::session::{Session, format_of};
 use super::signals::Signals;
+use super::{Exit, github};
 use crate::cli::{Mistake, OutputArgs};
+use crate::report::github::Annotation;
 use crate::report::{Format, Style, Untrusted};
 
 /// Why a command ends before its work: said to the user, with the exit code that fits.
@@ -20,17 +22,19 @@ pub(super) struct Refusal {
     pub(super) hint: Option<String>,
     /// Whether `message` is already in its final form.
     pub(super) rendered: bool,
+    /// What it is about, each on its line.
+    pub(super) problems: Vec<Annotation>,
 }
 
 impl Refusal {
     /// A refusal in one sentence.
     pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None, rendered: false }
+        Self { exit, message: message.into(), hint: None, rendered: false, problems: Vec::new() }
     }
 
-    /// A refusal whose text is complete as it is.
-    pub(super) fn rendered(exit: Exit, message: String) -> Self {
-        Self { exit, message, hint: None, rendered: true }
+    /// A refusal whose text is complete as it is, and the single problems in it.
+    pub(super) fn rendered(exit: Exit, message: String, problems: Vec<Annotation>) -> Self {
+        Self { exit, message, hint: None, rendered: true, problems }
     }
 
     /// The same with advice.
@@ -48,13 +52,17 @@ impl From<io::Error> for Refusal {
 
 /// Says what clap has to say. Help and version are answers; everything else that it stops at is a mistake in usage.
 /// clap's own exit code for that is 2, which means pending changes here.
-pub fn say_usage(mistake: &Mistake) -> Exit {
+pub fn say_usage(mistake: &Mistake, variables: &[(OsString, OsString)]) -> Exit {
     // A stream that has gone away is nobody to tell.
     let _ = mistake.error.print();
     if let Some(variable) = &mistake.variable {
         say(&format!("  note: the value is that of the environment variable {variable}"));
     }
-    if mistake.error.use_stderr() { Exit::Usage } else { Exit::Done }
+    if !mistake.error.use_stderr() {
+        return Exit::Done;
+    }
+    github::usage(&variables.iter().cloned().collect());
+    Exit::Usage
 }
 
 /// Says on stderr why the command ends.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use super::Exit;
 use super::cache::Cache;
 use super::files::{check_writable, write_file};
+use super::github::{Account, Told, conclude};
 use super::load::{load, resolve};
 use super::output::{Refusal, deliver_until_signal, say};
 use super::providers::Purpose;
 use super::session::{Session, stamp};
 use super::signals::Signals;
 use super::voice::Voice;
-use crate::cli::{ConfigArgs, PlanArgs, ScopeArgs, SizesArg, WorkArgs};
+use crate::cli::{ConfigArgs, PlanArgs, RiskArgs, ScopeArgs, SizesArg, WorkArgs};
 use crate::config::Desired;
 use crate::event::Event;
 use crate::observe::{Observer, read_catalogs};
@@ -20,20 +21,43 @@ use crate::report::{self, Untrusted};
 use crate::store::Stores;
 
 pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refusal> {
+    let mut account = Account::default();
+    let ended = show(args, session, &mut account).await;
+    conclude(session, &Told::by(&args.ci), &account, ended)
+}
+
+async fn show(args: &PlanArgs, session: &Session, account: &mut Account) -> Result<Exit, Refusal> {
     check_writable(args.out.iter().map(PathBuf::as_path).chain(args.output.reports().map(|(_, file)| file)))?;
     let mut signals = Signals::listen();
     let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: false };
     let Planned { plan, .. } = inputs.plan(session, &mut signals).await?;
 
-    let (stamp, setting) = (stamp(), session.setting());
+    let plan = &*account.plan.insert(plan);
+    let (stamp, setting) = (stamp(), session.setting(args.ci.label.as_deref()));
     let saved = args.out.as_ref().map_or(Ok(()), |path| write_file(path, &plan.to_json(&stamp)));
-    let render = |format, style| report::plan(format, &plan, (&stamp, &setting), style);
+    let render = |format, style| report::plan(format, plan, (&stamp, &setting), style);
     deliver_until_signal(&args.output, (session, &mut signals), true, render).await?;
     saved?;
+    account.plan_file.clone_from(&args.out);
     if let (Some(path), false) = (&args.out, session.is_quiet()) {
-        say_saved(path, &plan, session);
+        say_saved(path, plan, session);
     }
-    Ok(signals.received().unwrap_or_else(|| Exit::of_plan(&plan, args.detailed_exitcode)))
+    let exit = Exit::of_plan(plan, args.detailed_exitcode);
+    let risk = risky(plan, &args.risks).filter(|_| matches!(exit, Exit::Done | Exit::Changes));
+    if let (Some(refusal), None) = (risk, signals.received()) {
+        return Err(refusal);
+    }
+    Ok(signals.received().unwrap_or(exit))
+}
+
+/// Why the risks of a plan are too much, where they are.
+pub(super) fn risky(plan: &Plan, risks: &RiskArgs) -> Option<Refusal> {
+    let forbidden = risks.forbidden();
+    let number = plan.steps.iter().filter(|step| !step.risk.is_disjoint(&forbidden)).count();
+    let noun = if number == 1 { "step carries" } else { "steps carry" };
+    let message = format!("{number} {noun} a risk that --fail-on-risk names");
+    let hint = "review them; --allow lets a risk pass";
+    (number > 0).then(|| Refusal::new(Exit::Blocked, message).hint(hint))
 }
 
 /// The id is what `--expect-plan-id` takes, and what a reviewer approves. A CI system knows what comes next.

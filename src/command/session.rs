@@ -91,8 +91,13 @@ impl Session {
     }
 
     /// What reports say of where they are made.
-    pub(super) fn setting(&self) -> Setting {
-        github::setting(&self.environment)
+    pub(super) fn setting(&self, label: Option<&str>) -> Setting {
+        Setting { label: label.map(str::to_owned), ..github::setting(&self.environment) }
+    }
+
+    /// The variables of the process.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     /// How long the run has taken so far.

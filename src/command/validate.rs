@@ -1,6 +1,7 @@
 //! `regsync validate`: read the configuration, offline.
 
 use super::Exit;
+use super::github::{Account, Told, conclude};
 use super::load::load;
 use super::output::{Refusal, print};
 use super::session::Session;
@@ -8,6 +9,11 @@ use crate::cli::ValidateArgs;
 use crate::report::Untrusted;
 
 pub(super) fn run(args: &ValidateArgs, session: &Session) -> Result<Exit, Refusal> {
+    let told = Told { annotations: args.marks.annotations, ..Told::default() };
+    conclude(session, &told, &Account::default(), check(args, session))
+}
+
+fn check(args: &ValidateArgs, session: &Session) -> Result<Exit, Refusal> {
     let loaded = load(&args.config, session)?;
     for file in &loaded.desired.files {
         let here = loaded.desired.entries().filter(|mirror| mirror.place.file == file.path).count();

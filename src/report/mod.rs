@@ -5,6 +5,7 @@
 //! terminals, and to decide anything: exit codes are not its business.
 
 mod crowds;
+pub mod github;
 mod groups;
 pub mod json;
 pub mod markdown;

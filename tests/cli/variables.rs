@@ -6,8 +6,10 @@ use super::{QUICKSTART, quickstart};
 use crate::support::harness::Regsync;
 
 /// All there are. A new flag must be added here; `every_flag_has_the_variable_of_its_name` sees that it has one.
-const ALL: [&str; 19] = [
+const ALL: [&str; 24] = [
+    "REGSYNC_ALLOW",
     "REGSYNC_ALLOW_PATH",
+    "REGSYNC_ANNOTATIONS",
     "REGSYNC_CACHE_DIR",
     "REGSYNC_COLOR",
     "REGSYNC_CONCURRENCY",
@@ -16,7 +18,9 @@ const ALL: [&str; 19] = [
     "REGSYNC_EXCLUDE",
     "REGSYNC_EXPECT_PLAN_ID",
     "REGSYNC_FAIL_FAST",
+    "REGSYNC_FAIL_ON_RISK",
     "REGSYNC_FORMAT",
+    "REGSYNC_LABEL",
     "REGSYNC_LOG",
     "REGSYNC_ONLY",
     "REGSYNC_OUT",
@@ -25,6 +29,7 @@ const ALL: [&str; 19] = [
     "REGSYNC_REPORT",
     "REGSYNC_REQUIRE_COMPLETE",
     "REGSYNC_SIZES",
+    "REGSYNC_SUMMARY",
     "REGSYNC_VERBOSE",
 ];
 
