@@ -13,16 +13,15 @@ use regsync::store::registry::Network;
 use regsync::store::{BlobStream, Error, ImageTarget, Progress, PushError, Stores};
 
 use crate::support::images::seeded_bytes;
-use crate::support::registry::{Auth, FakeRegistry, Options};
+use crate::support::registry::{FakeRegistry, Options};
 use crate::support::server::{Answer, Fault, Match};
-use crate::support::token::{Access, IssuerOptions, TokenServer};
 
-const SIZE: usize = 300_000;
+pub(super) const SIZE: usize = 300_000;
 
 /// A registry, and one run's client of it.
 pub(super) struct Bench {
     pub(super) registry: FakeRegistry,
-    target: Arc<dyn ImageTarget>,
+    pub(super) target: Arc<dyn ImageTarget>,
     /// How often a source was opened.
     opened: AtomicUsize,
 }
@@ -47,7 +46,7 @@ impl Bench {
     }
 
     /// Pushes the blob `content` from a source that holds `held`, in pieces of 10,000 bytes.
-    async fn push_as(&self, content: &[u8], held: &[u8]) -> Result<(), PushError> {
+    pub(super) async fn push_as(&self, content: &[u8], held: &[u8]) -> Result<(), PushError> {
         let octets = MediaType::new("application/octet-stream");
         let blob = Descriptor::new(octets, Digest::sha256(content), content.len() as u64);
         let open = |from: Progress| {
@@ -60,7 +59,7 @@ impl Bench {
     }
 
     #[track_caller]
-    fn assert_holds(&self, content: &[u8]) {
+    pub(super) fn assert_holds(&self, content: &[u8]) {
         let held = self.registry.store.blob("app", &Digest::sha256(content).to_string());
         assert!(held.is_some_and(|held| held == content), "{}", self.registry.request_log_in_order(&[]));
     }
@@ -86,7 +85,7 @@ impl Bench {
     }
 
     /// Teaches it that 290,000 bytes are too many for one PUT, at the price of one blob.
-    async fn taught() -> Self {
+    pub(super) async fn taught() -> Self {
         let bench = Self::narrow();
         bench.push(&seeded_bytes("lesson", 290_000)).await.unwrap();
         bench.forget();
@@ -94,7 +93,7 @@ impl Bench {
     }
 }
 
-fn content() -> Vec<u8> {
+pub(super) fn content() -> Vec<u8> {
     seeded_bytes("content", SIZE)
 }
 
@@ -366,44 +365,6 @@ async fn where_chunks_are_too_large_one_put_is_tried_again() {
 }
 
 #[tokio::test]
-async fn an_upload_whose_source_is_wrong_is_cancelled() {
-    let mut wrong = content();
-    wrong[SIZE - 1] ^= 1;
-    for chunked in [false, true] {
-        for refusal in [None, Some(401), Some(404), Some(405)] {
-            let bench = if chunked { Bench::taught().await } else { Bench::new(Options::default()) };
-            if let Some(status) = refusal {
-                bench.registry.fault(Match::new("DELETE", "/uploads/"), Fault::status(status));
-            }
-            let outcome = bench.push_as(&content(), &wrong).await;
-            assert!(
-                matches!(outcome, Err(PushError::Source(error)) if error.code == Code::Digest && error.attempts == 2)
-            );
-            assert_eq!(bench.registry.count("DELETE", "/uploads/"), 2, "one for each session: {:?}", bench.steps());
-            assert_eq!(bench.registry.store.open_uploads(), if refusal.is_some() { 2 } else { 0 });
-            assert!(bench.registry.store.blobs("app").len() <= usize::from(chunked));
-        }
-    }
-}
-
-#[tokio::test]
-async fn cancelling_asks_for_no_more_rights() {
-    let tokens = TokenServer::start(IssuerOptions { anonymous: Access::PullPush, ..IssuerOptions::default() });
-    let bench = Bench::new(Options { auth: Auth::bearer_at(&tokens), ..Options::default() });
-    let more = r#"Bearer realm="/token",scope="repository:app:delete",error="insufficient_scope""#;
-    let wants_more = Answer::error(401, "UNAUTHORIZED", "more").header("WWW-Authenticate", more);
-    bench.registry.fault(Match::new("DELETE", "/uploads/"), Fault::Reply(wants_more));
-    let outcome = bench.push_as(&content(), &content()[1..]).await;
-    assert!(matches!(outcome, Err(PushError::Source(_))), "{outcome:?}");
-    assert!(bench.registry.count("DELETE", "/uploads/") > 0);
-    assert!(
-        tokens.requests().iter().all(|request| !request.target().contains("delete")),
-        "{}",
-        tokens.request_log(&[])
-    );
-}
-
-#[tokio::test]
 async fn a_post_that_does_not_open_a_session() {
     let bench = Bench::new(Options::default());
     let healthy = Answer::status(200).body("Healthcheck requested");
@@ -417,25 +378,4 @@ async fn a_post_that_does_not_open_a_session() {
     bench.registry.fault(Match::new("POST", "/uploads/"), Fault::Reply(stored));
     bench.push(&content()).await.unwrap();
     assert_eq!(bench.steps(), ["POST 201"]);
-}
-
-#[tokio::test]
-async fn a_source_is_left_before_it_is_opened_again() {
-    let bench = Bench::taught().await;
-    bench.registry.fault(Match::new("PATCH", "/uploads/").nth(2), Fault::ResetUpload { after: 50_000 });
-    let content = content();
-    let blob = Descriptor::new(MediaType::new("x/y"), Digest::sha256(&content), content.len() as u64);
-    // Each open stream holds one: at a host with one place, a second reader would wait for the first one for ever.
-    let place = Arc::new(());
-    let places_taken = std::sync::Mutex::new(Vec::new());
-    let open = |from: Progress| {
-        places_taken.lock().unwrap().push(Arc::strong_count(&place) - 1);
-        let (held, rest) = (Arc::clone(&place), &content[usize::try_from(from.offset()).unwrap()..]);
-        let pieces: Vec<_> = rest.chunks(10_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-        let pieces = stream::iter(pieces).inspect(move |_| assert!(Arc::strong_count(&held) > 1));
-        futures_util::future::ready(Ok(BlobStream::new(from, "read it", pieces.boxed()))).boxed()
-    };
-    bench.target.push_blob(&blob, &open, None).await.unwrap();
-    bench.assert_holds(&content);
-    assert_eq!(*places_taken.lock().unwrap(), [0, 0], "places taken when the source was opened");
 }

@@ -10,4 +10,5 @@ mod requests;
 mod resume;
 mod secrets;
 mod shared;
+mod sources;
 mod species;
