@@ -75,16 +75,16 @@ mod tests {
     #[test]
     fn files_are_named_from_the_root_of_the_repository() {
         let checkout = Checkout {
-            root: "/runner/work".into(),
-            directory: "/runner/work/mirrors/eu".into(),
+            root: "/checkout".into(),
+            directory: "/checkout/mirrors/eu".into(),
             address: "https://github.example/o/r/blob/abc".into(),
         };
         for (file, path) in [
             ("regsync.yaml", Some("mirrors/eu/regsync.yaml")),
             ("./a/../regsync.yaml", Some("mirrors/eu/regsync.yaml")),
             ("../base.yaml", Some("mirrors/base.yaml")),
-            ("/runner/work/x.yaml", Some("x.yaml")),
-            ("/runner/workshop/x.yaml", None),
+            ("/checkout/x.yaml", Some("x.yaml")),
+            ("/checkouts/x.yaml", None),
             ("../../../x.yaml", None),
             ("../../../../../x.yaml", None),
             ("../..", None),

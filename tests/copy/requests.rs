@@ -1,30 +1,12 @@
 //! What each kind of work costs both registries, request by request, as `docs/requests.md` has it; and that the run after
 //! it costs one HEAD per side and tag.
 
-use crate::support::costs::{Kinds, Side, assert_documented, kinds};
+use crate::support::costs::{Kinds, asked, costs};
 use crate::support::harness::Regsync;
 use crate::support::images::{Image, Single, media_type, zoo};
-use crate::support::registry::FakeRegistry;
 use crate::support::server::Fault;
 use crate::support::server::{Answer, Match};
 use crate::support::stage::{Mirror, Pair};
-
-fn asked(registry: &FakeRegistry) -> Kinds {
-    let requests = registry.requests();
-    let each = requests.iter().map(|request| (request.method.clone(), request.target(), request.status.unwrap_or(0)));
-    let each: Vec<_> = each.collect();
-    kinds(each.iter().map(|(method, target, status)| (method.as_str(), target.as_str(), *status)))
-}
-
-/// Runs, and holds what it cost against the row of `case`.
-#[track_caller]
-fn costs<const N: usize>(pair: &Pair, regsync: &Regsync, (args, case): ([&str; N], &str)) {
-    pair.clear_logs();
-    regsync.run(args).assert_status(0);
-    assert_documented(case, Side::Source, &asked(&pair.source));
-    assert_documented(case, Side::Target, &asked(&pair.target));
-    pair.target.assert_closed();
-}
 
 /// A further run looks at each of so many tags once, on both sides.
 #[track_caller]

@@ -1,28 +1,9 @@
 //! What some platforms of an image cost, request by request, as `docs/requests.md` has it.
 
 use super::eight;
-use crate::support::costs::{Kinds, Side, assert_documented, kinds};
-use crate::support::harness::Regsync;
+use crate::support::costs::costs;
 use crate::support::images::zoo;
-use crate::support::registry::FakeRegistry;
 use crate::support::stage::Pair;
-
-fn asked(registry: &FakeRegistry) -> Kinds {
-    let requests = registry.requests();
-    let each = requests.iter().map(|request| (request.method.clone(), request.target(), request.status.unwrap_or(0)));
-    let each: Vec<_> = each.collect();
-    kinds(each.iter().map(|(method, target, status)| (method.as_str(), target.as_str(), *status)))
-}
-
-/// Runs, and holds what it cost against the row of `case`.
-#[track_caller]
-fn costs<const N: usize>(pair: &Pair, regsync: &Regsync, (args, case): ([&str; N], &str)) {
-    pair.clear_logs();
-    regsync.run(args).assert_status(0);
-    assert_documented(case, Side::Source, &asked(&pair.source));
-    assert_documented(case, Side::Target, &asked(&pair.target));
-    pair.target.assert_closed();
-}
 
 #[test]
 fn two_of_eight_platforms() {

@@ -7,7 +7,7 @@ mod doubtful;
 mod refused;
 mod signed;
 
-use crate::support::costs::{Kinds, kinds};
+use crate::support::costs::{Kinds, asked};
 use crate::support::images::attached::{fallback_index, fallback_tag, kind, referrer};
 use crate::support::images::{Content, Image, zoo};
 use crate::support::registry::{FakeRegistry, Options};
@@ -107,16 +107,6 @@ fn assert_lists(index: &[u8], referrers: &[&Image]) {
 fn pair(source: bool, target: bool) -> Pair {
     let with = |referrers| Options { referrers, ..Options::default() };
     Pair::with(with(source), with(target))
-}
-
-/// What a registry was asked.
-fn asked(registry: &FakeRegistry) -> Kinds {
-    let requests = registry.requests();
-    let each: Vec<_> = requests
-        .iter()
-        .map(|request| (request.method.clone(), request.target(), request.status.unwrap_or(0)))
-        .collect();
-    kinds(each.iter().map(|(method, target, status)| (method.as_str(), target.as_str(), *status)))
 }
 
 /// Kinds of requests, and how many of each.

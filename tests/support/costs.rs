@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::harness::Regsync;
+use super::registry::FakeRegistry;
+use super::stage::Pair;
+
 /// How many requests there were of each kind.
 pub type Kinds = BTreeMap<String, usize>;
 
@@ -77,4 +81,22 @@ fn documented(case: &str, side: Side) -> BTreeMap<String, (usize, usize)> {
         (name.to_owned(), (least.parse().unwrap(), most.parse().unwrap()))
     };
     cell.split(", ").filter(|cell| *cell != "–").map(part).collect()
+}
+
+/// What was asked of a registry.
+pub fn asked(registry: &FakeRegistry) -> Kinds {
+    let requests = registry.requests();
+    let each = requests.iter().map(|request| (request.method.clone(), request.target(), request.status.unwrap_or(0)));
+    let each: Vec<_> = each.collect();
+    kinds(each.iter().map(|(method, target, status)| (method.as_str(), target.as_str(), *status)))
+}
+
+/// Runs, and holds what it cost against the row of `case`.
+#[track_caller]
+pub fn costs<const N: usize>(pair: &Pair, regsync: &Regsync, (args, case): ([&str; N], &str)) {
+    pair.clear_logs();
+    regsync.run(args).assert_status(0);
+    assert_documented(case, Side::Source, &asked(&pair.source));
+    assert_documented(case, Side::Target, &asked(&pair.target));
+    pair.target.assert_closed();
 }
