@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use super::session::clock;
-use crate::auth::{Environment, Generic, Mask, Place, Provider, Rule, Send, Surroundings};
+use crate::auth::{Environment, Generic, Mask, Place, Provider, Quay, Rule, Send, Surroundings};
 use crate::config::{self, Auth, ProviderKind, RegistryKey, RegistryRules};
 use crate::store::registry::{Proxies, Roots, connector};
 
@@ -30,11 +30,13 @@ pub(super) fn rules(registries: &BTreeMap<RegistryKey, RegistryRules>, purpose: 
 }
 
 /// The provider that is written there; `None` for what the configuration has refused already.
-fn provider(written: &config::Provider, _purpose: Purpose) -> Option<Provider> {
+fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
     let text = |key: &str| written.text(key).map(str::to_owned);
+    let who = |key: &str| written.identity(key, purpose == Purpose::Plan).map(str::to_owned);
     Some(match written.kind {
         ProviderKind::Github => Provider::Github,
         ProviderKind::Gitlab => Provider::Gitlab,
+        ProviderKind::Quay => Provider::Quay(Quay { robot: who("robot")? }),
         ProviderKind::Exchange => Provider::Exchange(Generic {
             url: text("url")?,
             send: match written.text("send") {

@@ -4,3 +4,4 @@ mod exchange;
 mod identity;
 mod jobs;
 mod lapsing;
+mod quay;

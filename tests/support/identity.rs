@@ -17,11 +17,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::canary::{PREFIX, canary};
@@ -47,15 +48,21 @@ pub fn id_token(audience: &str, number: usize) -> String {
 
 /// The same with these claims.
 pub fn id_token_with(claims: &Value, number: usize) -> String {
+    jwt(claims, &canary(&format!("id-token-{number}")))
+}
+
+/// A JWT with these claims, and this in the place of its signature.
+pub fn jwt(claims: &Value, signature: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({"alg": "RS256", "typ": "JWT", "kid": "test"});
-    format!("{}.{}.{}", part(&header), part(claims), canary(&format!("id-token-{number}")))
+    format!("{}.{}.{signature}", part(&header), part(claims))
 }
 
 /// Which ID tokens were issued, and to whom each may be shown.
 #[derive(Default)]
 pub struct Judge {
     issued: Mutex<Vec<(String, String)>>,
+    host: OnceLock<String>,
 }
 
 impl Judge {
@@ -68,9 +75,15 @@ impl Judge {
         assert_eq!(issued.remove(known).1, audience, "an ID token for another audience");
     }
 
+    /// All tokens from now on are for this host alone: whoever else is sent one fails its test.
+    pub fn only_for(&self, host: &str) {
+        self.host.set(host.to_owned()).expect("they are another host's already");
+    }
+
     fn issue(&self, audience: &str) -> String {
         let mut issued = self.issued.lock().unwrap();
         let token = id_token(audience, fastrand::usize(..));
+        self.host.get().into_iter().for_each(|host| belongs(&token, host));
         issued.push((token.clone(), audience.to_owned()));
         token
     }
@@ -197,7 +210,12 @@ pub struct Desk {
     lifetime: Mutex<Duration>,
     /// What the registry answers to one that has ended.
     refusal: Mutex<Answer>,
+    /// The service where it is at the registry itself.
+    service: OnceLock<OwnService>,
 }
+
+/// `None` for what is not the service's.
+type OwnService = Box<dyn Fn(&Call) -> Option<Answer> + Send + Sync>;
 
 impl Desk {
     /// Passwords that live for an hour; one that has ended is answered with 401.
@@ -208,12 +226,18 @@ impl Desk {
             hosts: Mutex::default(),
             lifetime: Mutex::new(Duration::from_secs(3600)),
             refusal: Mutex::new(Answer::error(401, "UNAUTHORIZED", "expired").header("WWW-Authenticate", "Basic")),
+            service: OnceLock::new(),
         })
     }
 
     /// How long those issued from now on live.
     pub fn lifetime(&self, lifetime: Duration) {
         *self.lifetime.lock().unwrap() = lifetime;
+    }
+
+    /// The same in seconds, as services say it.
+    pub fn seconds(&self) -> u64 {
+        self.lifetime.lock().unwrap().as_secs()
     }
 
     /// What one that has ended is answered with.
@@ -223,18 +247,42 @@ impl Desk {
 
     /// A new password for `user`.
     pub fn issue(&self, user: &str) -> String {
-        let password = format!("{PREFIX}issued-{:016x}", fastrand::u64(..));
+        self.issue_as(user, |_, secret| secret)
+    }
+
+    /// The same in another form, made of how long it lives and a secret that it must hold.
+    pub fn issue_as(&self, user: &str, form: impl FnOnce(Duration, String) -> String) -> String {
+        let secret = format!("{PREFIX}issued-{:016x}", fastrand::u64(..));
+        let password = form(*self.lifetime.lock().unwrap(), secret);
         let ends = Instant::now() + *self.lifetime.lock().unwrap();
         self.alive.lock().unwrap().insert((user.to_owned(), password.clone()), ends);
         self.all.lock().unwrap().push(password.clone());
-        self.hosts.lock().unwrap().iter().for_each(|host| tripwire::belongs(&password, host));
+        self.hosts.lock().unwrap().iter().for_each(|host| belongs(&password, host));
         password
+    }
+
+    /// The same as a JWT of a service, that says when it ends.
+    pub fn issue_jwt(&self, user: &str, subject: &str) -> String {
+        self.issue_as(user, |lifetime, secret| {
+            let ends = (Timestamp::now() + lifetime).as_second();
+            jwt(&json!({"iss": "https://service.test", "sub": subject, "exp": ends}), &secret)
+        })
     }
 
     /// What is issued here may be shown to `host`.
     pub fn serves(&self, host: &str) {
         self.hosts.lock().unwrap().push(host.to_owned());
-        self.all.lock().unwrap().iter().for_each(|password| tripwire::belongs(password, host));
+        self.all.lock().unwrap().iter().for_each(|password| belongs(password, host));
+    }
+
+    /// The registry itself answers what the service would, where `answer` does.
+    pub fn service_at_registry(&self, answer: impl Fn(&Call) -> Option<Answer> + Send + Sync + 'static) {
+        assert!(self.service.set(Box::new(answer)).is_ok(), "a service is there already");
+    }
+
+    /// What the service at the registry says.
+    pub fn ask_service(&self, call: &Call) -> Option<Answer> {
+        self.service.get()?(call)
     }
 
     /// All passwords so far, those that ended included.
@@ -258,6 +306,10 @@ impl Desk {
         let alive = alive.get(given).is_some_and(|ends| Instant::now() < *ends);
         if alive { Ok(()) } else { Err(self.refusal.lock().unwrap().clone()) }
     }
+}
+
+fn belongs(password: &str, host: &str) {
+    tripwire::secrets(password).for_each(|secret| tripwire::belongs(secret, host));
 }
 
 impl Regsync {

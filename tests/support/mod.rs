@@ -35,6 +35,7 @@ pub mod canary;
 pub mod cdn;
 pub mod costs;
 pub mod digest;
+pub mod federation;
 pub mod harness;
 pub mod http;
 pub mod identity;

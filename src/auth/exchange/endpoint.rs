@@ -81,6 +81,12 @@ impl Endpoint {
         self
     }
 
+    /// The place at `path`, beginning with a slash, below this one; no query.
+    pub(in crate::auth) fn below(self, path: &str) -> Self {
+        let path = format!("{}{path}", self.url.path().trim_end_matches('/'));
+        self.with_path(&path)
+    }
+
     /// The URL without its query: for whom tokens that are sent here are made.
     pub(in crate::auth) fn audience(&self) -> String {
         let mut url = self.url.clone();
@@ -137,6 +143,8 @@ mod tests {
         assert_eq!(endpoint.audience(), "https://sts.example.com:8443/a/b");
         assert_eq!((endpoint.authority().as_str(), endpoint.has("c")), ("sts.example.com:8443", true));
         assert_eq!(endpoint.url.query(), Some("c=d%26e"));
-        assert_eq!(endpoint.with_path("/z").audience(), "https://sts.example.com:8443/z");
+        assert_eq!(endpoint.clone().with_path("/z").audience(), "https://sts.example.com:8443/z");
+        assert_eq!(endpoint.below("/z").audience(), "https://sts.example.com:8443/a/b/z");
+        assert_eq!(Endpoint::fixed("https://a.example/").below("/z").audience(), "https://a.example/z");
     }
 }

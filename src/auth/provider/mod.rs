@@ -8,12 +8,15 @@ mod ambient;
 mod error;
 mod generic;
 mod jobs;
+mod quay;
+mod service;
 
 use std::time::Duration;
 
 pub(super) use ambient::Ambient;
 pub use error::ProviderError;
 pub use generic::{Generic, Send};
+pub use quay::Quay;
 
 use super::exchange::Exchange;
 use super::{Claims, Credential};
@@ -26,6 +29,8 @@ pub enum Provider {
     Github,
     /// GitLab's registry, with the token of the job.
     Gitlab,
+    /// Quay, as a robot account.
+    Quay(Quay),
     /// A token service that the configuration describes, and the environment permits.
     Exchange(Generic),
 }
@@ -48,6 +53,7 @@ impl Provider {
         match self {
             Self::Github => "github",
             Self::Gitlab => "gitlab",
+            Self::Quay(_) => "quay",
             Self::Exchange(_) => "exchange",
         }
     }
@@ -57,6 +63,7 @@ impl Provider {
         match self {
             Self::Github => jobs::github(exchange),
             Self::Gitlab => jobs::gitlab(exchange),
+            Self::Quay(quay) => quay.obtain(exchange, registry).await,
             Self::Exchange(generic) => generic.obtain(exchange, registry).await,
         }
     }

@@ -131,7 +131,7 @@ const DOCKER_HUB: Spec = Spec {
 
 const QUAY: Spec = Spec {
     about: "Quay: a robot account with a federation.",
-    ready: false,
+    ready: true,
     keys: &[
         needed("robot", "The robot: `organisation+name`.", text(is_robot, "acme+mirror")),
         optional("plan-robot", "Another robot, for `plan`.", text(is_robot, "acme+reader")),

@@ -66,6 +66,7 @@ impl Gatekeeper {
     pub(super) fn token_endpoint(&self, call: &Call) -> Option<Answer> {
         match &self.auth {
             Auth::Bearer { issuer, realm: None } if call.path == "/token" => Some(issuer.answer(call)),
+            Auth::Issued(desk) => desk.ask_service(call),
             _ => None,
         }
     }
