@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use super::session::clock;
-use crate::auth::{Environment, Generic, Mask, Place, Provider, Quay, Rule, Send, Surroundings};
+use crate::auth::{DockerHub, Environment, Generic, Mask, Place, Provider, Quay, Rule, Send, Surroundings};
 use crate::config::{self, Auth, ProviderKind, RegistryKey, RegistryRules};
 use crate::store::registry::{Proxies, Roots, connector};
 
@@ -36,6 +36,9 @@ fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
     Some(match written.kind {
         ProviderKind::Github => Provider::Github,
         ProviderKind::Gitlab => Provider::Gitlab,
+        ProviderKind::DockerHub => {
+            Provider::DockerHub(DockerHub { organization: text("organization")?, connection: who("connection-id")? })
+        }
         ProviderKind::Quay => Provider::Quay(Quay { robot: who("robot")? }),
         ProviderKind::Exchange => Provider::Exchange(Generic {
             url: text("url")?,

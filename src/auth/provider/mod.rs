@@ -5,6 +5,7 @@
 //! the configuration, and a line in `command::providers`.
 
 mod ambient;
+mod docker_hub;
 mod error;
 mod generic;
 mod jobs;
@@ -14,6 +15,7 @@ mod service;
 use std::time::Duration;
 
 pub(super) use ambient::Ambient;
+pub use docker_hub::DockerHub;
 pub use error::ProviderError;
 pub use generic::{Generic, Send};
 pub use quay::Quay;
@@ -29,6 +31,8 @@ pub enum Provider {
     Github,
     /// GitLab's registry, with the token of the job.
     Gitlab,
+    /// Docker Hub, through an OIDC connection.
+    DockerHub(DockerHub),
     /// Quay, as a robot account.
     Quay(Quay),
     /// A token service that the configuration describes, and the environment permits.
@@ -53,6 +57,7 @@ impl Provider {
         match self {
             Self::Github => "github",
             Self::Gitlab => "gitlab",
+            Self::DockerHub(_) => "docker-hub",
             Self::Quay(_) => "quay",
             Self::Exchange(_) => "exchange",
         }
@@ -63,6 +68,7 @@ impl Provider {
         match self {
             Self::Github => jobs::github(exchange),
             Self::Gitlab => jobs::gitlab(exchange),
+            Self::DockerHub(hub) => hub.obtain(exchange, registry).await,
             Self::Quay(quay) => quay.obtain(exchange, registry).await,
             Self::Exchange(generic) => generic.obtain(exchange, registry).await,
         }

@@ -121,7 +121,7 @@ const GITLAB: Spec = Spec {
 
 const DOCKER_HUB: Spec = Spec {
     about: "Docker Hub: an OIDC connection of the organisation.",
-    ready: false,
+    ready: true,
     keys: &[
         needed("organization", "The organisation: the user name at the registry.", text(is_word, "acme")),
         needed("connection-id", "The connection.", text(is_uuid, UUID)),
