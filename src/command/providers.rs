@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use super::session::clock;
-use crate::auth::{DockerHub, Environment, Generic, Mask, Place, Provider, Quay, Rule, Send, Surroundings};
+use crate::auth::{DockerHub, Environment, Generic, Jfrog, Mask, Place, Provider, Quay, Rule, Send, Surroundings};
 use crate::config::{self, Auth, ProviderKind, RegistryKey, RegistryRules};
 use crate::store::registry::{Proxies, Roots, connector};
 
@@ -39,6 +39,7 @@ fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
         ProviderKind::DockerHub => {
             Provider::DockerHub(DockerHub { organization: text("organization")?, connection: who("connection-id")? })
         }
+        ProviderKind::Jfrog => Provider::Jfrog(Jfrog { integration: who("provider-name")? }),
         ProviderKind::Quay => Provider::Quay(Quay { robot: who("robot")? }),
         ProviderKind::Exchange => Provider::Exchange(Generic {
             url: text("url")?,

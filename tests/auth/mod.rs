@@ -3,6 +3,7 @@
 mod docker_hub;
 mod exchange;
 mod identity;
+mod jfrog;
 mod jobs;
 mod lapsing;
 mod quay;

@@ -8,6 +8,7 @@ mod ambient;
 mod docker_hub;
 mod error;
 mod generic;
+mod jfrog;
 mod jobs;
 mod quay;
 mod service;
@@ -18,6 +19,7 @@ pub(super) use ambient::Ambient;
 pub use docker_hub::DockerHub;
 pub use error::ProviderError;
 pub use generic::{Generic, Send};
+pub use jfrog::Jfrog;
 pub use quay::Quay;
 
 use super::exchange::Exchange;
@@ -33,6 +35,8 @@ pub enum Provider {
     Gitlab,
     /// Docker Hub, through an OIDC connection.
     DockerHub(DockerHub),
+    /// Artifactory, through an OIDC integration.
+    Jfrog(Jfrog),
     /// Quay, as a robot account.
     Quay(Quay),
     /// A token service that the configuration describes, and the environment permits.
@@ -58,6 +62,7 @@ impl Provider {
             Self::Github => "github",
             Self::Gitlab => "gitlab",
             Self::DockerHub(_) => "docker-hub",
+            Self::Jfrog(_) => "jfrog",
             Self::Quay(_) => "quay",
             Self::Exchange(_) => "exchange",
         }
@@ -69,6 +74,7 @@ impl Provider {
             Self::Github => jobs::github(exchange),
             Self::Gitlab => jobs::gitlab(exchange),
             Self::DockerHub(hub) => hub.obtain(exchange, registry).await,
+            Self::Jfrog(jfrog) => jfrog.obtain(exchange, registry).await,
             Self::Quay(quay) => quay.obtain(exchange, registry).await,
             Self::Exchange(generic) => generic.obtain(exchange, registry).await,
         }

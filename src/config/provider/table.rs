@@ -140,7 +140,7 @@ const QUAY: Spec = Spec {
 
 const JFROG: Spec = Spec {
     about: "JFrog Artifactory: an OIDC integration.",
-    ready: false,
+    ready: true,
     keys: &[
         needed("provider-name", "The name of the integration.", text(is_word, "github")),
         optional("plan-provider-name", "Another integration, for `plan`.", text(is_word, "github-read")),
