@@ -212,7 +212,7 @@ fn nameless_entries_of_a_layout_are_referrers_of_what_they_name() {
 }
 
 #[test]
-fn a_registry_without_lists_is_asked_once() {
+fn a_repository_without_lists_is_asked_once() {
     let pair = pair(false, false);
     for n in 0..4 {
         zoo::index(&n.to_string()).push_to(&pair.source, REPOSITORY, &n.to_string());
@@ -221,7 +221,8 @@ fn a_registry_without_lists_is_asked_once() {
     let tags = ["0", "1", "2", "3"];
     let regsync = pair.regsync(&[pair.mirror(REPOSITORY, &tags), pair.mirror("other", &tags)]);
     regsync.run(["apply"]).assert_status(0);
-    assert_eq!(pair.source.count("GET", "/referrers/"), 1);
+    assert_eq!(pair.source.count("GET", &format!("/v2/{REPOSITORY}/referrers/")), 1);
+    assert_eq!(pair.source.count("GET", "/v2/other/referrers/"), 1);
     assert_eq!(pair.source.count("GET", "/tags/list"), 2);
     assert_eq!(pair.target.count("GET", "/referrers/"), 0);
     let tags_written = pair.target.store.tag_writes();

@@ -2,6 +2,7 @@
 //! way of the images themselves.
 
 mod arriving;
+mod back_ends;
 mod checking;
 mod doubtful;
 mod refused;

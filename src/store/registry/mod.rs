@@ -104,8 +104,8 @@ pub struct RegistryClient {
     mounts: Mounts,
     /// Repositories that were looked for as a whole.
     missing: Mutex<HashMap<Repository, Arc<OnceCell<bool>>>>,
-    /// Whether it lists referrers, once that was asked.
-    lists_referrers: OnceCell<bool>,
+    /// Whether its repositories list referrers, once that was asked: several back ends may stand behind one name.
+    lists_referrers: Mutex<HashMap<Repository, Arc<OnceCell<bool>>>>,
 }
 
 impl RegistryClient {
@@ -126,7 +126,7 @@ impl RegistryClient {
             lessons: Mutex::default(),
             mounts: Mounts::default(),
             missing: Mutex::default(),
-            lists_referrers: OnceCell::new(),
+            lists_referrers: Mutex::default(),
         }))
     }
 

@@ -1,7 +1,8 @@
 //! Lists of referrers, page by page (distribution-spec "Listing Referrers"), and manifests written as referrers.
 //!
-//! Owns how a registry without such lists is told from one that lists nothing, and that it is not asked again. Refuses to
-//! return part of a list as the whole, and to take a page of something else for a list.
+//! Owns how a repository without such lists is told from one that lists nothing, and that it is not asked again. Refuses to
+//! return part of a list as the whole, to take a page of something else for a list, and to take one repository's word for
+//! another's: behind one name may be several registries (Artifactory's repositories, Harbor's proxy projects).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use reqwest::{Method, Url};
 
 use super::answer::Answer;
 use super::call::Call;
+use super::error::Said;
 use super::repository::RegistryRepository;
 use super::retry::Fault;
 use super::scope::{Access, Scope};
@@ -30,7 +32,8 @@ enum Page {
 }
 
 impl RegistryRepository {
-    /// [`crate::store::ImageSource::referrers`]. The first to ask finds out for all whether the registry has such lists.
+    /// [`crate::store::ImageSource::referrers`]. The first to ask finds out for all whether the repository has such
+    /// lists.
     pub(super) async fn list_referrers(&self, subject: &Digest) -> Result<ReferrerList, Error> {
         let mut own = None;
         let found_out = async {
@@ -105,7 +108,10 @@ impl RegistryRepository {
                 let unknown = said.has("NAME_UNKNOWN") || said.has("MANIFEST_UNKNOWN") || said.has("NOT_FOUND");
                 return Ok(if unknown { Page::Unknown } else { Page::NoSuchApi });
             }
-            405 | 406 | 501 => return Ok(Page::NoSuchApi),
+            405 | 406 | 501 => {
+                let (_, said) = answer.refusal_with_words().await;
+                return Ok(if cannot_read_subject(&said) { Page::Unknown } else { Page::NoSuchApi });
+            }
             _ => return Err(answer.refusal().await),
         }
         // A web page for everything unknown is no list (GitLab's virtual registries).
@@ -126,6 +132,12 @@ impl RegistryRepository {
         let list = self.list_referrers(subject).await?;
         Ok(list.entries().iter().any(|entry| entry.digest == *manifest.digest()))
     }
+}
+
+/// ECR lists referrers, and answers 405 `UNSUPPORTED` for a subject whose manifest it cannot read: that is about the one
+/// subject.
+fn cannot_read_subject(said: &Said) -> bool {
+    said.words.as_deref().is_some_and(|words| words.to_ascii_lowercase().contains("invalid json"))
 }
 
 /// The type of an answer that may be a list: an index, or a type that says nothing.

@@ -111,9 +111,9 @@ impl RegistryRepository {
         &self.client.fidelity
     }
 
-    /// Whether the registry lists referrers, once that was asked.
-    pub(super) fn lists_referrers(&self) -> &OnceCell<bool> {
-        &self.client.lists_referrers
+    /// Whether the repository lists referrers, once that was asked.
+    pub(super) fn lists_referrers(&self) -> Arc<OnceCell<bool>> {
+        Arc::clone(lock(&self.client.lists_referrers).entry(self.repository.clone()).or_default())
     }
 
     pub(super) fn cached(&self, digest: &Digest) -> Option<Manifest> {
