@@ -92,7 +92,7 @@ fn is_of_plan(file: &SourceFile, configs: &[ConfigDocument]) -> Result<(), Refus
 /// The configuration with the mirrors that its globs of repositories stand for. What came of them is looked at like what
 /// is written: a link where a layout would be leads nowhere else.
 pub(super) fn resolve(desired: &Desired, catalogs: &Catalogs) -> Result<Desired, Refusal> {
-    let resolved = observe::resolve(desired, catalogs);
+    let resolved = observe::resolve(desired, catalogs).without_circles();
     let known: BTreeSet<&Path> = desired.paths().map(|path| path.path.as_path()).collect();
     let fresh = resolved.paths().filter(|path| !known.contains(path.path.as_path()));
     match disk::problems(fresh).as_slice() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 
-use super::{MirrorGlob, Provider, ReferrerRule, Rename, Selection, TagGlob, WrittenPath};
+use super::{Circle, MirrorGlob, Provider, ReferrerRule, Rename, Selection, TagGlob, WrittenPath};
 use crate::image::{Digest, Location, Reference, Registry, Repository, Subset, Tag};
 
 /// A place in a configuration file, for messages and annotations.
@@ -48,6 +48,8 @@ pub struct Desired {
     pub mirrors: Vec<Mirror>,
     /// Mirrors of as many repositories as match; see [`Self::resolved`].
     pub globs: Vec<MirrorGlob>,
+    /// Mirrors that feed each other, once globs are resolved; see [`Self::without_circles`].
+    pub circles: Vec<Circle>,
     /// Every path on this machine that the files name; see [`Self::paths`].
     pub paths: Vec<WrittenPath>,
 }

@@ -9,6 +9,7 @@
 //! ```
 //! Each stage goes on after a mistake, so that one run names them all.
 
+mod circles;
 mod decode;
 mod desired;
 mod glob;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use circles::Circle;
 pub use desired::{
     Auth, ConfigFile, Desired, Mirror, OnEmpty, OnTagMove, Place, RegistryKey, RegistryRules, SourceImage, TagPolicy,
     Tls, Wanted,

@@ -150,7 +150,8 @@ impl Desired {
             mirrors.extend(own);
         }
         mirrors.extend(written.map(|(_, mirror)| mirror.clone()));
-        Self { files: self.files.clone(), registries: self.registries.clone(), mirrors, paths, globs }
+        let (files, registries) = (self.files.clone(), self.registries.clone());
+        Self { files, registries, mirrors, paths, globs, circles: Vec::new() }
     }
 
     /// Every entry of `mirrors`: those that globs stand for by an example.

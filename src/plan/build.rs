@@ -66,7 +66,8 @@ fn idle_globs(
         let unread = mirror.needs_tag_list() && !matches!(observed.tags.get(&mirror.source), Some(Ok(_)));
         wanted.is_empty() || unread
     };
-    let open = expanded.iter().filter(is_open).flat_map(|(index, _)| &desired.mirrors[*index].targets).collect();
+    let open = expanded.iter().filter(is_open).flat_map(|(index, _)| &desired.mirrors[*index].targets);
+    let open = open.chain(desired.circles.iter().flat_map(|circle| &circle.mirror.targets)).collect();
     let idle = filter.idle(&references, &open).into_iter().filter(|only| !may_be_open(only, desired, observed));
     idle.map(|glob| Warning { place: None, message: format!("--only {glob} matches no target of the configuration") })
         .collect()

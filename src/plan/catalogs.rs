@@ -1,11 +1,11 @@
-//! Globs of repositories that stand for nothing: what is said in place of their mirrors.
+//! Globs of repositories that stand for nothing, and mirrors in circles through them: what is said in place of mirrors.
 //!
 //! Owns that a catalog that failed, or holds nothing that matches, is never nothing to do.
 
 use super::build::{unlisted, whole_mirror};
 use super::scope::may_begin;
 use super::{Filter, Observed, Reason, Step, Warning};
-use crate::config::{Desired, MirrorGlob, OnEmpty};
+use crate::config::{Circle, Desired, MirrorGlob, OnEmpty};
 use crate::image::{Code, Failure, Side};
 
 /// The steps of globs, each with the number of the mirror that it stands before.
@@ -22,7 +22,28 @@ pub(super) fn unresolved(
         let reasons = reason.into_iter().chain(unfit);
         steps.extend(reasons.map(|reason| (glob.at, whole_mirror(&glob.like, reason))));
     }
+    let circles = desired.circles.iter().filter(|circle| circle.mirror.targets.iter().any(|t| filter.may_select(t)));
     steps
+        .extend(circles.map(|circle| (circle.at, whole_mirror(&circle.mirror, Reason::Unsupported(circular(circle))))));
+    // Stable: where both stand, the glob speaks first.
+    steps.sort_by_key(|(at, _)| *at);
+    steps
+}
+
+/// What is wrong with a mirror in a circle, and who is next in it.
+fn circular(circle: &Circle) -> Failure {
+    let source = &circle.mirror.source;
+    let target = circle.mirror.targets.first().unwrap_or(source);
+    let (message, hint) = match &circle.next {
+        Some((place, next)) => (
+            format!(
+                "images go in a circle: {source} to {target}, and from there to {next} by {place}; nothing is mirrored to {target}"
+            ),
+            "leave out one of these mirrors, or choose a narrower glob",
+        ),
+        None => (format!("the target {target} is also the source"), "choose another target, or a narrower glob"),
+    };
+    Failure { hint: Some(hint.to_owned()), ..Failure::new(Code::Unsupported, message).on(Side::Target) }
 }
 
 /// Whether `only` may match a target of a glob whose repositories are not known.

@@ -1,12 +1,11 @@
 //! Mirrors that feed each other: A → B → A. Each run would copy back what the other wrote.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Checked;
-use crate::config::Mirror;
 use crate::config::problem::{Diagnosis, ProblemCode, shown};
 use crate::config::text::Span;
-use crate::image::{Location, Tag};
+use crate::image::Location;
 
 /// One mirror's way from its source to one of its targets.
 #[derive(Clone, Copy)]
@@ -29,7 +28,7 @@ pub(super) fn check(mirrors: &[Checked], diagnosis: &mut Diagnosis<'_>) {
         for (to, target) in checked.mirror.targets.iter().zip(&checked.targets) {
             let edge = Edge { from: &checked.mirror.source, to, target: *target };
             if edge.from == edge.to {
-                if !gives_other_names(&checked.mirror) {
+                if !checked.mirror.gives_other_names() {
                     report_self(edge, checked.source, diagnosis);
                 }
             } else {
@@ -41,13 +40,6 @@ pub(super) fn check(mirrors: &[Checked], diagnosis: &mut Diagnosis<'_>) {
     for start in edges.keys() {
         search(start, &edges, &mut seen, diagnosis);
     }
-}
-
-/// Whether a mirror writes only tags that it does not read: then its target may be its source.
-fn gives_other_names(mirror: &Mirror) -> bool {
-    let names: BTreeSet<&Tag> = mirror.tags.names().filter_map(|rule| rule.value.name()).collect();
-    let is_other = |name: &Tag| mirror.rename.apply(name).is_some_and(|renamed| !names.contains(&renamed));
-    !mirror.needs_tag_list() && names.iter().all(|name| is_other(name))
 }
 
 /// Depth first, with its own stack: a chain of mirrors may be as long as the file.
