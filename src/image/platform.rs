@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// Operating system, architecture and variant (image-spec `image-index.md`, "platform"). Untrusted text from an index:
 /// kept as it came, shown as `os/architecture[/variant]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub struct Platform {
     /// Operating system, a `GOOS` value such as `linux`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub os: String,
     /// CPU architecture, a `GOARCH` value such as `arm64`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     pub architecture: String,
     /// CPU variant, such as `v7`.
     #[serde(default)]
@@ -20,6 +20,11 @@ pub struct Platform {
     /// Operating system version; used by Windows images.
     #[serde(default, rename = "os.version")]
     pub os_version: Option<String>,
+}
+
+/// What is null is not there, as for Go's readers.
+fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// The longest text of a platform that is repeated in a message, in characters.
@@ -45,5 +50,18 @@ impl fmt::Display for Platform {
             Some(variant) if !variant.is_empty() => write!(f, "/{variant}"),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_null_is_not_there() {
+        let read = |text| serde_json::from_str::<Platform>(text).unwrap();
+        let null = read(r#"{"os":null,"architecture":null,"variant":null,"os.version":null}"#);
+        assert_eq!(null, read("{}"));
+        assert!(serde_json::from_str::<Platform>(r#"{"os":1}"#).is_err());
     }
 }

@@ -160,8 +160,10 @@ impl fmt::Display for PlatformName {
 /// `v8`, `v8.1`; of other architectures any word, since new ones keep being named (`power9`, `rva22u64`).
 fn is_variant(architecture: &str, variant: &str) -> bool {
     match architecture {
+        // Only those of arm64 have minor numbers: `v8.2`.
         "arm" | "arm64" | "amd64" => variant.strip_prefix('v').is_some_and(|number| {
-            number.starts_with(|c: char| c.is_ascii_digit()) && number.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            let parts = number.splitn(if architecture == "arm64" { 2 } else { 1 }, '.');
+            parts.into_iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
         }),
         _ => {
             !variant.is_empty()
@@ -277,6 +279,8 @@ mod tests {
         for (text, canonical) in [
             ("linux/amd64/v1", "linux/amd64"),
             ("linux/arm64/v8", "linux/arm64"),
+            ("linux/arm64/v8.0", "linux/arm64"),
+            ("linux/arm64/v8.2", "linux/arm64/v8.2"),
             ("linux/arm", "linux/arm/v7"),
             ("linux/arm/v6", "linux/arm/v6"),
             ("linux/ppc64le/power9", "linux/ppc64le/power9"),
@@ -301,6 +305,9 @@ mod tests {
             ("unknown/unknown", System("unknown".into())),
             ("linux/arm/7", Variant("7".into())),
             ("linux/arm/", Variant(String::new())),
+            ("linux/amd64/v1.0", Variant("v1.0".into())),
+            ("linux/arm64/v8.", Variant("v8.".into())),
+            ("linux/arm64/v8.2.1", Variant("v8.2.1".into())),
             ("linux/arm64/v8\u{1b}", Variant("v8\u{1b}".into())),
             ("windows/amd64:", Version(String::new())),
             ("windows/amd64:latest", Version("latest".into())),

@@ -38,12 +38,13 @@ pub async fn subset(
 fn refusal(about: &str, error: &TrimError) -> Error {
     let code = match error {
         TrimError::NoPlatform { .. } => Code::NoPlatform,
-        TrimError::NotAnIndex | TrimError::Nested(_) => Code::Unsupported,
+        TrimError::NotAnIndex | TrimError::Nested(_) | TrimError::Deeper(_) => Code::Unsupported,
         TrimError::Syntax(_) => Code::Manifest,
     };
     let refusal = Error::new(code, about, error.to_string());
     match error {
         TrimError::Nested(_) => refusal.hint("`platforms: all` copies it whole"),
+        TrimError::Deeper(_) => refusal.hint("`single: index` keeps it below an index"),
         TrimError::NoPlatform { .. } => refusal.hint("check `platforms`; `platforms: all` copies what is there"),
         TrimError::NotAnIndex | TrimError::Syntax(_) => refusal,
     }

@@ -4,6 +4,7 @@
 //! fails is written to `proptest-regressions` and tried first from then on.
 
 mod converging;
+mod explaining;
 mod faults;
 mod running;
 mod worlds;

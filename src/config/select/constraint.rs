@@ -38,7 +38,7 @@ pub(super) enum Fit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Group {
     tests: Vec<Test>,
-    /// Whether one of them names a pre-release: then all pre-releases that lie within take part.
+    /// Whether one of them asks for a pre-release by naming it: then all pre-releases that lie within take part.
     names_pre: bool,
 }
 
@@ -319,7 +319,8 @@ fn pre_release(text: &str) -> Option<String> {
 impl Group {
     fn add(&mut self, operator: &str, version: &Partial) -> Result<(), ConstraintError> {
         use Bound::{Within, Without};
-        self.names_pre |= version.pre.is_some();
+        // `<2.0.0-0` and `!=1.30.0-rc.1` keep a pre-release away, which asks for none of the others.
+        self.names_pre |= version.pre.is_some() && !matches!(operator, "<" | "!=");
         let first = version.first();
         let exact = version.is_whole();
         let (from, to) = match operator {

@@ -59,13 +59,13 @@ impl<'t> Version<'t> {
         let start = usize::from(text.starts_with(['v', 'V']));
         let (numbers, written, mut end) = numbers(text, start)?;
         let mut version = Self { numbers, written, pre: None, variant: "", plain: text, is_long_number: false };
-        let is_date = written == 1 && version.take_date(&text[start..]);
-        if is_date {
-            end = start + "2024-01-15".len();
-        }
-        version.is_long_number = !is_date && digits(text, start) - start >= LONG_NUMBER;
+        let date = if written == 1 { version.take_date(&text[start..]) } else { None };
+        end = date.map_or(end, |length| start + length);
+        version.is_long_number = date.is_none() && digits(text, start) - start >= LONG_NUMBER;
         let suffix = Suffix::new(&text[end..]);
-        let counts_up = !is_date && !version.is_long_number;
+        // What stands behind `2024.01.15` counts builds of that day, however the day is written. Numbers of Semantic
+        // Versioning have no leading zeros.
+        let counts_up = date.is_none() && !version.is_long_number && !has_padded(&text[start..end]);
         let pre = suffix.pre_release(written, counts_up);
         let behind = end + suffix.separator + pre.len();
         let variant_at = if pre.is_empty() { end } else { behind };
@@ -76,30 +76,24 @@ impl<'t> Version<'t> {
         }
         version.plain = &text[..variant_at];
         version.variant = text[variant_at..].trim_start_matches(['-', '.', '_']);
-        Some(version)
+        // `1.2.3-` is no release, and no variant of one either.
+        (version.is_variant() || variant_at == text.len()).then_some(version)
     }
 
-    /// `2024-01-15`: a date is three numbers, whatever divides them.
-    fn take_date(&mut self, text: &str) -> bool {
-        let Some(date) = text.get(..10) else { return false };
-        let mut parts = date.split('-').map(|part| part.bytes().all(|b| b.is_ascii_digit()).then_some(part));
-        let (Some(Some(year)), Some(Some(month)), Some(Some(day)), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return false;
-        };
+    /// `2024-01-15` or `2024-01`: a date is three numbers or two, whatever divides them. Gives back its length.
+    fn take_date(&mut self, text: &str) -> Option<usize> {
         let number = |part: &str, length: usize, most: u64| {
-            part.parse().ok().filter(|number| part.len() == length && (1..=most).contains(number))
+            let digits = part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+            digits.then(|| part.parse().ok()).flatten().filter(|number| (1..=most).contains(number))
         };
-        let (Some(year), Some(month), Some(day)) = (number(year, 4, 9999), number(month, 2, 12), number(day, 2, 31))
-        else {
-            return false;
-        };
-        if text.as_bytes().get(10).is_some_and(u8::is_ascii_digit) {
-            return false;
-        }
-        (self.numbers, self.written) = ([year, month, day, 0], 3);
-        true
+        let ends = |at: usize| !text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+        let part = |from: usize, to: usize| text.get(from..to);
+        let divided = |at: usize| part(at, at + 1) == Some("-");
+        let year = number(part(0, 4)?, 4, 9999).filter(|_| divided(4))?;
+        let month = number(part(5, 7)?, 2, 12).filter(|_| ends(7))?;
+        let day = part(8, 10).filter(|_| divided(7) && ends(10)).and_then(|day| number(day, 2, 31));
+        (self.numbers, self.written) = ([year, month, day.unwrap_or(0), 0], if day.is_some() { 3 } else { 2 });
+        Some(if day.is_some() { 10 } else { 7 })
     }
 
     /// Whether nothing but a variant tells it from a release.
@@ -139,6 +133,11 @@ fn numbers(text: &str, start: usize) -> Option<([u64; NUMBERS], usize, usize)> {
             _ => return Some((numbers, written, at)),
         }
     }
+}
+
+/// Whether a number is written with zeros before it.
+fn has_padded(numbers: &str) -> bool {
+    numbers.split('.').any(|number| number.len() > 1 && number.starts_with('0'))
 }
 
 /// What stands behind the numbers.

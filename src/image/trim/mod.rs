@@ -73,6 +73,9 @@ pub enum TrimError {
     /// A child is an index that says no platform.
     #[error("the index {0} below it has no platform of its own, so that its platforms are not known")]
     Nested(Digest),
+    /// The child that would stand in place of the index is an index too, of whatever platforms.
+    #[error("what it has for that platform is an index itself, {0}, and no manifest")]
+    Deeper(Digest),
     /// Not the JSON that it was read as.
     #[error("not an index: {0}")]
     Syntax(String),
@@ -97,6 +100,9 @@ pub fn trim(index: &Manifest, wanted: &Subset) -> Result<Trimmed, TrimError> {
     let of = children.iter().filter_map(platform).count();
     let first = children.iter().zip(&fits).find_map(|(child, fits)| fits.then_some(child));
     if let (Single::Manifest, Some(child)) = (wanted.single(), first) {
+        if child.media_type.is_index() {
+            return Err(TrimError::Deeper(child.digest.clone()));
+        }
         // image-spec `image-index.md`: of several that match, the first one is used.
         let platforms = platform(child).cloned().into_iter().collect();
         return Ok(Trimmed { root: Root::Child(child.clone()), platforms, of, absent });

@@ -220,6 +220,9 @@ fn an_index_below_is_taken_as_a_whole_or_not_understood() {
     let below = |name: &str| child(name).replace(MANIFEST, INDEX);
     let whole = index(&[below("linux/amd64"), below("linux/arm64")]);
     assert_eq!(left(&trim(&whole, &index_of(&["linux/arm64"])).unwrap().root, &whole), [digest("linux/arm64")]);
+    // One manifest was asked for.
+    let one = trim(&whole, &subset(&["linux/arm64"], Single::Manifest));
+    assert_eq!(one, Err(TrimError::Deeper(digest("linux/arm64"))));
     let open = format!(r#"{{"mediaType":"{INDEX}","digest":"{}","size":7}}"#, digest("open"));
     let whole = index(&[child("linux/amd64"), open]);
     assert_eq!(trim(&whole, &index_of(&["linux/amd64"])), Err(TrimError::Nested(digest("open"))));
