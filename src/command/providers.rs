@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use super::session::clock;
-use crate::auth::{DockerHub, Environment, Generic, Jfrog, Mask, Place, Provider, Quay, Rule, Send, Surroundings};
+use crate::auth::{DockerHub, Environment, Gcp, Generic, Jfrog, Mask, Place, Provider, Quay, Rule, Send, Surroundings};
 use crate::config::{self, Auth, ProviderKind, RegistryKey, RegistryRules};
 use crate::store::registry::{Proxies, Roots, connector};
 
@@ -34,6 +34,10 @@ fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
     let text = |key: &str| written.text(key).map(str::to_owned);
     let who = |key: &str| written.identity(key, purpose == Purpose::Plan).map(str::to_owned);
     Some(match written.kind {
+        ProviderKind::Gcp => Provider::Gcp(Gcp::Federated {
+            provider: text("workload-identity-provider")?,
+            service_account: who("service-account"),
+        }),
         ProviderKind::Github => Provider::Github,
         ProviderKind::Gitlab => Provider::Gitlab,
         ProviderKind::DockerHub => {

@@ -2,6 +2,7 @@
 
 mod docker_hub;
 mod exchange;
+mod gcp;
 mod identity;
 mod jfrog;
 mod jobs;

@@ -7,6 +7,7 @@
 mod ambient;
 mod docker_hub;
 mod error;
+mod gcp;
 mod generic;
 mod jfrog;
 mod jobs;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub(super) use ambient::Ambient;
 pub use docker_hub::DockerHub;
 pub use error::ProviderError;
+pub use gcp::Gcp;
 pub use generic::{Generic, Send};
 pub use jfrog::Jfrog;
 pub use quay::Quay;
@@ -29,6 +31,8 @@ use crate::image::Registry;
 /// A provider, with the one identity that this run has there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
+    /// Google's registries.
+    Gcp(Gcp),
     /// GitHub's registry, with the token of the job.
     Github,
     /// GitLab's registry, with the token of the job.
@@ -59,6 +63,7 @@ impl Provider {
     /// Its name in the configuration.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Gcp(_) => "gcp",
             Self::Github => "github",
             Self::Gitlab => "gitlab",
             Self::DockerHub(_) => "docker-hub",
@@ -71,6 +76,7 @@ impl Provider {
     /// A credential for `registry`, new each time.
     pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
         match self {
+            Self::Gcp(gcp) => gcp.obtain(exchange, registry).await,
             Self::Github => jobs::github(exchange),
             Self::Gitlab => jobs::gitlab(exchange),
             Self::DockerHub(hub) => hub.obtain(exchange, registry).await,

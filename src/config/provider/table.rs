@@ -88,7 +88,7 @@ const AWS: Spec = Spec {
 
 const GCP: Spec = Spec {
     about: "Google Artifact Registry: workload identity federation.",
-    ready: false,
+    ready: true,
     keys: &[
         needed(
             "workload-identity-provider",
