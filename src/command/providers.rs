@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use super::session::clock;
-use crate::auth::{DockerHub, Environment, Gcp, Generic, Jfrog, Mask, Place, Provider, Quay, Rule, Send, Surroundings};
+use crate::auth::{
+    Azure, DockerHub, Environment, Gcp, Generic, Jfrog, Mask, Place, Provider, Quay, Rule, Send, Surroundings,
+};
 use crate::config::{self, Auth, ProviderKind, RegistryKey, RegistryRules};
 use crate::store::registry::{Proxies, Roots, connector};
 
@@ -34,6 +36,9 @@ fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
     let text = |key: &str| written.text(key).map(str::to_owned);
     let who = |key: &str| written.identity(key, purpose == Purpose::Plan).map(str::to_owned);
     Some(match written.kind {
+        ProviderKind::Azure => {
+            Provider::Azure(Azure::Federated { tenant: text("tenant-id")?, client: who("client-id")? })
+        }
         ProviderKind::Gcp => Provider::Gcp(Gcp::Federated {
             provider: text("workload-identity-provider")?,
             service_account: who("service-account"),

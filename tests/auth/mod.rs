@@ -1,5 +1,6 @@
 //! Credentials that are got with the identity of the job, end to end through the binary.
 
+mod azure;
 mod docker_hub;
 mod exchange;
 mod gcp;

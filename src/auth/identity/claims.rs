@@ -41,6 +41,17 @@ enum Audience {
 }
 
 impl Claims {
+    /// The subject where it may stand in a command that a person is told to run; a placeholder where it could do more there
+    /// than name somebody: whoever may push a branch chooses a part of it.
+    pub(in crate::auth) fn subject_in_command(&self) -> &str {
+        in_command(self.subject.as_deref(), "SUBJECT")
+    }
+
+    /// The same for the issuer.
+    pub(in crate::auth) fn issuer_in_command(&self) -> &str {
+        in_command(self.issuer.as_deref(), "ISSUER")
+    }
+
     /// Reads them from a JWT; `None` where the text is none.
     pub(in crate::auth) fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
@@ -57,6 +68,11 @@ impl Claims {
         let expires = wire.exp.map(|seconds| seconds as i64);
         Some(Self { issuer: wire.iss.map(cut), subject: wire.sub.map(cut), audience, expires })
     }
+}
+
+fn in_command<'t>(text: Option<&'t str>, placeholder: &'static str) -> &'t str {
+    let is_plain = |text: &&str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@+=,".contains(c));
+    text.filter(is_plain).unwrap_or(placeholder)
 }
 
 impl fmt::Display for Claims {
@@ -82,6 +98,17 @@ mod tests {
         assert_eq!(claims.expires, Some(17));
         let one = Claims::of(&token(r#"{"aud":"a"}"#)).unwrap();
         assert_eq!(one.to_string(), "issuer (none), subject (none), audience a");
+    }
+
+    #[test]
+    fn a_branch_is_no_part_of_a_command() {
+        let named = |subject: &str| Claims { subject: Some(subject.to_owned()), ..Claims::default() };
+        let plain = "repo:acme@1234/mirror@5678:ref:refs/heads/main";
+        assert_eq!(named(plain).subject_in_command(), plain);
+        for hostile in ["ref:refs/heads/$(id)", "ref:refs/heads/`id`", "a'b", "a\"b", "a b", "a;b", "a\\b"] {
+            assert_eq!(named(hostile).subject_in_command(), "SUBJECT", "{hostile}");
+        }
+        assert_eq!(Claims::default().issuer_in_command(), "ISSUER");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! the configuration, and a line in `command::providers`.
 
 mod ambient;
+mod azure;
 mod docker_hub;
 mod error;
 mod gcp;
@@ -17,6 +18,7 @@ mod service;
 use std::time::Duration;
 
 pub(super) use ambient::Ambient;
+pub use azure::Azure;
 pub use docker_hub::DockerHub;
 pub use error::ProviderError;
 pub use gcp::Gcp;
@@ -31,6 +33,8 @@ use crate::image::Registry;
 /// A provider, with the one identity that this run has there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
+    /// Azure's registries.
+    Azure(Azure),
     /// Google's registries.
     Gcp(Gcp),
     /// GitHub's registry, with the token of the job.
@@ -63,6 +67,7 @@ impl Provider {
     /// Its name in the configuration.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Azure(_) => "azure",
             Self::Gcp(_) => "gcp",
             Self::Github => "github",
             Self::Gitlab => "gitlab",
@@ -76,6 +81,7 @@ impl Provider {
     /// A credential for `registry`, new each time.
     pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
         match self {
+            Self::Azure(azure) => azure.obtain(exchange, registry).await,
             Self::Gcp(gcp) => gcp.obtain(exchange, registry).await,
             Self::Github => jobs::github(exchange),
             Self::Gitlab => jobs::gitlab(exchange),

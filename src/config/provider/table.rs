@@ -102,7 +102,7 @@ const GCP: Spec = Spec {
 
 const AZURE: Spec = Spec {
     about: "Azure Container Registry: an application with a federated credential.",
-    ready: false,
+    ready: true,
     keys: &[
         needed("tenant-id", "The directory (tenant) of the application.", text(is_word, UUID)),
         needed("client-id", "The application (client).", text(is_uuid, UUID)),

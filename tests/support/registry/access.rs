@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::support::azure::Acr;
 use crate::support::identity::Desk;
 use crate::support::server::{Answer, Call};
 use crate::support::token::{Issuer, TokenServer, Verdict, basic_pair};
@@ -20,6 +21,8 @@ pub enum Auth {
         issuer: Arc<Issuer>,
         realm: Option<String>,
     },
+    /// Tokens of the registry itself, for what Microsoft Entra gave.
+    Azure(Arc<Acr>),
     /// What this desk has issued, while it lives, as Basic.
     Issued(Arc<Desk>),
 }
@@ -57,9 +60,11 @@ impl Gatekeeper {
             Auth::Open => {}
             Auth::Basic { password, .. } => tripwire::belongs(password, host),
             Auth::Bearer { issuer, .. } => issuer.serves(host),
+            Auth::Azure(acr) => acr.serves(host),
             Auth::Issued(desk) => desk.serves(host),
         }
-        Self { auth, own_realm: format!("{url}/token") }
+        let path = if matches!(auth, Auth::Azure(_)) { "/oauth2/token" } else { "/token" };
+        Self { auth, own_realm: format!("{url}{path}") }
     }
 
     /// Answers requests to the token server on this origin, if there is one.
@@ -67,6 +72,7 @@ impl Gatekeeper {
         match &self.auth {
             Auth::Bearer { issuer, realm: None } if call.path == "/token" => Some(issuer.answer(call)),
             Auth::Issued(desk) => desk.ask_service(call),
+            Auth::Azure(acr) => acr.answer(call),
             _ => None,
         }
     }
@@ -85,8 +91,13 @@ impl Gatekeeper {
                 Some(given) => desk.admit(&given),
                 None => Err(unauthorized("Basic realm=\"registry\"".to_owned())),
             },
-            Auth::Bearer { issuer, realm } => {
-                let realm = realm.as_ref().unwrap_or(&self.own_realm);
+            Auth::Bearer { .. } | Auth::Azure(_) => {
+                let (issuer, realm) = match &self.auth {
+                    Auth::Bearer { issuer, realm: Some(realm) } => (issuer, realm),
+                    Auth::Bearer { issuer, realm: None } => (issuer, &self.own_realm),
+                    Auth::Azure(acr) => (acr.issuer(), &self.own_realm),
+                    _ => unreachable!(),
+                };
                 let needs = match repository {
                     Some(repository) => Need::of(call, repository),
                     None if call.path == super::catalog::PATH => Need::catalog(),

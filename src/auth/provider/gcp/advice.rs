@@ -72,6 +72,5 @@ pub(super) fn of_impersonation(
 /// The job, as policies name it: where `google.subject` is mapped to the subject, as is usual.
 fn member(shown: &Shown<'_>) -> String {
     let pool = shown.provider.split_once("/providers/").map_or(shown.provider, |(pool, _)| pool);
-    let subject = shown.token.claims.subject.as_deref().unwrap_or("SUBJECT");
-    format!("principal://iam.googleapis.com/{pool}/subject/{subject}")
+    format!("principal://iam.googleapis.com/{pool}/subject/{}", shown.token.claims.subject_in_command())
 }

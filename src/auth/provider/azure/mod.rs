@@ -1,0 +1,99 @@
+//! Azure: a refresh token of the registry itself, which it gives for a token of Microsoft Entra.
+//!
+//! | whose identity | how |
+//! |---|---|
+//! | an application's that trusts the job | `entra`: ID token → Entra token |
+//!
+//! With the Entra token the registry is asked at `/oauth2/exchange`; what it gives is an identity token for its own realm
+//! (<https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>). Owns that last exchange. Which cloud a registry is in is
+//! `cloud`'s to say, what refusals mean `advice`'s.
+
+mod advice;
+mod cloud;
+mod entra;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use cloud::Cloud;
+
+use super::Issued;
+use crate::auth::exchange::{Answer, Ask, Endpoint, Exchange};
+use crate::auth::identity::{self, Wish};
+use crate::auth::{Claims, Credential, ProviderError, Secret};
+use crate::image::Registry;
+
+/// Whose identity is used at Azure.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Azure {
+    /// An application's, or a user-assigned managed identity's, with a federated credential for the job.
+    Federated {
+        /// The directory that it is in: its id or a domain.
+        tenant: String,
+        /// The application's (client's) id.
+        client: String,
+    },
+}
+
+/// A token of Microsoft Entra for registries, and for whom it is.
+struct EntraToken {
+    text: Secret,
+    tenant: Option<String>,
+    client: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Refresh {
+    refresh_token: Secret,
+}
+
+impl Azure {
+    pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
+        let Self::Federated { tenant, client } = self;
+        let cloud = Cloud::of(registry);
+        let file_variable = Some("AZURE_FEDERATED_TOKEN_FILE");
+        let wish = Wish { provider: "azure", registry, audience: cloud.audience(), file_variable, exact: false };
+        let token = identity::obtain(exchange, &wish).await?;
+        let application = entra::Application { cloud, tenant, client };
+        let entra = application.federated(exchange, &token).await?;
+        entra.redeem(exchange, registry, Some(token.claims)).await
+    }
+}
+
+impl EntraToken {
+    /// Text that was received: hidden from here on.
+    fn received(exchange: &Exchange, text: Secret, from: &Answer) -> Result<Secret, ProviderError> {
+        if text.expose().is_empty() || !text.expose().bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(from.nonsense("sent something that is no token"));
+        }
+        exchange.mask(&text);
+        Ok(text)
+    }
+
+    /// What the registry gives for it.
+    async fn redeem(
+        &self,
+        exchange: &Exchange,
+        registry: &Registry,
+        claims: Option<Claims>,
+    ) -> Result<Issued, ProviderError> {
+        let mut form = vec![("grant_type", "access_token"), ("service", registry.api_host())];
+        form.extend(self.tenant.as_deref().map(|tenant| ("tenant", tenant)));
+        form.push(("access_token", self.text.expose()));
+        let endpoint = Endpoint::at(registry, "/oauth2/exchange")?;
+        let ask = Ask::post("a refresh token", endpoint).form(&form).secret(&self.text);
+        let answer = exchange.send(ask).await?;
+        let refresh: Refresh =
+            answer.json().map_err(|error| advice::of_registry(error, &answer, (registry, self.client.as_deref())))?;
+        let text = refresh.refresh_token.expose();
+        let credential = Credential::identity(text).map_err(|_| answer.nonsense("sent something that is no token"))?;
+        Ok(Issued { lifetime: lifetime(exchange, text), credential, renewable: true, claims })
+    }
+}
+
+/// What a token says of its end: a few hours ahead. One that has ended by our clock tells of the clock, not of the token.
+fn lifetime(exchange: &Exchange, token: &str) -> Option<Duration> {
+    let left = Claims::of(token)?.expires?.checked_sub(exchange.now().as_second())?;
+    u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_secs)
+}
