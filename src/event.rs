@@ -18,8 +18,8 @@ pub enum Ending {
     Skipped,
     /// The target is no longer what the plan saw: left alone.
     Stale(Failure),
-    /// A policy forbids it: left alone.
-    Blocked,
+    /// A policy forbids it, of the configuration or of the target's registry: left alone.
+    Blocked(Failure),
     /// It went wrong, or was in error from the start; no tag names anything incomplete.
     Failed(Failure),
     /// It was not begun.
@@ -34,7 +34,7 @@ impl Ending {
             Self::Updated => "updated",
             Self::Skipped => "skipped",
             Self::Stale(_) => "stale",
-            Self::Blocked => "blocked",
+            Self::Blocked(_) => "blocked",
             Self::Failed(_) => "failed",
             Self::NotRun(_) => "not-run",
         }
@@ -43,7 +43,9 @@ impl Ending {
     /// What went wrong, where something did.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Stale(failure) | Self::Failed(failure) | Self::NotRun(failure) => Some(failure),
+            Self::Stale(failure) | Self::Blocked(failure) | Self::Failed(failure) | Self::NotRun(failure) => {
+                Some(failure)
+            }
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 //! read again just before its tag is put, and a step that goes wrong stops no other. Refuses to know the configuration: it copies by the planned digests and never looks at
 //! a step's reason.
 
+mod immutable;
 mod queues;
 mod referrers;
 
@@ -165,6 +166,9 @@ impl Applier<'_> {
             Ok(()) if job.before.is_none() => Ending::Copied,
             Ok(()) => Ending::Updated,
             Err(TagFault::Copy(error)) if error.error.code == Code::Stale => job.overtaken(&ready.0, error).await,
+            Err(TagFault::Copy(error)) if error.error.code == Code::Immutable => {
+                job.kept_by_registry(&ready.0, error).await
+            }
             Err(TagFault::Copy(error)) => Ending::Failed(error.into()),
             Err(TagFault::Cut(failure)) => Ending::Failed(failure),
         }
@@ -341,7 +345,7 @@ fn siblings(plan: &Plan) -> Siblings {
 fn settled(step: &Step) -> Option<Outcome> {
     match step.action() {
         Action::Skip => Some(Outcome::not_begun(Ending::Skipped)),
-        Action::Blocked => Some(Outcome::not_begun(Ending::Blocked)),
+        Action::Blocked => Some(Outcome::not_begun(Ending::Blocked(known_failure(step)))),
         Action::Error => {
             let failure = known_failure(step);
             // As the plan's own reads were tried: nothing else was done.

@@ -166,7 +166,7 @@ fn objection(args: &ApplyArgs, plan: &Plan) -> Option<(Refusal, Failure)> {
 fn untouched(plan: &Plan, failure: &Failure) -> Vec<Outcome> {
     let ending = |action, reason: Option<&Failure>| match action {
         Action::Skip => Ending::Skipped,
-        Action::Blocked => Ending::Blocked,
+        Action::Blocked => Ending::Blocked(reason.unwrap_or(failure).clone()),
         Action::Error => Ending::Failed(reason.unwrap_or(failure).clone()),
         Action::Copy | Action::Update => Ending::NotRun(failure.clone()),
     };

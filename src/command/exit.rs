@@ -50,7 +50,7 @@ impl Exit {
         let wrote = any(Ending::wrote);
         let failed = any(|ending| matches!(ending, Ending::Failed(_)));
         let stale = any(|ending| matches!(ending, Ending::Stale(_)));
-        let blocked = any(|ending| matches!(ending, Ending::Blocked));
+        let blocked = any(|ending| matches!(ending, Ending::Blocked(_)));
         match (wrote, failed, stale, blocked) {
             (true, true, _, _) | (true, _, true, _) => Self::Partial,
             (false, true, _, _) => Self::Failed,
@@ -90,17 +90,18 @@ mod tests {
 
     #[test]
     fn the_worst_that_fits_wins_and_a_skip_is_not_written() {
-        use Ending::{Blocked, Copied, Skipped, Updated};
+        use Ending::{Copied, Skipped, Updated};
         let failure = || Failure::new(Code::Denied, "no");
-        let (failed, stale) = (Ending::Failed(failure()), Ending::Stale(failure()));
+        let (failed, stale, blocked) =
+            (Ending::Failed(failure()), Ending::Stale(failure()), Ending::Blocked(failure()));
         assert_eq!(of(&[]), Exit::Done);
         assert_eq!(of(&[Skipped, Copied, Updated]), Exit::Done);
         assert_eq!(of(&[Copied, failed.clone()]), Exit::Partial);
-        assert_eq!(of(&[Updated, stale.clone(), Blocked]), Exit::Partial);
+        assert_eq!(of(&[Updated, stale.clone(), blocked.clone()]), Exit::Partial);
         assert_eq!(of(&[Skipped, failed.clone(), stale.clone()]), Exit::Failed);
-        assert_eq!(of(&[Skipped, stale.clone(), Blocked]), Exit::Stale);
-        assert_eq!(of(&[Copied, Blocked]), Exit::Blocked);
-        assert_eq!(of(&[failed, Blocked]), Exit::Failed);
+        assert_eq!(of(&[Skipped, stale.clone(), blocked.clone()]), Exit::Stale);
+        assert_eq!(of(&[Copied, blocked.clone()]), Exit::Blocked);
+        assert_eq!(of(&[failed, blocked]), Exit::Failed);
     }
 
     fn ending() -> impl Strategy<Value = Ending> {
@@ -110,7 +111,7 @@ mod tests {
             Ending::Updated,
             Ending::Skipped,
             Ending::Stale(failure()),
-            Ending::Blocked,
+            Ending::Blocked(failure()),
             Ending::Failed(failure()),
             Ending::NotRun(failure()),
         ])

@@ -37,7 +37,7 @@ impl Tally {
                 Ending::Updated => &mut tally.updated,
                 Ending::Skipped => &mut tally.skipped,
                 Ending::Stale(_) => &mut tally.stale,
-                Ending::Blocked => &mut tally.blocked,
+                Ending::Blocked(_) => &mut tally.blocked,
                 Ending::Failed(_) => &mut tally.failed,
                 Ending::NotRun(_) => &mut tally.not_run,
             } += 1;

@@ -153,7 +153,7 @@ pub(super) fn outcomes(plan: &Plan, trouble: impl Fn(usize, &Step) -> Option<End
             Reason::New => Ending::Copied,
             Reason::TagMoved | Reason::ReferrersMissing => Ending::Updated,
             Reason::InSync | Reason::Kept => Ending::Skipped,
-            Reason::TagWouldMove(_) | Reason::Conflict(_) => Ending::Blocked,
+            Reason::TagWouldMove(failure) | Reason::Conflict(failure) => Ending::Blocked(failure.clone()),
             reason => Ending::Failed(reason.failure().expect("an error has its failure").clone()),
         });
         let bytes = step.bytes.filter(|_| ending.wrote()).unwrap_or_default();

@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod descriptors;
 mod exits;
+mod immutable;
 mod isolation;
 mod kills;
 mod manners;

@@ -194,8 +194,8 @@ fn where_the_registry_protects_the_tag_the_third_writer_keeps_it() {
     pair.target.before_with_store(Match::new("PUT", TAG), |store| put(store, &theirs()));
     let immutable = Answer::error(409, "TAG_IMMUTABLE", "tag 1 exists already");
     pair.target.fault(Match::new("PUT", TAG), Fault::Reply(immutable));
-    let step = only(regsync.run(run("ours", false)).assert_status(1));
-    assert_eq!((&step["outcome"], &step["error"]["code"]), (&"failed".into(), &"E_IMMUTABLE".into()), "{step:#}");
+    let step = only(regsync.run(run("ours", false)).assert_status(4));
+    assert_eq!((&step["outcome"], &step["error"]["code"]), (&"stale".into(), &"E_STALE".into()), "{step:#}");
     assert_eq!(pair.target.tag_digest("app", "1").unwrap(), theirs().digest());
     assert_eq!(pair.target.count("PUT", TAG), 1, "what is protected was written to again");
 }

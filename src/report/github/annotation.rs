@@ -110,7 +110,7 @@ pub fn of_result(applied: &Applied<'_>) -> Vec<Annotation> {
     [
         of(|ending| matches!(ending, Ending::Failed(_)), Level::Error),
         of(|ending| matches!(ending, Ending::Stale(_)), Level::Error),
-        of(|ending| matches!(ending, Ending::Blocked), Level::Error),
+        of(|ending| matches!(ending, Ending::Blocked(_)), Level::Error),
         of(|ending| matches!(ending, Ending::NotRun(_)), Level::Warning),
         left,
         remarks(applied.plan),

@@ -234,7 +234,7 @@ impl From<&Ending> for Ended {
             Ending::Updated => Self::Updated,
             Ending::Skipped => Self::Skipped,
             Ending::Stale(_) => Self::Stale,
-            Ending::Blocked => Self::Blocked,
+            Ending::Blocked(_) => Self::Blocked,
             Ending::Failed(_) => Self::Failed,
             Ending::NotRun(_) => Self::NotRun,
         }

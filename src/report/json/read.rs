@@ -93,7 +93,7 @@ impl StepResult {
                 Ended::Updated => Ending::Updated,
                 Ended::Skipped => Ending::Skipped,
                 Ended::Stale => Ending::Stale(failure()),
-                Ended::Blocked => Ending::Blocked,
+                Ended::Blocked => Ending::Blocked(failure()),
                 Ended::Failed => Ending::Failed(failure()),
                 Ended::NotRun => Ending::NotRun(failure()),
             },

@@ -56,7 +56,7 @@ fn row(step: &Step, outcome: &Outcome, crowds: &Crowds) -> (u8, [String; 5]) {
     let (rank, what) = match &outcome.ending {
         Ending::Failed(_) => (0, "❌ failed"),
         Ending::Stale(_) => (1, "⚠️ stale"),
-        Ending::Blocked => (1, "⛔ blocked"),
+        Ending::Blocked(_) => (1, "⛔ blocked"),
         Ending::NotRun(_) => (2, "⏸️ not run"),
         Ending::Copied => (3, "✅ copied"),
         Ending::Updated => (3, "✅ updated"),
@@ -75,7 +75,7 @@ fn troubles(applied: &Applied<'_>, setting: &Setting, crowds: &Crowds) -> Option
     let rank = |outcome: &Outcome| match &outcome.ending {
         Ending::Failed(_) => Some(0),
         Ending::Stale(_) => Some(1),
-        Ending::Blocked => Some(2),
+        Ending::Blocked(_) => Some(2),
         Ending::NotRun(_) => Some(3),
         Ending::Copied | Ending::Updated | Ending::Skipped => None,
     };

@@ -98,7 +98,7 @@ fn finished(step: &Step, outcome: &Outcome) -> Option<String> {
         Ending::Skipped => "already there".to_owned(),
         Ending::Stale(failure) => format!("STALE  {}", words(failure)),
         Ending::Failed(failure) => format!("FAILED  {}", words(failure)),
-        Ending::Blocked => "BLOCKED".to_owned(),
+        Ending::Blocked(failure) => format!("BLOCKED  {}", words(failure)),
         Ending::NotRun(_) => return None,
     };
     Some(format!("{start}  {end}"))

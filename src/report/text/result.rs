@@ -59,10 +59,7 @@ fn show_step(sheet: &mut Sheet, name: String, step: &Step, outcome: &Outcome) {
         Ending::Stale(failure) => cells.extend(trouble("STALE", CAUTION, failure_cell(failure))),
         Ending::NotRun(failure) => cells.extend(trouble("NOT RUN", CAUTION, failure_cell(failure))),
         Ending::Failed(failure) => cells.extend(trouble("FAILED", BAD, failure_cell(failure))),
-        Ending::Blocked => {
-            let why = failure_of(step, outcome).map_or(Cell::left(""), failure_cell);
-            cells.extend(trouble("BLOCKED", BAD, why));
-        }
+        Ending::Blocked(failure) => cells.extend(trouble("BLOCKED", BAD, failure_cell(failure))),
     }
     sheet.row(action.symbol(), look(action), cells);
     for warning in &outcome.warnings {

@@ -68,7 +68,7 @@ impl Ward {
         self.plan_under_fault(Some(code));
         self.rewind();
         let (output, document) = self.apply();
-        output.assert_status(3);
+        output.assert_status(if outcome == "blocked" { 5 } else { 3 });
         self.assert_struck(&output);
         self.assert_five(&document, &output);
         let error = self.assert_faulty(&document, [outcome; 2], Some(code), &output);
