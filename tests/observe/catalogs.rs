@@ -238,3 +238,40 @@ fn explain_knows_what_a_glob_stands_for() {
     let none = regsync.run(["explain", &pair.target.reference("mirror/zzz")]);
     assert!(none.assert_status(1).stderr.contains("is no source and no target"), "{}", none.transcript());
 }
+
+#[test]
+fn a_name_that_no_target_can_have_is_an_error_and_the_others_are_copied() {
+    let pair = several();
+    let long = format!("team/{}-app", "l".repeat(100));
+    zoo::artifact("long").push_to(&pair.source, &long, "1");
+    let target = format!("{}/{{name}}", "p".repeat(200));
+    let regsync = mirrors(&pair, &[("team/*-app", &target)]);
+    let applied = regsync.run(["apply", "--format", "json"]).assert_status(3).json();
+    let outcomes: Vec<_> = applied["steps"].as_array().unwrap().iter().map(|step| &step["outcome"]).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == "copied").count(), 2, "{applied:#}");
+    let failed = applied["steps"].as_array().unwrap().iter().find(|step| step["outcome"] == "failed").unwrap();
+    assert_eq!((&failed["reason"], &failed["error"]["code"]), (&"unsupported".into(), &"E_UNSUPPORTED".into()));
+    let message = failed["message"].as_str().unwrap();
+    assert!(message.contains(&long) && message.contains("too long"), "{message}");
+    // Whatever stands beside the placeholder is looked at before anything is asked.
+    for target in ["mirror/{name}-", "mirror/-{name}", "mirror//{name}", "Mirror/{repository}", "mirror/{name}/../x"] {
+        let requests = pair.source.requests().len();
+        let refused = mirrors(&pair, &[("team/*-app", target)]).run(["plan"]);
+        refused.assert_status(65);
+        assert_eq!(pair.source.requests().len(), requests, "{target}");
+    }
+}
+
+#[test]
+fn auth_check_asks_the_hosts_of_globs() {
+    let pair = several();
+    let regsync = mirrors(&pair, &[("team/*-app", "mirror/{name}")]);
+    let checked = regsync.run(["auth", "check"]);
+    let text = &checked.assert_status(0).stdout;
+    for host in [pair.source.host(), pair.target.host()] {
+        assert!(text.contains(&host), "{text}");
+    }
+    assert!(!text.contains("mirror/name") && !text.contains("team/name"), "the example is no repository: {text}");
+    assert_eq!(pair.source.count("GET", "/v2/_catalog"), 0, "which repositories there are is not asked");
+    pair.assert_read_only();
+}

@@ -176,6 +176,8 @@ fn error(message: impl Into<String>, help: Option<&'static str>) -> ConstraintEr
 
 const EXAMPLE: &str = "write it as `>=1.29, <2`, `~1.29`, `^1.2`, `1.29.x`, or several with `||` between them";
 
+const RANGE: &str = "write a range with blanks, `1.2 - 1.4`, and a pre-release with all numbers, `1.2.0-1`";
+
 fn group(text: &str) -> Result<Group, ConstraintError> {
     let mut group = Group { tests: Vec::new(), names_pre: false };
     for part in text.split(',') {
@@ -234,7 +236,16 @@ impl Partial {
         if text.contains('+') {
             return Err(error(format!("`{}` has build metadata, which has no order", text.escape_debug()), None));
         }
+        let ambiguous = || {
+            let message = format!("`{}` may be a version and a pre-release, or two versions", text.escape_debug());
+            error(message, Some(RANGE))
+        };
         if text.split(['.', '-']).any(is_wildcard) {
+            let is_version =
+                |(_, behind): (&str, &str)| is_like_a_version(behind) || behind.split(['.', '-']).any(is_wildcard);
+            if text.split_once('-').is_some_and(is_version) {
+                return Err(ambiguous());
+            }
             return Self::with_wildcards(text).ok_or_else(wrong);
         }
         let version = Version::parse(text).ok_or_else(wrong)?;
@@ -243,11 +254,7 @@ impl Partial {
             return Err(error(message, Some("say which variants with `include`: `[\"*-alpine\"]`")));
         }
         if version.written < 3 && version.pre.is_some_and(is_like_a_version) {
-            let message = format!("`{}` may be a version and a pre-release, or two versions", text.escape_debug());
-            return Err(error(
-                message,
-                Some("write a range with blanks, `1.2 - 1.4`, and a pre-release with all numbers, `1.2.0-1`"),
-            ));
+            return Err(ambiguous());
         }
         let pre = version.pre.map(str::to_owned);
         Ok(Self { numbers: version.numbers, written: version.written, open: false, pre })
@@ -377,12 +384,21 @@ mod tests {
 
     #[test]
     fn a_range_without_blanks_is_no_pre_release() {
-        for text in ["1.2-1.4", "1-2", ">=1.2-1.4"] {
+        for text in ["1.2-1.4", "1-2", ">=1.2-1.4", "1.2-1.x", "1.x-2.x", "1.x-2", "*-2.*", ">=1.x-2.x"] {
             let error = Constraint::parse(text).expect_err(text);
             assert!(error.help.is_some_and(|help| help.contains("`1.2 - 1.4`")), "{text}");
         }
-        for text in ["1.2 - 1.4", "1.2.0-1", ">=1.30-0", ">=1.30-rc.1"] {
+        for text in ["1.2 - 1.4", "1.2.0-1", ">=1.30-0", ">=1.30-rc.1", ">=1.x-0", "1.x-rc.1"] {
             assert!(Constraint::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_broken_range_is_an_error() {
+        for text in
+            ["1.2 -1.4", "1.2- 1.4", "1.2 -", "- 1.4", "1.2 - >=1.4", "1.2 - 1.4 - 1.6", ">=1.2 - 1.4", "1.4 - 1.2"]
+        {
+            Constraint::parse(text).expect_err(text);
         }
     }
 }
