@@ -3,7 +3,7 @@
 use super::{Applier, Job, Record, Run};
 use crate::copy::Wanted;
 use crate::event::Ending;
-use crate::plan::Step;
+use crate::plan::{Referrer, Step};
 
 impl Applier<'_> {
     /// Brings what the step lists, where its tag still names the image. The tag itself is not written.
@@ -26,5 +26,11 @@ impl Applier<'_> {
 /// What a step lists.
 pub(super) fn wanted(step: &Step) -> Vec<Wanted> {
     let wanted = step.referrers.iter();
-    wanted.map(|referrer| Wanted { digest: referrer.digest.clone(), tag: referrer.tag.clone() }).collect()
+    wanted
+        .map(|Referrer { digest, tag, before, .. }| Wanted {
+            digest: digest.clone(),
+            tag: tag.clone(),
+            before: before.clone(),
+        })
+        .collect()
 }

@@ -31,6 +31,8 @@ pub struct Wanted {
     pub digest: Digest,
     /// The tag that it goes under, where it is not found by its subject.
     pub tag: Option<Tag>,
+    /// What that tag names at the target: nothing that names something else is moved.
+    pub before: Option<Digest>,
 }
 
 /// What came of it.
@@ -113,7 +115,7 @@ impl Copier {
         image: &Digest,
         wanted: &Wanted,
     ) -> Result<(Moved, Result<Option<Unlisted>, Option<String>>), Error> {
-        let Wanted { digest, tag } = wanted;
+        let Wanted { digest, tag, before } = wanted;
         // What it is, it says itself: its bytes have this digest.
         let graph = Graph::read(passage.source.as_ref(), digest, &MediaType::new("")).await.on(Side::Source)?;
         let root = graph.root();
@@ -125,16 +127,19 @@ impl Copier {
             Some(tag) => passage.target.resolve(&TagOrDigest::Tag(tag.clone())).await.on(Side::Target)?,
             None => None,
         };
-        if let (Some(tag), Some(now)) = (tag, &now) {
-            if now.digest == *digest {
+        let now = now.map(|now| now.digest);
+        if let Some(tag) = tag {
+            if now.as_ref() == Some(digest) {
                 return Ok((Moved::default(), Err(None)));
             }
-            if !referrers::may_move(passage.target.as_ref(), tag, root).await.on(Side::Target)? {
+            if now != *before {
+                return Ok((Moved::default(), Err(Some(referrers::has_moved(tag, passage.target.as_ref())))));
+            }
+            if now.is_some() && !referrers::may_move(passage.target.as_ref(), tag, root).await.on(Side::Target)? {
                 return Ok((Moved::default(), Err(Some(referrers::has_own(tag, passage.target.as_ref())))));
             }
         }
         let mut moved = self.parts(passage, image, &graph).await?;
-        let before = now.map(|now| now.digest);
         match self.write(passage, root, (&referring, tag.as_ref().map(|tag| (tag, before.as_ref())))).await {
             Ok(listed) => {
                 moved.sent += root.bytes().len() as u64;

@@ -253,15 +253,14 @@ fn with_hint(failure: Failure) -> Failure {
 }
 
 fn attached(lack: Lack) -> Attached {
-    let moving =
-        lack.missing.iter().filter(|lacking| lacking.moves).filter_map(|lacking| lacking.tag.clone()).collect();
     let missing = lack.missing.into_iter().map(|lacking| Referrer {
         digest: lacking.digest,
         artifact_type: lacking.artifact_type,
         tag: lacking.tag,
+        before: lacking.before,
         bytes: lacking.bytes,
     });
-    Attached { missing: missing.collect(), moving, remarks: lack.remarks, of_the_whole: Vec::new() }
+    Attached { missing: missing.collect(), remarks: lack.remarks, of_the_whole: Vec::new() }
 }
 
 impl TagLists {

@@ -15,7 +15,7 @@ use crate::image::{Failure, Tag};
 /// The step with the referrers that its target lacks, and what is to be said of them.
 pub(super) fn attach(mut step: Step, mirror: &Mirror, observed: &Observed) -> Step {
     let Some(found) = found(&step, mirror, observed) else { return step };
-    let Attached { missing, moving, remarks, of_the_whole } = match found {
+    let Attached { missing, remarks, of_the_whole } = match found {
         Ok(attached) => attached,
         Err(failure) => {
             if let Some(reason) = with_referrers(&step.reason, Err(failure)) {
@@ -24,8 +24,7 @@ pub(super) fn attach(mut step: Step, mirror: &Mirror, observed: &Observed) -> St
             return step;
         }
     };
-    let stays =
-        |referrer: &&Referrer| referrer.tag.as_ref().is_some_and(|tag| moving.contains(tag) && stays(mirror, tag));
+    let stays = |referrer: &&Referrer| referrer.moves().is_some_and(|tag| stays(mirror, tag));
     let (kept, missing): (Vec<&Referrer>, Vec<&Referrer>) = missing.iter().partition(stays);
     if let Some(reason) = with_referrers(&step.reason, Ok(!missing.is_empty())) {
         step.reason = reason;
@@ -64,8 +63,6 @@ fn found<'a>(step: &Step, mirror: &Mirror, observed: &'a Observed) -> Option<&'a
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::config::{ReferrerRule, TagGlob};
     use crate::image::{ArtifactType, Code, Digest, ReferrerTypes, Side};
@@ -75,7 +72,13 @@ mod tests {
 
     fn referrer(seed: &str, tag: Option<&str>) -> Referrer {
         let artifact_type = ArtifactType::new("application/spdx+json");
-        Referrer { digest: digest(seed), artifact_type, tag: tag.map(|tag| tag.parse().unwrap()), bytes: 7 }
+        Referrer {
+            digest: digest(seed),
+            artifact_type,
+            tag: tag.map(|tag| tag.parse().unwrap()),
+            before: None,
+            bytes: 7,
+        }
     }
 
     fn seen(now: Option<&str>, found: Result<Attached, Failure>) -> Observed {
@@ -90,12 +93,7 @@ mod tests {
     }
 
     fn missing(referrers: Vec<Referrer>) -> Attached {
-        Attached {
-            missing: referrers,
-            moving: BTreeSet::new(),
-            remarks: vec!["one was left out".to_owned()],
-            of_the_whole: Vec::new(),
-        }
+        Attached { missing: referrers, remarks: vec!["one was left out".to_owned()], of_the_whole: Vec::new() }
     }
 
     #[test]
@@ -149,6 +147,8 @@ mod tests {
         assert!(refuses(&|step| step.referrers[0].artifact_type = Some("a b".to_owned())));
         assert!(refuses(&|step| step.referrers[1].tag = Some("latest".to_owned())));
         assert!(refuses(&|step| step.referrers[1].tag = Some(tag.replace(".sig", ""))));
+        assert!(refuses(&|step| step.referrers[1].target_digest = Some(digest("E").to_string())));
+        assert!(refuses(&|step| step.referrers[0].target_digest = Some(digest("E").to_string())));
         assert!(refuses(&|step| step.referrers[1].digest = "sha256:../..".to_owned()));
         assert!(refuses(&|step| step.referrers.clear()));
     }
@@ -166,8 +166,7 @@ mod tests {
     #[test]
     fn a_tag_of_referrers_moves_as_tags_may() {
         let tag = format!("sha256-{}.sig", digest("D").hex());
-        let moving = [tag.parse().unwrap()].into();
-        let found = Attached { moving, ..missing(vec![referrer("signature", Some(&tag))]) };
+        let found = missing(vec![Referrer { before: Some(digest("other")), ..referrer("signature", Some(&tag)) }]);
         let glob = || vec![TagGlob::new("sha256-*").unwrap()];
         for (on_tag_move, immutable_tags, reason, warnings) in [
             (OnTagMove::Update, Vec::new(), "referrers-missing", 1),

@@ -211,6 +211,10 @@ pub struct ReferrerDocument {
     pub artifact_type: Option<String>,
     /// The tag that it goes under; null where it is found by what it refers to.
     pub tag: Option<String>,
+    /// The digest that this tag names at the target now; null where there is no such tag.
+    #[serde(default)]
+    #[schemars(extend("pattern" = DIGEST_PATTERN))]
+    pub target_digest: Option<String>,
 }
 
 /// Why a text is not a plan that can be applied.
@@ -338,6 +342,7 @@ impl From<&Referrer> for ReferrerDocument {
             digest: referrer.digest.to_string(),
             artifact_type: referrer.artifact_type.as_ref().map(ToString::to_string),
             tag: referrer.tag.as_ref().map(ToString::to_string),
+            target_digest: referrer.before.as_ref().map(ToString::to_string),
         }
     }
 }

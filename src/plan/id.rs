@@ -28,6 +28,9 @@ struct Attached {
     artifact_type: Option<String>,
     digest: String,
     tag: Option<String>,
+    /// Left out where the target has no such tag: plans that could not say it keep their ids.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_digest: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -49,8 +52,11 @@ pub(super) fn of(steps: &[Step]) -> Digest {
     Digest::sha256(&serde_json::to_vec(&intents).unwrap_or_default())
 }
 
+fn text(digest: &Option<Digest>) -> Option<String> {
+    digest.as_ref().map(ToString::to_string)
+}
+
 fn intent(step: &Step) -> Intent {
-    let text = |digest: &Option<Digest>| digest.as_ref().map(ToString::to_string);
     let location = |reference: &Reference| reference.location.to_string();
     Intent {
         action: step.action(),
@@ -76,5 +82,6 @@ fn attached(referrer: &Referrer) -> Attached {
         artifact_type: referrer.artifact_type.as_ref().map(ToString::to_string),
         digest: referrer.digest.to_string(),
         tag: referrer.tag.as_ref().map(ToString::to_string),
+        target_digest: text(&referrer.before),
     }
 }

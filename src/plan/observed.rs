@@ -37,8 +37,6 @@ pub struct Contents {
 pub struct Attached {
     /// What it lacks, sorted.
     pub missing: Vec<Referrer>,
-    /// Tags of what it lacks that name something else there now.
-    pub moving: BTreeSet<Tag>,
     /// Why something is left out.
     pub remarks: Vec<String>,
     /// What is about the whole index, where targets get a part of it: by tag or digest.

@@ -188,7 +188,12 @@ fn referrer(document: &ReferrerDocument) -> Result<Referrer, String> {
     };
     let text = &document.digest;
     let digest = text.parse().map_err(|error| format!("`{text}`: {error}"))?;
-    Ok(Referrer { digest, artifact_type, tag, bytes: 0 })
+    // A plan that does not say it has seen no such tag: what is there by now is not moved.
+    let before = self::digest(document.target_digest.as_deref())?;
+    if before.is_some() && tag.is_none() {
+        return Err(format!("the referrer `{text}` has no tag that could name anything"));
+    }
+    Ok(Referrer { digest, artifact_type, tag, before, bytes: 0 })
 }
 
 fn digest(text: Option<&str>) -> Result<Option<Digest>, String> {

@@ -202,8 +202,17 @@ pub struct Referrer {
     pub artifact_type: Option<ArtifactType>,
     /// The tag that it goes under, where it is not found by what it refers to.
     pub tag: Option<Tag>,
+    /// The digest that this tag names at the target now; `None` where there is no such tag.
+    pub before: Option<Digest>,
     /// Its size in bytes, with its blobs; 0 where that is not known.
     pub bytes: u64,
+}
+
+impl Referrer {
+    /// The tag that would name something else than it does now.
+    pub fn moves(&self) -> Option<&Tag> {
+        self.tag.as_ref().filter(|_| self.before.as_ref().is_some_and(|before| *before != self.digest))
+    }
 }
 
 /// One target tag and what happens to it.

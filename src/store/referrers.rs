@@ -104,8 +104,8 @@ pub struct Lacking {
     pub artifact_type: Option<ArtifactType>,
     /// The tag that it goes under, where it has one.
     pub tag: Option<Tag>,
-    /// Whether that tag names something else at the target.
-    pub moves: bool,
+    /// What that tag names at the target, where there is one.
+    pub before: Option<Digest>,
     /// Its size in bytes, with the blobs that its manifest names.
     pub bytes: u64,
 }
@@ -309,7 +309,7 @@ pub async fn lacking(search: &Search<'_>, target: &dyn ImageTarget, claims: &[Cl
                 (Some(tag), Some(_)) if !may_move(target, tag, &manifest).await.map_err(on(Side::Target))? => {
                     lack.remarks.push(has_own(tag, target));
                 }
-                (_, now) => lack.missing.push(Lacking { moves: now.is_some(), ..lacking }),
+                (_, now) => lack.missing.push(Lacking { before: now.map(|now| now.digest), ..lacking }),
             },
             Err(remark) => lack.remarks.push(remark),
         }
@@ -320,6 +320,11 @@ pub async fn lacking(search: &Search<'_>, target: &dyn ImageTarget, claims: &[Cl
 /// Why a tag of cosign's is left as it is.
 pub fn has_own(tag: &Tag, target: &dyn ImageTarget) -> String {
     format!("{}:{tag} holds what the source's does not; it was left alone", target.location())
+}
+
+/// Why a tag of cosign's is left as it is, where it is no longer what was seen.
+pub fn has_moved(tag: &Tag, target: &dyn ImageTarget) -> String {
+    format!("{}:{tag} is not what it was when this was planned; it was left alone", target.location())
 }
 
 /// Whether nothing would be lost where `tag` came to name `new`: cosign adds to the layers of what is there, and a target
@@ -366,6 +371,6 @@ async fn checked(search: &Search<'_>, claim: &Claim) -> Result<Result<Option<(La
         _ => 0,
     };
     let bytes = size.saturating_add(blobs);
-    let lacking = Lacking { digest: digest.clone(), artifact_type, tag: tag.clone(), moves: false, bytes };
+    let lacking = Lacking { digest: digest.clone(), artifact_type, tag: tag.clone(), before: None, bytes };
     Ok(Ok(Some((lacking, manifest))))
 }

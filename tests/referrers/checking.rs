@@ -1,10 +1,10 @@
 //! What was attached to an image after it was copied: found as `referrers-check` says, at a known cost.
 
-use super::{Attached, REPOSITORY, asked, attached, kinds_of, pair};
+use super::{Attached, REPOSITORY, asked, attached, kinds_of, pair, signatures};
 use crate::support::costs::{Side, assert_documented};
 use crate::support::harness::Regsync;
 use crate::support::images::attached::{fallback_tag, kind, referrer};
-use crate::support::images::{Image, zoo};
+use crate::support::images::zoo;
 use crate::support::registry::FakeRegistry;
 use crate::support::stage::{Pair, steps};
 
@@ -154,26 +154,6 @@ fn a_signature_tag_that_grew_moves_and_one_that_would_lose_something_stays() {
     assert!(warnings.contains("holds what the source's does not"), "{warnings}");
     assert_eq!(steps(&plan), ["app:1 skip in-sync"]);
     own.assert_at(&pair.target, REPOSITORY, &tag);
-}
-
-/// Signatures as cosign keeps them under one tag, each a layer.
-fn signatures(image: &Image, payloads: &[&str]) -> Image {
-    use crate::support::images::{Content, media_type};
-    let layers: Vec<Content> = payloads
-        .iter()
-        .map(|text| {
-            Content::new("application/vnd.dev.cosign.simplesigning.v1+json", format!("{text} {}", image.digest()))
-        })
-        .collect();
-    let config = Content::new(media_type::OCI_CONFIG, "{}");
-    let manifest = serde_json::json!({
-        "schemaVersion": 2,
-        "mediaType": media_type::OCI_MANIFEST,
-        "config": config.descriptor(),
-        "layers": layers.iter().map(Content::descriptor).collect::<Vec<_>>(),
-    });
-    let root = Content::manifest(media_type::OCI_MANIFEST, &manifest);
-    Image { blobs: [vec![config], layers].concat(), children: Vec::new(), root, platform: None }
 }
 
 #[test]

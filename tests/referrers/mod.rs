@@ -4,13 +4,14 @@
 mod arriving;
 mod back_ends;
 mod checking;
+mod cosign;
 mod doubtful;
 mod refused;
 mod signed;
 
 use crate::support::costs::{Kinds, asked};
 use crate::support::images::attached::{fallback_index, fallback_tag, kind, referrer};
-use crate::support::images::{Content, Image, zoo};
+use crate::support::images::{Content, Image, media_type, zoo};
 use crate::support::registry::{FakeRegistry, Options};
 use crate::support::stage::Pair;
 
@@ -113,4 +114,23 @@ fn pair(source: bool, target: bool) -> Pair {
 /// Kinds of requests, and how many of each.
 fn kinds_of(each: &[(&str, usize)]) -> Kinds {
     each.iter().map(|(kind, number)| ((*kind).to_owned(), *number)).collect()
+}
+
+/// Signatures as cosign keeps them under one tag, each a layer.
+fn signatures(image: &Image, payloads: &[&str]) -> Image {
+    let layers: Vec<Content> = payloads
+        .iter()
+        .map(|text| {
+            Content::new("application/vnd.dev.cosign.simplesigning.v1+json", format!("{text} {}", image.digest()))
+        })
+        .collect();
+    let config = Content::new(media_type::OCI_CONFIG, "{}");
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": media_type::OCI_MANIFEST,
+        "config": config.descriptor(),
+        "layers": layers.iter().map(Content::descriptor).collect::<Vec<_>>(),
+    });
+    let root = Content::manifest(media_type::OCI_MANIFEST, &manifest);
+    Image { blobs: [vec![config], layers].concat(), children: Vec::new(), root, platform: None }
 }

@@ -72,7 +72,7 @@ mod tests {
     fn referrer(artifact_type: &str, tag: Option<&str>) -> Referrer {
         let tag = tag.map(|tag| tag.parse().unwrap());
         let digest = Digest::sha256(artifact_type.as_bytes());
-        Referrer { digest, artifact_type: ArtifactType::new(artifact_type), tag, bytes: 1 }
+        Referrer { digest, artifact_type: ArtifactType::new(artifact_type), tag, before: None, bytes: 1 }
     }
 
     #[test]
