@@ -15,7 +15,8 @@ use super::transfers::Need;
 use super::{BLOBS_AT_ONCE, Copier, Error, Passage};
 use crate::event::Moved;
 use crate::image::{
-    Code, Digest, Location, Manifest, MediaType, Referring, Side, Tag, TagOrDigest, fallback_tag, with_referrers,
+    Code, CosignKind, Digest, Location, Manifest, MediaType, Referring, Side, Tag, TagOrDigest, fallback_tag,
+    with_referrers,
 };
 use crate::store::{self, Graph, referrers};
 
@@ -123,6 +124,12 @@ impl Copier {
             let request = format!("read the referrer {digest} of {}", passage.source.location());
             Error { side: Side::Source, error: store::Error::new(Code::Manifest, request, error.to_string()) }
         })?;
+        if let (Some(tag), Some(subject)) = (tag, &referring.subject)
+            && !CosignKind::is_for(tag, &subject.digest)
+        {
+            let why = format!("it goes under {tag} and refers to {}", subject.digest);
+            return Ok((Moved::default(), Err(Some(format!("the referrer {digest} was left out: {why}")))));
+        }
         let now = match tag {
             Some(tag) => passage.target.resolve(&TagOrDigest::Tag(tag.clone())).await.on(Side::Target)?,
             None => None,

@@ -103,6 +103,11 @@ impl CosignKind {
         format!("{}-{}{}", subject.algorithm().as_str(), subject.hex(), self.suffix()).parse().ok()
     }
 
+    /// Whether `tag` is one of these tags, for `subject`.
+    pub fn is_for(tag: &Tag, subject: &Digest) -> bool {
+        Self::of(tag).and_then(|kind| kind.tag(subject)).as_ref() == Some(tag)
+    }
+
     /// What `tag` is for, where it is one of these tags.
     pub fn of(tag: &Tag) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| tag.as_str().strip_suffix(kind.suffix()).is_some_and(is_digest))

@@ -356,9 +356,10 @@ async fn checked(search: &Search<'_>, claim: &Claim) -> Result<Result<Option<(La
         Err(error) => return left_out(error.to_string()),
     };
     match &referring.subject {
-        _ if tag.is_some() => {}
         Some(named) if named.digest == *subject => {}
         Some(named) => return left_out(format!("it refers to {}", named.digest)),
+        // What cosign keeps under a tag is told by the tag alone.
+        None if tag.is_some() => {}
         None => return left_out("it refers to nothing".to_owned()),
     }
     // A tag says more of its type than the manifest does.

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{REPOSITORY, pair, signatures};
+use crate::support::digest::sha256;
 use crate::support::harness::Regsync;
+use crate::support::images::attached::{fallback_tag, kind, referrer};
 use crate::support::images::{Image, zoo};
 use crate::support::stage::{Pair, steps};
 
@@ -78,4 +80,57 @@ fn a_plan_that_says_nothing_of_a_signature_tag_has_seen_none() {
     let result = regsync.run(["apply", "older.json", "--format", "json"]).assert_status(0).json();
     assert!(result["steps"][0]["warnings"].to_string().contains("was left alone"), "{result:#}");
     signatures(&image, &["first"]).assert_at(&pair.target, REPOSITORY, &tag);
+}
+
+/// Two images at the source, and what refers to the second under the tag of the first.
+fn mistagged(target: bool) -> (Pair, [Image; 3], String) {
+    let pair = pair(false, target);
+    let images = [zoo::single("first"), zoo::single("second")];
+    images[0].push_to(&pair.source, REPOSITORY, "1");
+    images[1].push_to(&pair.source, REPOSITORY, "2");
+    let attestation = referrer(&images[1].root, kind::ATTESTATION, "of the second");
+    let tag = format!("{}.att", fallback_tag(&images[0].root));
+    attestation.push_to(&pair.source, REPOSITORY, &tag);
+    let [first, second] = images;
+    (pair, [first, second, attestation], tag)
+}
+
+#[test]
+fn a_manifest_under_the_tag_of_another_image_than_it_refers_to_is_left_out() {
+    for target in [true, false] {
+        let (pair, [first, second, attestation], tag) = mistagged(target);
+        let regsync = pair.regsync(&[pair.mirror(REPOSITORY, &["1"])]);
+        let result = regsync.run(["apply", "--format", "json"]).assert_status(0).json();
+        let warnings = result["steps"][0]["warnings"].to_string();
+        assert!(warnings.contains(&format!("it refers to {}", second.digest())), "{warnings}");
+        first.assert_at(&pair.target, REPOSITORY, "1");
+        assert_eq!(pair.target.store.tags(REPOSITORY), ["1"], "neither {tag} nor the other image's index");
+        assert!(pair.target.manifest_bytes(REPOSITORY, attestation.digest()).is_none());
+    }
+}
+
+#[test]
+fn a_plan_that_lists_it_anyway_is_not_followed() {
+    for target in [true, false] {
+        let (pair, [first, second, attestation], tag) = mistagged(target);
+        let regsync = pair.regsync(&[pair.mirror(REPOSITORY, &["1"])]);
+        let mut plan = saved(&regsync);
+        let artifact_type = "application/vnd.dev.cosign.artifact.att.v1+json";
+        let listed = json!({"digest": attestation.digest(), "artifact_type": artifact_type, "tag": tag});
+        plan["steps"][0]["referrers"] = json!([listed]);
+        let intent = json!([{
+            "action": "copy",
+            "digest": first.digest(),
+            "referrers": [listed],
+            "source": {"digest": first.digest(), "repository": pair.source.reference(REPOSITORY)},
+            "target": {"digest": null, "reference": format!("{}:1", pair.target.reference(REPOSITORY))},
+            "trim": null,
+        }]);
+        plan["plan_id"] = json!(sha256(intent.to_string().as_bytes()));
+        regsync.write("changed.json", plan.to_string());
+        let result = regsync.run(["apply", "changed.json", "--format", "json"]).assert_status(0).json();
+        let warnings = result["steps"][0]["warnings"].to_string();
+        assert!(warnings.contains(&format!("refers to {}", second.digest())), "{warnings}");
+        assert_eq!(pair.target.store.tags(REPOSITORY), ["1"]);
+    }
 }
