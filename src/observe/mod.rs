@@ -21,7 +21,7 @@ use crate::event::{Event, Reporter};
 use crate::image::{
     Descriptor, Digest, Failure, Location, MediaType, Reference, Registry, Root, Side, Tag, TagOrDigest,
 };
-use crate::plan::{self, Contents, Filter, Observed, Plan, Scope, Sighting};
+use crate::plan::{self, Contents, Filter, Observed, Plan, Sighting};
 use crate::store::{Error, Graph, ImageSource, Stores};
 use subsets::Roots;
 
@@ -96,9 +96,9 @@ impl Observer<'_> {
         total += subsets;
         observed.quotas = self.stores.quotas();
         // What would be copied is asked of the plan itself: the decision stands in one place.
-        let draft = plan::plan(desired, &observed, &Scope::default(), self.filter);
+        let (draft, doubles) = plan::draft(desired, &observed, self.filter);
         let looks = self.looks_needed(&draft, &observed);
-        let referrers = Self::referrer_looks(desired, &draft, &observed);
+        let referrers = Self::referrer_looks(desired, draft.steps.iter().chain(&doubles), &observed);
         self.reporter.event(Event::Observing { total: total + looks.len() + referrers.len() });
         self.look_inside(looks, &roots, &mut observed).await;
         self.read_referrers(referrers, &mut observed).await;

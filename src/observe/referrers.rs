@@ -13,7 +13,7 @@ use super::{Observer, failure};
 use crate::config::{Desired, Place, ReferrerRule, ReferrersCheck};
 use crate::event::Event;
 use crate::image::{Digest, Failure, Location, MediaType, ReferrerTypes, Root, Side, Subset};
-use crate::plan::{Attached, Observed, Plan, Reason, Referrer, Step};
+use crate::plan::{Attached, Observed, Reason, Referrer, Step};
 use crate::store::referrers::{Claim, Lack, ReferrerTags, Search, images_below, images_in, lacking};
 use crate::store::{Error, ImageSource};
 
@@ -58,12 +58,16 @@ struct Found {
 struct TagLists(Mutex<HashMap<Location, Arc<OnceCell<ReferrerTags>>>>);
 
 impl Observer<'_> {
-    /// The images whose referrers are asked for, by what `draft` would do with them.
-    pub(super) fn referrer_looks(desired: &Desired, draft: &Plan, observed: &Observed) -> Looks {
+    /// The images whose referrers are asked for, by what the steps of a draft would do with them.
+    pub(super) fn referrer_looks<'s>(
+        desired: &Desired,
+        draft: impl Iterator<Item = &'s Step>,
+        observed: &Observed,
+    ) -> Looks {
         let rules: BTreeMap<&Place, &ReferrerRule> =
             desired.mirrors.iter().map(|mirror| (&mirror.place, &mirror.referrers)).collect();
         let mut looks = Looks::new();
-        for step in &draft.steps {
+        for step in draft {
             let Some(rule) = rules.get(&step.place) else { continue };
             let (Some(types), Some(wish)) = (&rule.types, wish(step, rule.check, observed)) else { continue };
             let (Some(source), Some(target)) = (&step.source, &step.target) else { continue };

@@ -42,13 +42,18 @@ pub(super) fn attach(mut step: Step, mirror: &Mirror, observed: &Observed) -> St
         step.warnings.extend(remarks.iter().map(|remark| Arc::from(remark.as_str())));
         let kept =
             kept.into_iter().filter(|_| mirror.on_tag_move != OnTagMove::Keep).filter_map(|kept| kept.tag.as_ref());
-        step.warnings.extend(kept.map(|tag| Arc::from(format!("{tag} would move, and must not; it was left alone"))));
+        step.warnings.extend(kept.map(must_not_move));
     }
     step
 }
 
+/// Why the tag of a referrer is left as it is.
+pub(super) fn must_not_move(tag: &Tag) -> Arc<str> {
+    format!("{tag} would move, and must not; it was left alone").into()
+}
+
 /// Whether the tag of a referrer must not move, by the rules for tags.
-fn stays(mirror: &Mirror, tag: &Tag) -> bool {
+pub(super) fn stays(mirror: &Mirror, tag: &Tag) -> bool {
     mirror.on_tag_move != OnTagMove::Update || mirror.immutable_tags.iter().any(|glob| glob.matches(tag.as_str()))
 }
 

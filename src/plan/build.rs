@@ -18,6 +18,12 @@ use crate::image::{Code, Descriptor, Failure, Reference, Side};
 /// Decides every target tag of `desired` that `filter` (compiled from `scope`) selects. Total and deterministic: a read
 /// that failed, or was never made, becomes a step in error.
 pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filter) -> Plan {
+    Plan { scope: scope.clone(), ..draft(desired, observed, filter).0 }
+}
+
+/// The plan for everything, as far as it is known by now, and the steps that others stand for, since several mirrors want one
+/// tag of a target with one digest: the referrers that they ask for come along, too.
+pub fn draft(desired: &Desired, observed: &Observed, filter: &Filter) -> (Plan, Vec<Step>) {
     let listed = |location: &_| match observed.tags.get(location) {
         Some(Ok(tags)) => Some(tags.as_slice()),
         _ => None,
@@ -41,14 +47,15 @@ pub fn plan(desired: &Desired, observed: &Observed, scope: &Scope, filter: &Filt
         steps.extend(own);
     }
     steps.extend(unresolved.map(|(_, step)| step));
-    let mut steps = settle_overlaps(steps);
+    let (mut steps, doubles) = settle_overlaps(steps, desired);
     weigh(&mut steps, observed);
     warnings.extend(general_remarks(&steps));
     let pulls = pulls(&steps, desired, observed);
     warnings.extend(shortages(&pulls));
     warnings.sort();
     let tallies = tallies(desired, observed, filter);
-    Plan { config: desired.files.clone(), scope: scope.clone(), warnings, pulls, tallies, steps }
+    let plan = Plan { config: desired.files.clone(), scope: Scope::default(), warnings, pulls, tallies, steps };
+    (plan, doubles)
 }
 
 /// A remark for each glob of `--only` that is about nothing: a part that is not there is most often misspelt. It is no

@@ -22,7 +22,7 @@ mod step;
 mod tests;
 mod trim;
 
-pub use build::plan;
+pub use build::{draft, plan};
 pub use observed::{Attached, AttachedTo, Contents, Observed, Sighting};
 pub use pulls::Pulls;
 pub(crate) use read::document_of;

@@ -6,6 +6,7 @@ mod back_ends;
 mod checking;
 mod cosign;
 mod doubtful;
+mod overlapping;
 mod refused;
 mod signed;
 
