@@ -140,11 +140,11 @@ impl Observer<'_> {
         }
     }
 
-    /// Whether the source lists a tag for the image that the target does not. Where the target's tags cannot be listed, that
+    /// Whether the source lists a tag for the image that the target does not, and that may be of a type that is meant. Where the target's tags cannot be listed, that
     /// is not known, and looked into.
     async fn lacks_a_tag(&self, lists: &TagLists, subject: &Subject, target: &Location) -> bool {
         let Some(known) = lists.cell(&subject.source).get().cloned() else { return false };
-        let tags = known.of(&subject.digest);
+        let tags = known.of(&subject.digest, &subject.types);
         if tags.is_empty() {
             return false;
         }
@@ -225,7 +225,9 @@ async fn names(source: &dyn ImageSource, tags: &ReferrerTags, index: &Digest) ->
     let location = source.location();
     let listed = source.referrers(index).await?;
     let mut names: Vec<String> = match tags {
-        ReferrerTags::Listed(_) => tags.of(index).iter().map(|tag| format!("{location}:{tag}")).collect(),
+        ReferrerTags::Listed(_) => {
+            tags.of(index, &ReferrerTypes::All).iter().map(|tag| format!("{location}:{tag}")).collect()
+        }
         ReferrerTags::Unlisted => Vec::new(),
     };
     names.extend(listed.entries().iter().map(|entry| format!("{location}@{}", entry.digest)));

@@ -42,15 +42,22 @@ impl ReferrerTags {
         }
     }
 
-    /// Whether `subject` may have referrers under tags, and what those tags are.
-    pub fn of(&self, subject: &Digest) -> Vec<Tag> {
-        let tags = CosignKind::ALL.into_iter().filter_map(|kind| kind.tag(subject)).chain(fallback_tag(subject));
+    /// Whether `subject` may have referrers of these types under tags, and what those tags are. What an index lists may be of
+    /// any type.
+    pub fn of(&self, subject: &Digest, types: &ReferrerTypes) -> Vec<Tag> {
+        let tags = cosign_tags(subject, types).map(|(_, tag)| tag).chain(fallback_tag(subject));
         tags.filter(|tag| self.may_have(tag)).collect()
     }
 
     fn are_none(&self) -> bool {
         matches!(self, Self::Listed(tags) if tags.is_empty())
     }
+}
+
+/// The tags of cosign's for `subject` that stand for referrers of these types.
+fn cosign_tags(subject: &Digest, types: &ReferrerTypes) -> impl Iterator<Item = (CosignKind, Tag)> {
+    let admitted = |kind: &CosignKind| types.admit(Some(&kind.artifact_type()));
+    CosignKind::ALL.into_iter().filter(admitted).filter_map(|kind| Some((kind, kind.tag(subject)?)))
 }
 
 /// What a place says of the referrers of one subject.
@@ -190,8 +197,7 @@ impl Search<'_> {
         };
         let listed = listed.into_iter().map(|descriptor| (descriptor, None));
         let mut claims: Vec<(Descriptor, Option<Tag>)> = listed.collect();
-        for kind in CosignKind::ALL {
-            let Some(tag) = kind.tag(subject).filter(|tag| self.tags.may_have(tag)) else { continue };
+        for (kind, tag) in cosign_tags(subject, self.types).filter(|(_, tag)| self.tags.may_have(tag)) {
             if let Some(descriptor) = self.source.resolve(&TagOrDigest::Tag(tag.clone())).await? {
                 claims.push((Descriptor { artifact_type: Some(kind.artifact_type()), ..descriptor }, Some(tag)));
             }

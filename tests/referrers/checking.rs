@@ -124,6 +124,21 @@ fn changed_costs_one_list_of_the_target_where_all_its_tags_are_there() {
 }
 
 #[test]
+fn changed_costs_nothing_more_where_tags_stand_for_other_types() {
+    let pair = pair(false, true);
+    for n in 0..3 {
+        let image = zoo::index(&n.to_string());
+        image.push_to(&pair.source, REPOSITORY, &format!("1.{n}"));
+        zoo::cosign_signature(&image).push_to(&pair.source, REPOSITORY, &image.signature_tag());
+    }
+    let regsync = pair.regsync(&[pair.mirror(REPOSITORY, &["1.*"]).with(&format!("referrers: [{}]", kind::SBOM))]);
+    regsync.run(["apply"]).assert_status(0);
+    let case =
+        "in place under `changed`: three with signatures, selected by a pattern, and `referrers` names other types";
+    as_documented(idle(&regsync, &pair), case);
+}
+
+#[test]
 fn never_leaves_what_tags_show() {
     let pair = pair(false, false);
     let (all, regsync) = in_sync(&pair, "never", (&["*"], "referrers-check: never"));
