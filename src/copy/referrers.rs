@@ -1,7 +1,8 @@
 //! Referrers, from a source to a target: each with its blobs, then its manifest, then whatever makes it be found there.
 //!
 //! Owns the index of the fallback schema at targets that list no referrers: it is added to, never written anew, and by one
-//! at a time. Refuses to fail an image for a target that takes no such manifests: that is said, and nothing else is undone.
+//! at a time. Refuses to fail an image for a target that takes no such manifests, or for a referrer that is broken at its
+//! source: that is said, and nothing else is undone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -117,8 +118,12 @@ impl Copier {
         wanted: &Wanted,
     ) -> Result<(Moved, Result<Option<Unlisted>, Option<String>>), Error> {
         let Wanted { digest, tag, before } = wanted;
+        let left_out = |error| (Moved::default(), Err(Some(refused(&format!("the referrer {digest}"), &error))));
         // What it is, it says itself: its bytes have this digest.
-        let graph = Graph::read(passage.source.as_ref(), digest, &MediaType::new("")).await.on(Side::Source)?;
+        let graph = match Graph::read(passage.source.as_ref(), digest, &MediaType::new("")).await.on(Side::Source) {
+            Err(error) if is_its_own(&error) => return Ok(left_out(error.error)),
+            graph => graph?,
+        };
         let root = graph.root();
         let referring = root.referring().map_err(|error| {
             let request = format!("read the referrer {digest} of {}", passage.source.location());
@@ -146,7 +151,10 @@ impl Copier {
                 return Ok((Moved::default(), Err(Some(referrers::has_own(tag, passage.target.as_ref())))));
             }
         }
-        let mut moved = self.parts(passage, image, &graph).await?;
+        let mut moved = match self.parts(passage, image, &graph).await {
+            Err(error) if is_its_own(&error) => return Ok(left_out(error.error)),
+            moved => moved?,
+        };
         match self.write(passage, root, (&referring, tag.as_ref().map(|tag| (tag, before.as_ref())))).await {
             Ok(listed) => {
                 moved.sent += root.bytes().len() as u64;
@@ -154,9 +162,7 @@ impl Copier {
                 let unlisted = subject.filter(|_| !listed).map(|subject| (subject, (root.clone(), referring)));
                 Ok((moved, Ok(unlisted)))
             }
-            Err(error) if error.side == Side::Target && is_refusal(&error.error) => {
-                Ok((moved, Err(Some(refused(&format!("the referrer {digest}"), &error.error)))))
-            }
+            Err(error) if is_its_own(&error) => Ok((moved, left_out(error.error).1)),
             Err(error) => Err(error),
         }
     }
@@ -237,6 +243,14 @@ impl Copier {
                 outcome => return outcome.map(|()| index.bytes().len() as u64),
             }
         }
+    }
+}
+
+/// Whether it is the referrer that is in trouble: its source has lost a part of it, or its target does not want it.
+fn is_its_own(error: &Error) -> bool {
+    match error.side {
+        Side::Source => error.error.code == Code::NotFound,
+        Side::Target => is_refusal(&error.error),
     }
 }
 

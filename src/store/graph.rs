@@ -98,6 +98,12 @@ impl Graph {
         &self.platforms
     }
 
+    /// The size of all its manifests and blobs, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let manifests = self.manifests().map(|manifest| manifest.bytes().len() as u64);
+        manifests.chain(self.blobs.iter().map(|blob| blob.size)).fold(0, u64::saturating_add)
+    }
+
     /// The root manifest.
     pub fn root(&self) -> &Manifest {
         &self.root

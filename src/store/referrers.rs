@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::limits::{MANIFESTS, NESTING, REFERRER_DEPTH, REFERRERS};
-use super::{Error, ImageSource, ImageTarget};
+use super::{Error, Graph, ImageSource, ImageTarget};
 use crate::image::{
     ArtifactType, Code, CosignKind, Descriptor, Digest, Manifest, MediaType, ReferrerTypes, Side, Tag, TagOrDigest,
     View, fallback_tag, is_referrer_tag,
@@ -373,11 +373,17 @@ async fn checked(search: &Search<'_>, claim: &Claim) -> Result<Result<Option<(La
     if !search.types.admit(artifact_type.as_ref()) {
         return Ok(Ok(None));
     }
-    let blobs: u64 = match manifest.view() {
-        View::Image(image) => image.blobs().fold(0, |sum, blob| sum.saturating_add(blob.size)),
-        _ => 0,
+    let bytes = match manifest.view() {
+        View::Image(image) => image.blobs().fold(size, |sum, blob| sum.saturating_add(blob.size)),
+        View::Index(_) => match Graph::below(search.source, manifest.clone()).await {
+            Ok(graph) => graph.bytes(),
+            Err(error) if matches!(error.code, Code::Manifest | Code::Unsupported | Code::NotFound | Code::Size) => {
+                return left_out(error.message);
+            }
+            Err(error) => return Err(error),
+        },
+        View::Opaque => size,
     };
-    let bytes = size.saturating_add(blobs);
     let lacking = Lacking { digest: digest.clone(), artifact_type, tag: tag.clone(), before: None, bytes };
     Ok(Ok(Some((lacking, manifest))))
 }

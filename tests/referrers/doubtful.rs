@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{REPOSITORY, attached, pair};
-use crate::support::images::attached::{fallback_tag, kind, referrer};
+use crate::support::images::attached::{fallback_tag, kind, referrer, referring_index};
 use crate::support::images::{Content, Image, media_type, zoo};
 use crate::support::server::{Answer, Fault, Match};
 use crate::support::stage::{Pair, steps};
@@ -58,6 +58,42 @@ fn a_referrer_that_is_not_what_the_list_says_is_left_out() {
     let resized = |image: &Image| vec![own(image).root.descriptor_with(&json!({"size": 7}))];
     let wrong_size = claimed(resized, |pair, image| own(image).push_to(&pair.source, REPOSITORY, own(image).digest()));
     left_out(wrong_size, "bytes, not the 7 stated");
+}
+
+#[test]
+fn a_referrer_that_lacks_a_part_at_the_source_does_not_hold_up_its_image() {
+    let (pair, image) = (pair(true, true), zoo::single("sound"));
+    let (whole, broken) =
+        (referrer(&image.root, kind::SIGNATURE, "whole"), referrer(&image.root, kind::SBOM, "broken"));
+    image.push_to(&pair.source, REPOSITORY, "1");
+    for own in [&whole, &broken] {
+        own.push_to(&pair.source, REPOSITORY, own.digest());
+    }
+    pair.source.store.delete_blob(REPOSITORY, &broken.blobs[1].digest);
+    let regsync = pair.regsync(&[pair.mirror(REPOSITORY, &["1"]).with("referrers-check: always")]);
+    for outcome in ["app:1 copied new", "app:1 skipped referrers-missing"] {
+        let result = regsync.run(["apply", "--format", "json"]).assert_status(0).json();
+        assert_eq!(steps(&result), [outcome]);
+        let warnings = result["steps"][0]["warnings"].to_string();
+        assert!(warnings.contains(&format!("the referrer {} was left out", broken.digest())), "{warnings}");
+    }
+    image.assert_at(&pair.target, REPOSITORY, "1");
+    assert!(pair.target.manifest_bytes(REPOSITORY, whole.digest()).is_some());
+    assert!(pair.target.manifest_bytes(REPOSITORY, broken.digest()).is_none());
+}
+
+#[test]
+fn an_index_that_refers_and_lacks_a_manifest_is_left_out() {
+    let child = zoo::single("gone");
+    let listed = |image: &Image| referring_index(&image.root, &child, kind::SBOM).root;
+    let lacking = claimed(
+        |image| vec![listed(image).descriptor()],
+        |pair, image| {
+            let index = listed(image);
+            pair.source.put_manifest(REPOSITORY, &index.digest, &index.media_type, index.bytes);
+        },
+    );
+    left_out(lacking, &format!("its manifest {} is missing", child.digest()));
 }
 
 #[test]

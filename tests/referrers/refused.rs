@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{REPOSITORY, attached, pair};
-use crate::support::images::attached::{fallback_tag, kind, referrer};
+use crate::support::images::attached::{fallback_tag, kind, referrer, referring_index};
 use crate::support::images::zoo;
 use crate::support::server::{Answer, Fault, Match};
 use crate::support::stage::{Pair, steps};
@@ -34,6 +34,23 @@ fn a_target_that_refuses_a_referrer_gets_the_image() {
         // And the next run has nothing to say.
         regsync.run(["plan", "--detailed-exitcode"]).assert_status(0);
     }
+}
+
+#[test]
+fn a_target_that_refuses_what_is_in_a_referrer_gets_the_image() {
+    let pair = pair(true, true);
+    let (image, child) = (zoo::single("attested"), zoo::single("of the referrer"));
+    let index = referring_index(&image.root, &child, kind::SBOM);
+    image.push_to(&pair.source, REPOSITORY, "1");
+    index.push_to(&pair.source, REPOSITORY, index.digest());
+    let put = Match::new("PUT", &format!("/manifests/{}", child.digest()));
+    pair.target.fault(put, Fault::Reply(Answer::error(405, "UNSUPPORTED", "none of these")));
+    let run = pair.regsync(&[pair.mirror(REPOSITORY, &["1"])]).run(["apply", "--format", "json"]);
+    let result = run.assert_status(0).json();
+    assert_eq!(steps(&result), ["app:1 copied new"]);
+    let warnings = result["steps"][0]["warnings"].to_string();
+    assert!(warnings.contains(&format!("the referrer {} was left out", index.digest())), "{warnings}");
+    image.assert_at(&pair.target, REPOSITORY, "1");
 }
 
 #[test]

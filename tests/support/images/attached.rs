@@ -32,6 +32,23 @@ pub fn referrer(subject: &Content, artifact_type: &str, seed: &str) -> Image {
     }
 }
 
+/// An index over one image, of a type, that refers to `subject`.
+pub fn referring_index(subject: &Content, child: &Image, artifact_type: &str) -> Image {
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": media_type::OCI_INDEX,
+        "artifactType": artifact_type,
+        "manifests": [child.root.descriptor()],
+        "subject": subject.descriptor(),
+    });
+    Image {
+        root: Content::manifest(media_type::OCI_INDEX, &index),
+        blobs: child.blobs.clone(),
+        children: vec![child.root.clone()],
+        platform: None,
+    }
+}
+
 /// The index of the fallback schema over `referrers`, to be pushed under [`fallback_tag`].
 pub fn fallback_index(referrers: &[&Image]) -> Content {
     let entry = |referrer: &&Image| {
