@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::session::clock;
 use crate::auth::{
-    Azure, DockerHub, Environment, Gcp, Generic, Jfrog, Mask, Place, Provider, Quay, Rule, Send, Surroundings,
+    Azure, Chainguard, DockerHub, Environment, Gcp, Generic, Jfrog, Mask, Place, Provider, Quay, Rule, Send,
+    Surroundings,
 };
 use crate::config::{self, Auth, ProviderKind, RegistryKey, RegistryRules};
 use crate::store::registry::{Proxies, Roots, connector};
@@ -45,6 +46,7 @@ fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
         }),
         ProviderKind::Github => Provider::Github,
         ProviderKind::Gitlab => Provider::Gitlab,
+        ProviderKind::Chainguard => Provider::Chainguard(Chainguard { identity: who("identity")? }),
         ProviderKind::DockerHub => {
             Provider::DockerHub(DockerHub { organization: text("organization")?, connection: who("connection-id")? })
         }

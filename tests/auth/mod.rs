@@ -1,6 +1,7 @@
 //! Credentials that are got with the identity of the job, end to end through the binary.
 
 mod azure;
+mod chainguard;
 mod docker_hub;
 mod exchange;
 mod gcp;

@@ -6,6 +6,7 @@
 
 mod ambient;
 mod azure;
+mod chainguard;
 mod docker_hub;
 mod error;
 mod gcp;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub(super) use ambient::Ambient;
 pub use azure::Azure;
+pub use chainguard::Chainguard;
 pub use docker_hub::DockerHub;
 pub use error::ProviderError;
 pub use gcp::Gcp;
@@ -41,6 +43,8 @@ pub enum Provider {
     Github,
     /// GitLab's registry, with the token of the job.
     Gitlab,
+    /// Chainguard, as an assumable identity.
+    Chainguard(Chainguard),
     /// Docker Hub, through an OIDC connection.
     DockerHub(DockerHub),
     /// Artifactory, through an OIDC integration.
@@ -71,6 +75,7 @@ impl Provider {
             Self::Gcp(_) => "gcp",
             Self::Github => "github",
             Self::Gitlab => "gitlab",
+            Self::Chainguard(_) => "chainguard",
             Self::DockerHub(_) => "docker-hub",
             Self::Jfrog(_) => "jfrog",
             Self::Quay(_) => "quay",
@@ -85,6 +90,7 @@ impl Provider {
             Self::Gcp(gcp) => gcp.obtain(exchange, registry).await,
             Self::Github => jobs::github(exchange),
             Self::Gitlab => jobs::gitlab(exchange),
+            Self::Chainguard(chainguard) => chainguard.obtain(exchange, registry).await,
             Self::DockerHub(hub) => hub.obtain(exchange, registry).await,
             Self::Jfrog(jfrog) => jfrog.obtain(exchange, registry).await,
             Self::Quay(quay) => quay.obtain(exchange, registry).await,

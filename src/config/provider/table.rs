@@ -149,7 +149,7 @@ const JFROG: Spec = Spec {
 
 const CHAINGUARD: Spec = Spec {
     about: "Chainguard: an assumable identity.",
-    ready: false,
+    ready: true,
     keys: &[
         needed("identity", "The identity's id.", text(is_path, "720909c9f5279097d847ad02a2f24ba8f59de36a/0e2f9a1b")),
         optional("plan-identity", "Another identity, for `plan`.", text(is_path, "720909c9f5279097d847ad02a2f24ba8")),
