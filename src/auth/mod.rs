@@ -47,6 +47,8 @@ pub use exchange::{Connect, Mask, Surroundings, Way};
 pub use identity::Claims;
 pub use keychain::{Keychain, Place, Rule};
 pub use origin::{Consulted, Found, Origin, Verdict};
-pub use provider::{Azure, Chainguard, DockerHub, Gcp, Generic, Jfrog, Provider, ProviderError, Quay, Send};
+pub use provider::{
+    Azure, Chainguard, Cloudsmith, DockerHub, Gcp, Generic, Jfrog, Provider, ProviderError, Quay, Send,
+};
 pub use redact::Redactor;
 pub use renewals::{Lease, Refused};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::session::clock;
 use crate::auth::{
-    Azure, Chainguard, DockerHub, Environment, Gcp, Generic, Jfrog, Mask, Place, Provider, Quay, Rule, Send,
-    Surroundings,
+    Azure, Chainguard, Cloudsmith, DockerHub, Environment, Gcp, Generic, Jfrog, Mask, Place, Provider, Quay, Rule,
+    Send, Surroundings,
 };
 use crate::config::{self, Auth, ProviderKind, RegistryKey, RegistryRules};
 use crate::store::registry::{Proxies, Roots, connector};
@@ -47,6 +47,9 @@ fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
         ProviderKind::Github => Provider::Github,
         ProviderKind::Gitlab => Provider::Gitlab,
         ProviderKind::Chainguard => Provider::Chainguard(Chainguard { identity: who("identity")? }),
+        ProviderKind::Cloudsmith => {
+            Provider::Cloudsmith(Cloudsmith { organization: text("organization")?, service: who("service")? })
+        }
         ProviderKind::DockerHub => {
             Provider::DockerHub(DockerHub { organization: text("organization")?, connection: who("connection-id")? })
         }

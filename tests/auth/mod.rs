@@ -2,6 +2,7 @@
 
 mod azure;
 mod chainguard;
+mod cloudsmith;
 mod docker_hub;
 mod exchange;
 mod gcp;

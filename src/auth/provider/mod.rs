@@ -7,6 +7,7 @@
 mod ambient;
 mod azure;
 mod chainguard;
+mod cloudsmith;
 mod docker_hub;
 mod error;
 mod gcp;
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub(super) use ambient::Ambient;
 pub use azure::Azure;
 pub use chainguard::Chainguard;
+pub use cloudsmith::Cloudsmith;
 pub use docker_hub::DockerHub;
 pub use error::ProviderError;
 pub use gcp::Gcp;
@@ -45,6 +47,8 @@ pub enum Provider {
     Gitlab,
     /// Chainguard, as an assumable identity.
     Chainguard(Chainguard),
+    /// Cloudsmith, as a service account.
+    Cloudsmith(Cloudsmith),
     /// Docker Hub, through an OIDC connection.
     DockerHub(DockerHub),
     /// Artifactory, through an OIDC integration.
@@ -76,6 +80,7 @@ impl Provider {
             Self::Github => "github",
             Self::Gitlab => "gitlab",
             Self::Chainguard(_) => "chainguard",
+            Self::Cloudsmith(_) => "cloudsmith",
             Self::DockerHub(_) => "docker-hub",
             Self::Jfrog(_) => "jfrog",
             Self::Quay(_) => "quay",
@@ -91,6 +96,7 @@ impl Provider {
             Self::Github => jobs::github(exchange),
             Self::Gitlab => jobs::gitlab(exchange),
             Self::Chainguard(chainguard) => chainguard.obtain(exchange, registry).await,
+            Self::Cloudsmith(cloudsmith) => cloudsmith.obtain(exchange, registry).await,
             Self::DockerHub(hub) => hub.obtain(exchange, registry).await,
             Self::Jfrog(jfrog) => jfrog.obtain(exchange, registry).await,
             Self::Quay(quay) => quay.obtain(exchange, registry).await,

@@ -158,7 +158,7 @@ const CHAINGUARD: Spec = Spec {
 
 const CLOUDSMITH: Spec = Spec {
     about: "Cloudsmith: a service account.",
-    ready: false,
+    ready: true,
     keys: &[
         needed("organization", "The organisation.", text(is_word, "acme")),
         needed("service", "The slug of the service account.", text(is_word, "mirror")),
