@@ -18,7 +18,6 @@ mod docker;
 mod documents;
 mod environment;
 mod error;
-#[expect(dead_code, reason = "what a provider may need to say is whole, whoever says it")]
 mod exchange;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -48,7 +47,7 @@ pub use identity::Claims;
 pub use keychain::{Keychain, Place, Rule};
 pub use origin::{Consulted, Found, Origin, Verdict};
 pub use provider::{
-    Azure, Chainguard, Cloudsmith, DockerHub, Gcp, Generic, Jfrog, Provider, ProviderError, Quay, Send,
+    Aws, Azure, Chainguard, Cloudsmith, DockerHub, Gcp, Generic, Jfrog, Provider, ProviderError, Quay, Send,
 };
 pub use redact::Redactor;
 pub use renewals::{Lease, Refused};

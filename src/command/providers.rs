@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::session::clock;
 use crate::auth::{
-    Azure, Chainguard, Cloudsmith, DockerHub, Environment, Gcp, Generic, Jfrog, Mask, Place, Provider, Quay, Rule,
+    Aws, Azure, Chainguard, Cloudsmith, DockerHub, Environment, Gcp, Generic, Jfrog, Mask, Place, Provider, Quay, Rule,
     Send, Surroundings,
 };
 use crate::config::{self, Auth, ProviderKind, RegistryKey, RegistryRules};
@@ -37,6 +37,9 @@ fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
     let text = |key: &str| written.text(key).map(str::to_owned);
     let who = |key: &str| written.identity(key, purpose == Purpose::Plan).map(str::to_owned);
     Some(match written.kind {
+        ProviderKind::Aws => {
+            Provider::Aws(Aws { role: Some(who("role")?), session_name: text("session-name"), region: text("region") })
+        }
         ProviderKind::Azure => {
             Provider::Azure(Azure::Federated { tenant: text("tenant-id")?, client: who("client-id")? })
         }
@@ -67,7 +70,6 @@ fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
             response_field: text("response-field").unwrap_or_else(|| "access_token".to_owned()),
             username: text("username"),
         }),
-        _ => return None,
     })
 }
 

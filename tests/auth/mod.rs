@@ -1,5 +1,8 @@
 //! Credentials that are got with the identity of the job, end to end through the binary.
 
+mod aws;
+mod aws_hosts;
+mod aws_sources;
 mod azure;
 mod chainguard;
 mod cloudsmith;

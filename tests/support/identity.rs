@@ -24,6 +24,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio_rustls::rustls::ServerConfig;
 
 use super::canary::{PREFIX, canary};
 use super::harness::Regsync;
@@ -78,6 +79,11 @@ impl Judge {
     /// All tokens from now on are for this host alone: whoever else is sent one fails its test.
     pub fn only_for(&self, host: &str) {
         self.host.set(host.to_owned()).expect("they are another host's already");
+    }
+
+    /// Takes a token that came another way for one of this job.
+    pub fn trust(&self, token: &str, audience: &str) {
+        self.issued.lock().unwrap().push((token.to_owned(), audience.to_owned()));
     }
 
     fn issue(&self, audience: &str) -> String {
@@ -170,7 +176,15 @@ impl<F: Fn(&Call) -> Answer + Send + Sync + 'static> Handler for Answers<F> {
 impl Service {
     /// Starts one on a port of its own.
     pub fn start(answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Self {
-        Self(Bound::new(None).serve(Answers(answer)))
+        Self::start_over(None, answer)
+    }
+
+    /// The same over TLS, where some is given.
+    pub fn start_over(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(&Call) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self(Bound::new(tls).serve(Answers(answer)))
     }
 
     /// The same, where the answer depends on the service's own URL.

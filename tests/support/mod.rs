@@ -31,6 +31,7 @@
     reason = "shared by the chapters of the test binary; none uses all of it"
 )]
 
+pub mod aws;
 pub mod azure;
 pub mod canary;
 pub mod cdn;

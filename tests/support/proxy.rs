@@ -9,15 +9,15 @@ use std::thread;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// A proxy that leads to one server, whatever name it is asked for. Stops when dropped.
+/// A proxy that leads to servers of the stage, whatever names it is asked for. Stops when dropped.
 pub struct ForwardProxy {
     address: SocketAddr,
     office: Arc<Office>,
 }
 
 struct Office {
-    /// `host:port` of the one server.
-    to: String,
+    /// Names, and `host:port` of the servers that they lead to; an empty name is any.
+    routes: Vec<(String, String)>,
     /// The value of `Proxy-Authorization` that is wanted.
     wanted: Option<String>,
     /// What is answered to everything, instead of leading anywhere.
@@ -29,11 +29,16 @@ struct Office {
 impl ForwardProxy {
     /// One that leads to `to`; `login` is `user:password`.
     pub fn start(to: &str, login: Option<&str>) -> Self {
+        Self::routing(&[("", to)], login)
+    }
+
+    /// One that leads from names to servers; `login` is `user:password`.
+    pub fn routing(routes: &[(&str, &str)], login: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let wanted = login.map(|login| format!("Basic {}", STANDARD.encode(login)));
         let office = Arc::new(Office {
-            to: to.to_owned(),
+            routes: routes.iter().map(|(name, to)| ((*name).to_owned(), (*to).to_owned())).collect(),
             wanted,
             refusal: Mutex::default(),
             heads: Mutex::default(),
@@ -93,7 +98,11 @@ impl Office {
                 "HTTP/1.1 {status} No\r\n{challenge}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             );
         }
-        let mut server = TcpStream::connect(&self.to)?;
+        let leads = |(name, _): &&(String, String)| name.is_empty() || head.starts_with(&format!("CONNECT {name}:"));
+        let Some((_, to)) = self.routes.iter().find(leads) else {
+            return write!(client, "HTTP/1.1 502 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        };
+        let mut server = TcpStream::connect(to)?;
         if head.starts_with("CONNECT ") {
             client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
         } else {

@@ -52,6 +52,11 @@ impl TestCa {
         self.server_config(certificate, false)
     }
 
+    /// A server with these names.
+    pub fn server_named(&self, names: &[&str]) -> Arc<ServerConfig> {
+        self.configure(names, ServerCertificate::Sound, false)
+    }
+
     /// A server that refuses clients without a certificate of this authority.
     pub fn server_requiring_client_certificate(&self) -> Arc<ServerConfig> {
         self.server_config(ServerCertificate::Sound, true)
@@ -94,10 +99,15 @@ impl TestCa {
     }
 
     fn server_config(&self, certificate: ServerCertificate, asks_client: bool) -> Arc<ServerConfig> {
-        let names = match certificate {
-            ServerCertificate::WrongName => vec!["other.example".to_owned()],
-            _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
+        let names: &[&str] = match certificate {
+            ServerCertificate::WrongName => &["other.example"],
+            _ => &["127.0.0.1", "localhost"],
         };
+        self.configure(names, certificate, asks_client)
+    }
+
+    fn configure(&self, names: &[&str], certificate: ServerCertificate, asks_client: bool) -> Arc<ServerConfig> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         if certificate == ServerCertificate::Expired {
             (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));

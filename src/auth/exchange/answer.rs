@@ -84,6 +84,16 @@ impl Answer {
         }
     }
 
+    /// The same, where only the provider knows what is words in it.
+    pub(in crate::auth) fn refused_saying(&self, words: &str) -> ProviderError {
+        match self.refused() {
+            ProviderError::Refused { who, what, status, claims, hint, .. } => {
+                ProviderError::Refused { who, what, status, words: self.one_line(words), claims, hint }
+            }
+            other => other,
+        }
+    }
+
     /// An answer that makes no sense; `problem` continues "was asked for …, and".
     pub(in crate::auth) fn nonsense(&self, problem: &'static str) -> ProviderError {
         ProviderError::Nonsense { who: self.who.clone(), what: self.what, problem }
@@ -95,7 +105,11 @@ impl Answer {
         let said = serde_json::from_str::<Value>(&text).ok().map(|value| spoken(&value));
         // A page for browsers says nothing.
         let said = said.unwrap_or_else(|| if text.trim_start().starts_with('<') { String::new() } else { text.into() });
-        let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.one_line(&said)
+    }
+
+    fn one_line(&self, words: &str) -> String {
+        let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
         self.redactor.clean(&line).chars().take(WORDS).collect()
     }
 

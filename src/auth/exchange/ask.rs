@@ -59,10 +59,14 @@ impl Ask {
 
     /// With these pairs as a form.
     pub(in crate::auth) fn form(self, pairs: &[(&str, &str)]) -> Self {
+        self.body("application/x-www-form-urlencoded", &Self::form_text(pairs))
+    }
+
+    /// These pairs as the text of a form.
+    pub(in crate::auth) fn form_text(pairs: &[(&str, &str)]) -> String {
         let mut url = Endpoint::fixed("https://form.invalid/").url;
         url.query_pairs_mut().extend_pairs(pairs);
-        let form = url.query().unwrap_or_default();
-        self.body("application/x-www-form-urlencoded", form)
+        url.query().unwrap_or_default().to_owned()
     }
 
     /// With this document.

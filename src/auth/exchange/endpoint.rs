@@ -63,6 +63,18 @@ impl Endpoint {
         Ok(Self { url, way: Way::Metadata })
     }
 
+    /// A service of the machine's own surroundings that the variable `name` holds the URL of, in the clear: that it is one
+    /// of those that belong there is for the caller to know.
+    pub(in crate::auth) fn neighbour(name: &str, url: &str) -> Result<Self, ProviderError> {
+        let endpoint = Self::metadata(name, url)?;
+        Ok(Self { way: Way::Local, ..endpoint })
+    }
+
+    /// The host alone; brackets around one of IPv6.
+    pub(in crate::auth) fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
     /// The same place with this pair added to the query.
     pub(in crate::auth) fn with_pair(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);

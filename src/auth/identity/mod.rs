@@ -112,7 +112,8 @@ fn file(exchange: &Exchange, name: &str) -> Result<Option<Source>, ProviderError
     Ok(Some(Source { name: format!("the file that `{name}` names"), text, bound: false }))
 }
 
-fn read(path: &PathBuf, limit: u64) -> Result<Secret, std::io::ErrorKind> {
+/// The text of a file, cut at `limit` bytes.
+pub(super) fn read(path: &PathBuf, limit: u64) -> Result<Secret, std::io::ErrorKind> {
     use std::io::Read as _;
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|error| error.kind())?;

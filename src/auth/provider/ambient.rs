@@ -2,7 +2,7 @@
 //!
 //! Owns which host that is decided by. Refuses to offer anything to a host that is not its own.
 
-use super::Provider;
+use super::{Aws, Provider};
 use crate::auth::Environment;
 use crate::image::Registry;
 
@@ -26,7 +26,8 @@ impl Ambient {
             let there = is_set("CI_REGISTRY_USER") && is_set("CI_REGISTRY_PASSWORD");
             return Some(Self { name: "CI_REGISTRY_PASSWORD of the job", provider: there.then_some(Provider::Gitlab) });
         }
-        None
+        let aws = Aws::ambient(registry, environment)?;
+        Some(Self { name: "AWS, as the environment says", provider: Some(Provider::Aws(aws)) })
     }
 }
 

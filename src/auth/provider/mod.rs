@@ -5,6 +5,7 @@
 //! the configuration, and a line in `command::providers`.
 
 mod ambient;
+mod aws;
 mod azure;
 mod chainguard;
 mod cloudsmith;
@@ -20,6 +21,7 @@ mod service;
 use std::time::Duration;
 
 pub(super) use ambient::Ambient;
+pub use aws::Aws;
 pub use azure::Azure;
 pub use chainguard::Chainguard;
 pub use cloudsmith::Cloudsmith;
@@ -37,6 +39,8 @@ use crate::image::Registry;
 /// A provider, with the one identity that this run has there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
+    /// Amazon ECR and ECR Public.
+    Aws(Aws),
     /// Azure's registries.
     Azure(Azure),
     /// Google's registries.
@@ -77,6 +81,7 @@ impl Provider {
         match self {
             Self::Azure(_) => "azure",
             Self::Gcp(_) => "gcp",
+            Self::Aws(_) => "aws",
             Self::Github => "github",
             Self::Gitlab => "gitlab",
             Self::Chainguard(_) => "chainguard",
@@ -93,6 +98,7 @@ impl Provider {
         match self {
             Self::Azure(azure) => azure.obtain(exchange, registry).await,
             Self::Gcp(gcp) => gcp.obtain(exchange, registry).await,
+            Self::Aws(aws) => aws.obtain(exchange, registry).await,
             Self::Github => jobs::github(exchange),
             Self::Gitlab => jobs::gitlab(exchange),
             Self::Chainguard(chainguard) => chainguard.obtain(exchange, registry).await,

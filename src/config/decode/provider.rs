@@ -50,7 +50,7 @@ fn one_provider(entry: &Entry, entries: &[Entry], diagnosis: &mut Diagnosis<'_>)
     let [(kind, chosen)] = known.as_slice() else {
         if entries.is_empty() {
             let problem = diagnosis.problem(ProblemCode::Empty, entry.key.span, "`auth` names no provider");
-            diagnosis.report(problem.with_help(format!("the providers are {}", listed(&ready()))));
+            diagnosis.report(problem.with_help(format!("the providers are {}", listed(&ProviderKind::names()))));
         } else if let [_, (_, second), ..] = known.as_slice() {
             let message = "`auth` has more than one provider";
             let problem = diagnosis.problem(ProblemCode::Exclusive, second.key.span, message);
@@ -66,10 +66,6 @@ fn one_provider(entry: &Entry, entries: &[Entry], diagnosis: &mut Diagnosis<'_>)
     Field::Given(At { span: chosen.key.span, value: Auth::Provider(provider) })
 }
 
-fn ready() -> Vec<&'static str> {
-    ProviderKind::ALL.iter().filter(|kind| kind.spec().ready).map(|kind| kind.name()).collect()
-}
-
 fn unknown_provider(entry: &Entry, diagnosis: &mut Diagnosis<'_>) {
     // Keys that are reported wherever they stand: secrets, and commands.
     if unknown::is_reported_elsewhere(entry, diagnosis) {
@@ -80,7 +76,7 @@ fn unknown_provider(entry: &Entry, diagnosis: &mut Diagnosis<'_>) {
     let problem = diagnosis.problem(ProblemCode::UnknownKey, entry.key.span, message);
     let help = match closest(name, &ProviderKind::names()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the providers are {}", listed(&ready())),
+        None => format!("the providers are {}", listed(&ProviderKind::names())),
     };
     diagnosis.report(problem.with_help(help));
 }
@@ -92,12 +88,6 @@ fn settings(
     diagnosis: &mut Diagnosis<'_>,
 ) -> Option<BTreeMap<&'static str, Setting>> {
     let spec = kind.spec();
-    if !spec.ready {
-        let message = format!("the provider `{}` is not supported yet", kind.name());
-        let problem = diagnosis.problem(ProblemCode::Unsupported, chosen.key.span, message);
-        diagnosis.report(problem.with_help(format!("the providers are {}", listed(&ready()))));
-        return None;
-    }
     let entries = mapping(chosen, diagnosis)?;
     let (mut settings, mut clean) = (BTreeMap::new(), true);
     let mut met = Vec::new();

@@ -15,8 +15,8 @@ impl JsonSchema for Auth {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let ready = ProviderKind::ALL.iter().filter(|kind| kind.spec().ready);
-        let providers: Map<String, Value> = ready.map(|kind| (kind.name().to_owned(), provider(kind.spec()))).collect();
+        let providers: Map<String, Value> =
+            ProviderKind::ALL.iter().map(|kind| (kind.name().to_owned(), provider(kind.spec()))).collect();
         json_schema!({
             "description": "Where credentials come from.",
             "oneOf": [

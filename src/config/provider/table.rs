@@ -7,8 +7,6 @@ use super::ProviderKind;
 pub(crate) struct Spec {
     /// What editors show.
     pub(crate) about: &'static str,
-    /// Whether this version has it.
-    pub(crate) ready: bool,
     pub(crate) keys: &'static [Key],
 }
 
@@ -77,7 +75,6 @@ const UUID: &str = "00000000-0000-0000-0000-000000000000";
 
 const AWS: Spec = Spec {
     about: "Amazon ECR: a role that the ID token may assume.",
-    ready: false,
     keys: &[
         needed("role", "The ARN of the role.", text(is_role, ROLE)),
         optional("plan-role", "The ARN of another role, for `plan`.", text(is_role, ROLE)),
@@ -88,7 +85,6 @@ const AWS: Spec = Spec {
 
 const GCP: Spec = Spec {
     about: "Google Artifact Registry: workload identity federation.",
-    ready: true,
     keys: &[
         needed(
             "workload-identity-provider",
@@ -102,7 +98,6 @@ const GCP: Spec = Spec {
 
 const AZURE: Spec = Spec {
     about: "Azure Container Registry: an application with a federated credential.",
-    ready: true,
     keys: &[
         needed("tenant-id", "The directory (tenant) of the application.", text(is_word, UUID)),
         needed("client-id", "The application (client).", text(is_uuid, UUID)),
@@ -110,18 +105,13 @@ const AZURE: Spec = Spec {
     ],
 };
 
-const GITHUB: Spec =
-    Spec { about: "GitHub's container registry: the token of the job, `GITHUB_TOKEN`.", ready: true, keys: &[] };
+const GITHUB: Spec = Spec { about: "GitHub's container registry: the token of the job, `GITHUB_TOKEN`.", keys: &[] };
 
-const GITLAB: Spec = Spec {
-    about: "GitLab's container registry: the job's `CI_REGISTRY_USER` and its password.",
-    ready: true,
-    keys: &[],
-};
+const GITLAB: Spec =
+    Spec { about: "GitLab's container registry: the job's `CI_REGISTRY_USER` and its password.", keys: &[] };
 
 const DOCKER_HUB: Spec = Spec {
     about: "Docker Hub: an OIDC connection of the organisation.",
-    ready: true,
     keys: &[
         needed("organization", "The organisation: the user name at the registry.", text(is_word, "acme")),
         needed("connection-id", "The connection.", text(is_uuid, UUID)),
@@ -131,7 +121,6 @@ const DOCKER_HUB: Spec = Spec {
 
 const QUAY: Spec = Spec {
     about: "Quay: a robot account with a federation.",
-    ready: true,
     keys: &[
         needed("robot", "The robot: `organisation+name`.", text(is_robot, "acme+mirror")),
         optional("plan-robot", "Another robot, for `plan`.", text(is_robot, "acme+reader")),
@@ -140,7 +129,6 @@ const QUAY: Spec = Spec {
 
 const JFROG: Spec = Spec {
     about: "JFrog Artifactory: an OIDC integration.",
-    ready: true,
     keys: &[
         needed("provider-name", "The name of the integration.", text(is_word, "github")),
         optional("plan-provider-name", "Another integration, for `plan`.", text(is_word, "github-read")),
@@ -149,7 +137,6 @@ const JFROG: Spec = Spec {
 
 const CHAINGUARD: Spec = Spec {
     about: "Chainguard: an assumable identity.",
-    ready: true,
     keys: &[
         needed("identity", "The identity's id.", text(is_path, "720909c9f5279097d847ad02a2f24ba8f59de36a/0e2f9a1b")),
         optional("plan-identity", "Another identity, for `plan`.", text(is_path, "720909c9f5279097d847ad02a2f24ba8")),
@@ -158,7 +145,6 @@ const CHAINGUARD: Spec = Spec {
 
 const CLOUDSMITH: Spec = Spec {
     about: "Cloudsmith: a service account.",
-    ready: true,
     keys: &[
         needed("organization", "The organisation.", text(is_word, "acme")),
         needed("service", "The slug of the service account.", text(is_word, "mirror")),
@@ -168,7 +154,6 @@ const CLOUDSMITH: Spec = Spec {
 
 const EXCHANGE: Spec = Spec {
     about: "Any other token service. Its host is bound to the registry by the environment.",
-    ready: true,
     keys: &[
         needed("url", "The service. Its URL is the audience of the ID token.", text(is_url, "https://host/token")),
         optional("send", "How the fields are sent; `form` if left out.", Shape::Word(&["form", "json", "query"])),

@@ -1,0 +1,89 @@
+//! The keys of a role's session, for an ID token or for other keys.
+//! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
+
+use reqwest::header::ACCEPT;
+
+use super::keys::Keys;
+use super::request::{self, Call, element};
+use super::sigv4::Signer;
+use super::{Assumed, Principal, refusal};
+use crate::auth::ProviderError;
+use crate::auth::exchange::{Answer, Ask, Exchange};
+use crate::auth::identity::{self, IdToken, Wish};
+use crate::image::Registry;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const VERSION: (&str, &str) = ("Version", "2011-06-15");
+const WHAT: &str = "a session of the role";
+
+/// With the ID token of the job. [`ProviderError::Absent`] where it has none.
+pub(super) async fn with_id_token(
+    exchange: &Exchange,
+    registry: &Registry,
+    assumed: &Assumed<'_>,
+) -> Result<Principal, ProviderError> {
+    let audience = assumed.place.audience();
+    // The service is AWS's own: there is no harm in an ID token that was made for somebody else.
+    let file_variable = Some("AWS_WEB_IDENTITY_TOKEN_FILE");
+    let wish = Wish { provider: "aws", registry, audience, file_variable, exact: false };
+    let mut token = identity::obtain(exchange, &wish).await?;
+    let mut answer = exchange.send(ask_with_id_token(exchange, assumed, &token)?).await?;
+    // It may have ended on the way: those of GitHub live for minutes.
+    if request::code(&answer) == "ExpiredTokenException" {
+        token = identity::obtain(exchange, &wish).await?;
+        answer = exchange.send(ask_with_id_token(exchange, assumed, &token)?).await?;
+    }
+    if !answer.is_success() {
+        return Err(refusal::of_id_token(&answer, assumed, &token.claims));
+    }
+    let keys = session(exchange, &answer)?;
+    Ok(Principal { keys, name: assumed.role.to_owned(), claims: Some(token.claims) })
+}
+
+fn ask_with_id_token(exchange: &Exchange, assumed: &Assumed<'_>, token: &IdToken) -> Result<Ask, ProviderError> {
+    let pairs = [
+        ("Action", "AssumeRoleWithWebIdentity"),
+        VERSION,
+        ("RoleArn", assumed.role),
+        ("RoleSessionName", assumed.session_name),
+        ("WebIdentityToken", token.text.expose()),
+    ];
+    let ask = Ask::post(WHAT, assumed.place.sts(exchange)?).again(request::is_accident).secret(&token.text);
+    // It answers with JSON where that is asked for, and with the XML that is documented otherwise.
+    Ok(ask.header(ACCEPT, "*/*").form(&pairs))
+}
+
+/// With the keys of somebody who may act as the role.
+pub(super) async fn with_keys(
+    exchange: &Exchange,
+    assumed: &Assumed<'_>,
+    base: &Principal,
+) -> Result<Principal, ProviderError> {
+    let pairs =
+        [("Action", "AssumeRole"), VERSION, ("RoleArn", assumed.role), ("RoleSessionName", assumed.session_name)];
+    let call = Call {
+        what: WHAT,
+        endpoint: assumed.place.sts(exchange)?,
+        signer: Signer { keys: &base.keys, region: &assumed.place.region, service: "sts" },
+        kind: FORM,
+        target: None,
+        body: &Ask::form_text(&pairs),
+    };
+    let answer = request::send(exchange, &call).await?;
+    if !answer.is_success() {
+        return Err(refusal::of_keys(exchange, &answer, assumed, base));
+    }
+    Ok(Principal { keys: session(exchange, &answer)?, name: assumed.role.to_owned(), claims: None })
+}
+
+/// The keys in an answer.
+fn session(exchange: &Exchange, answer: &Answer) -> Result<Keys, ProviderError> {
+    let nonsense = || answer.nonsense("sent something else than the keys expected");
+    let (_, credentials) = answer.text().split_once("<Credentials>").ok_or_else(nonsense)?;
+    let (credentials, _) = credentials.split_once("</Credentials>").ok_or_else(nonsense)?;
+    let text = |name| element(credentials, name).ok_or_else(nonsense);
+    let (id, secret, token) = (text("AccessKeyId")?, text("SecretAccessKey")?, text("SessionToken")?);
+    let keys = Keys::new(&id, &secret, Some(&token)).ok_or_else(nonsense)?;
+    keys.mask(exchange);
+    Ok(keys)
+}
