@@ -29,6 +29,7 @@
 //! | [`copy`] | one image graph from a source to a target | image, store, event |
 //! | [`observe`] | Desired → Observed | image, config, plan, store, event |
 //! | [`apply`] | Plan → Outcomes | image, plan, store, copy, event |
+//! | [`comment`] | comments on pull and merge requests, kept up to date | image, auth |
 //! | [`report`] | plans, events, outcomes → text, Markdown and JSON | image, plan, event |
 //! | [`cli`] | the types of the command line, no behaviour | image, config, plan, report |
 //! | [`command`] | the process: environment, files, streams, signals, clock | all |
@@ -49,6 +50,7 @@ pub mod apply;
 pub mod auth;
 pub mod cli;
 pub mod command;
+pub mod comment;
 pub mod config;
 pub mod copy;
 pub mod event;

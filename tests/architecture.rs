@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("copy", &["image", "store", "event"]),
     ("observe", &["image", "config", "plan", "store", "event"]),
     ("apply", &["image", "plan", "store", "copy", "event"]),
+    ("comment", &["image", "auth"]),
     ("report", &["image", "plan", "event"]),
     ("cli", &["image", "config", "plan", "report"]),
     ("command", EVERYTHING),
@@ -33,8 +34,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("main", EVERYTHING),
 ];
 
-const EVERYTHING: &[&str] =
-    &["image", "config", "plan", "event", "auth", "store", "copy", "observe", "apply", "report", "cli", "command"];
+const EVERYTHING: &[&str] = &[
+    "image", "config", "plan", "event", "auth", "store", "copy", "observe", "apply", "comment", "report", "cli",
+    "command",
+];
 
 /// Rooms that compute and never act: the same inputs give the same bytes.
 const PURE: &[&str] = &["image", "config", "plan"];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 
 use crate::plan::Risk;
 
@@ -12,15 +12,35 @@ use crate::plan::Risk;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "CI options")]
 pub struct CiArgs {
-    /// A name for what is mirrored, such as prod-eu: shown in Markdown
+    /// A name for what is mirrored, such as prod-eu: shown in Markdown, and what its comment is known by
     #[arg(long, env = "REGSYNC_LABEL", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub label: Option<String>,
+    /// Whether a run for a pull request comments on it
+    ///
+    /// It takes the token of `GITHUB_TOKEN` in GitHub Actions, and of `GITLAB_TOKEN` in GitLab CI. Where that may not comment,
+    /// it is said, and the run ends as it would.
+    #[arg(long, env = "REGSYNC_COMMENT", value_name = "WHEN", default_value = "auto")]
+    pub comment: CommentArg,
     /// Whether a job summary is written in GitHub Actions
     #[arg(long, env = "REGSYNC_SUMMARY", value_name = "BOOL", default_value_t = true, value_parser = BoolishValueParser::new(), action = ArgAction::Set)]
     pub summary: bool,
     /// How lines of the configuration are marked.
     #[command(flatten)]
     pub marks: MarkArgs,
+}
+
+/// When a pull request is commented on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CommentArg {
+    /// One comment for each label and command, kept up to date.
+    Auto,
+    /// The same, begun only where something changes or is wrong.
+    ChangesOnly,
+    /// One comment for each run.
+    AlwaysNew,
+    /// Never.
+    #[default]
+    Off,
 }
 
 /// How lines of the configuration are marked.

@@ -13,7 +13,7 @@ mod verbs;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub use ci::{CiArgs, MarkArgs, RiskArgs, Risks};
+pub use ci::{CiArgs, CommentArg, MarkArgs, RiskArgs, Risks};
 pub use flags::{ConfigArgs, FormatArg, OutputArgs, ScopeArgs, SizesArg, WorkArgs};
 pub use variables::{Mistake, command, parse};
 pub use verbs::{

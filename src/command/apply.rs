@@ -30,7 +30,7 @@ pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Ref
     };
     let json = args.output.reports().find(|(format, _)| *format == FormatArg::Json);
     account.result_file = json.map(|(_, file)| file.to_owned());
-    conclude(session, &Told::by(&args.ci), &account, ended)
+    conclude(session, &Told::by("apply", &args.ci, (&args.config, &args.scope)), &account, ended).await
 }
 
 async fn fresh(

@@ -7,16 +7,18 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::Exit;
 use super::files::in_words;
+use super::load::config_paths;
 use super::output::{Refusal, say, say_error};
+use super::plan::scope;
 use super::session::Session;
+use super::{Exit, comment};
 use crate::auth::Environment;
-use crate::cli::CiArgs;
+use crate::cli::{CiArgs, CommentArg, ConfigArgs, ScopeArgs};
 use crate::config::Problem;
 use crate::event::{Ending, Outcome};
 use crate::image::Code;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Scope};
 use crate::report::github::{Annotation, Level, Outputs, Verdict, annotations, of_plan, of_result};
 use crate::report::markdown::{self, Budget};
 use crate::report::{Applied, Checkout, Setting};
@@ -40,43 +42,149 @@ pub(super) struct Account {
 /// What is told, beside the outputs.
 #[derive(Default)]
 pub(super) struct Told<'a> {
+    pub(super) verb: &'static str,
     pub(super) label: Option<&'a str>,
     pub(super) summary: bool,
     pub(super) annotations: bool,
+    pub(super) comment: CommentArg,
+    /// Where the configuration is, where there is no plan to say so.
+    pub(super) configs: Vec<&'a Path>,
+    /// Which part of it, likewise.
+    pub(super) scope: Option<&'a ScopeArgs>,
 }
 
 impl<'a> Told<'a> {
-    /// What the arguments ask for.
-    pub(super) fn by(args: &'a CiArgs) -> Self {
-        Self { label: args.label.as_deref(), summary: args.summary, annotations: args.marks.annotations }
+    /// What the arguments of `verb` ask for.
+    pub(super) fn by(verb: &'static str, args: &'a CiArgs, (config, scope): (&'a ConfigArgs, &'a ScopeArgs)) -> Self {
+        Self {
+            verb,
+            label: args.label.as_deref(),
+            summary: args.summary,
+            annotations: args.marks.annotations,
+            comment: args.comment,
+            configs: config_paths(config),
+            scope: Some(scope),
+        }
     }
 }
 
-/// Tells the runner how a run has ended; hands that on.
-pub(super) fn conclude(
+/// A run at its end.
+pub(super) struct Conclusion<'a> {
+    pub(super) session: &'a Session,
+    pub(super) told: &'a Told<'a>,
+    pub(super) account: &'a Account,
+    pub(super) setting: Setting,
+    ended: &'a Result<Exit, Refusal>,
+}
+
+/// Tells the CI system how a run has ended; hands that on. The comment comes before the outputs, which name it, and after
+/// all that needs no network.
+pub(super) async fn conclude(
     session: &Session,
     told: &Told<'_>,
     account: &Account,
     ended: Result<Exit, Refusal>,
 ) -> Result<Exit, Refusal> {
-    if !is_runner(session.environment()) {
-        return ended;
+    let conclusion = Conclusion { session, told, account, setting: session.setting(told.label), ended: &ended };
+    conclusion.mark();
+    let comment = comment::publish(&conclusion).await;
+    conclusion.give(comment.as_deref());
+    ended
+}
+
+/// The same for a run that concerns no pull request.
+pub(super) fn conclude_offline(
+    session: &Session,
+    told: &Told<'_>,
+    ended: Result<Exit, Refusal>,
+) -> Result<Exit, Refusal> {
+    let (account, setting) = (&Account::default(), session.setting(told.label));
+    let conclusion = Conclusion { session, told, account, setting, ended: &ended };
+    conclusion.mark();
+    conclusion.give(None);
+    ended
+}
+
+impl Conclusion<'_> {
+    /// How the process ends.
+    pub(super) fn exit(&self) -> Exit {
+        self.ended.as_ref().map_or_else(|refusal| refusal.exit, |exit| *exit)
     }
-    let setting = session.setting(told.label);
-    let applied = account.plan.as_ref().zip(account.outcomes.as_deref());
-    let applied = applied.map(|(plan, outcomes)| Applied { plan, outcomes, elapsed: session.elapsed() });
-    if told.annotations {
-        let text = annotations(&all_annotations(account, applied.as_ref(), ended.as_ref().err()), &setting);
-        if !text.is_empty() {
-            say(text.trim_end());
+
+    /// The part of the configuration that was asked for.
+    pub(super) fn scope(&self) -> Scope {
+        let planned = self.account.plan.as_ref().map(|plan| plan.scope.clone());
+        planned.or_else(|| Some(scope(self.told.scope?).ok()?.0)).unwrap_or_default()
+    }
+
+    /// The plan, the result, or why there is neither, as Markdown.
+    pub(super) fn page(&self, budget: Budget) -> Option<String> {
+        match (self.applied(), &self.account.plan) {
+            (Some(applied), _) => Some(markdown::result(&applied, &self.setting, budget)),
+            (None, Some(plan)) => Some(markdown::plan(plan, &self.setting, budget)),
+            (None, None) => {
+                let problems = problems(self.ended.as_ref().err()?);
+                Some(markdown::refusal(self.told.verb, &problems, &self.setting, budget))
+            }
         }
     }
-    let written = if told.summary { summarize(session, account, applied.as_ref(), &setting) } else { Ok(()) };
-    let given = append(session.environment(), "GITHUB_OUTPUT", &outputs(account, &ended));
-    for refusal in [written.err(), given.err()].into_iter().flatten() {
-        say_error(&refusal, session.error_color());
+
+    fn applied(&self) -> Option<Applied<'_>> {
+        let (plan, outcomes) = self.account.plan.as_ref().zip(self.account.outcomes.as_deref())?;
+        Some(Applied { plan, outcomes, elapsed: self.session.elapsed() })
     }
-    ended
+
+    /// Writes annotations and job summary.
+    fn mark(&self) {
+        if !is_runner(self.session.environment()) {
+            return;
+        }
+        if self.told.annotations {
+            let text = annotations(&self.annotations(), &self.setting);
+            if !text.is_empty() {
+                say(text.trim_end());
+            }
+        }
+        let summarized = if self.told.summary { self.summarize() } else { Ok(()) };
+        if let Err(refusal) = summarized {
+            say_error(&refusal, self.session.error_color());
+        }
+    }
+
+    /// What is said beside the lines of the configuration.
+    fn annotations(&self) -> Vec<Annotation> {
+        let mut all = self.ended.as_ref().err().map(problems).unwrap_or_default();
+        all.extend(match (self.applied(), &self.account.plan) {
+            (Some(applied), _) => of_result(&applied),
+            (None, Some(plan)) => of_plan(plan),
+            (None, None) => Vec::new(),
+        });
+        all
+    }
+
+    /// Appends to the job summary, within what is left of its room.
+    fn summarize(&self) -> Result<(), Refusal> {
+        let environment = self.session.environment();
+        let there = environment.get("GITHUB_STEP_SUMMARY").and_then(|file| std::fs::metadata(file).ok());
+        let there = there.map_or(0, |found| usize::try_from(found.len()).unwrap_or(usize::MAX));
+        let budget = Budget::SUMMARY.without(there);
+        if budget.bytes() < LEAST_ROOM {
+            return Err(Refusal::new(Exit::Failed, "the job summary has no room left; nothing was added to it"));
+        }
+        self.page(budget).map_or(Ok(()), |page| append(environment, "GITHUB_STEP_SUMMARY", &page))
+    }
+
+    /// Writes the outputs.
+    fn give(&self, comment: Option<&str>) {
+        let environment = self.session.environment();
+        if !is_runner(environment) {
+            return;
+        }
+        let text = outputs(self.account, self.ended, comment.unwrap_or_default());
+        if let Err(refusal) = append(environment, "GITHUB_OUTPUT", &text) {
+            say_error(&refusal, self.session.error_color());
+        }
+    }
 }
 
 /// Tells the runner of a command line that is wrong.
@@ -84,27 +192,18 @@ pub(super) fn usage(environment: &Environment) {
     if is_runner(environment) {
         let ended = Err(Refusal::new(Exit::Usage, ""));
         // What is wrong with the command line has been said; who cannot be told of it is nobody to complain to.
-        let _ = append(environment, "GITHUB_OUTPUT", &outputs(&Account::default(), &ended));
+        let _ = append(environment, "GITHUB_OUTPUT", &outputs(&Account::default(), &ended, ""));
     }
 }
 
-/// What is said beside the lines of the configuration.
-fn all_annotations(account: &Account, applied: Option<&Applied<'_>>, refusal: Option<&Refusal>) -> Vec<Annotation> {
-    let mut all = match refusal {
-        Some(refusal) if !refusal.rendered => {
-            let hint = refusal.hint.as_ref().map(|hint| format!(" — {hint}")).unwrap_or_default();
-            let message = format!("{}{hint}", refusal.message);
-            vec![Annotation { level: Level::Error, place: None, title: "regsync".to_owned(), message }]
-        }
-        Some(refusal) => refusal.problems.clone(),
-        None => Vec::new(),
-    };
-    all.extend(match (applied, &account.plan) {
-        (Some(applied), _) => of_result(applied),
-        (None, Some(plan)) => of_plan(plan),
-        (None, None) => Vec::new(),
-    });
-    all
+/// A refusal as annotations.
+fn problems(refusal: &Refusal) -> Vec<Annotation> {
+    if refusal.rendered {
+        return refusal.problems.clone();
+    }
+    let hint = refusal.hint.as_ref().map(|hint| format!(" — {hint}")).unwrap_or_default();
+    let message = format!("{}{hint}", refusal.message);
+    vec![Annotation { level: Level::Error, place: None, title: "regsync".to_owned(), message }]
 }
 
 /// A problem of the configuration, on its line.
@@ -119,27 +218,6 @@ pub(super) fn annotation(problem: &Problem) -> Annotation {
     }
 }
 
-/// Appends the plan or result to the job summary, within what is left of its room.
-fn summarize(
-    session: &Session,
-    account: &Account,
-    applied: Option<&Applied<'_>>,
-    setting: &Setting,
-) -> Result<(), Refusal> {
-    let environment = session.environment();
-    let there = environment.get("GITHUB_STEP_SUMMARY").and_then(|file| std::fs::metadata(file).ok());
-    let there = there.map_or(0, |found| usize::try_from(found.len()).unwrap_or(usize::MAX));
-    let budget = Budget::SUMMARY.without(there);
-    if budget.bytes() < LEAST_ROOM {
-        return Err(Refusal::new(Exit::Failed, "the job summary has no room left; nothing was added to it"));
-    }
-    match (applied, &account.plan) {
-        (Some(applied), _) => append(environment, "GITHUB_STEP_SUMMARY", &markdown::result(applied, setting, budget)),
-        (None, Some(plan)) => append(environment, "GITHUB_STEP_SUMMARY", &markdown::plan(plan, setting, budget)),
-        (None, None) => Ok(()),
-    }
-}
-
 /// Appends to the file that a variable names, where it names one.
 fn append(environment: &Environment, variable: &str, text: &str) -> Result<(), Refusal> {
     let Some(file) = environment.get(variable) else { return Ok(()) };
@@ -149,7 +227,7 @@ fn append(environment: &Environment, variable: &str, text: &str) -> Result<(), R
     })
 }
 
-fn outputs(account: &Account, ended: &Result<Exit, Refusal>) -> String {
+fn outputs(account: &Account, ended: &Result<Exit, Refusal>, comment_url: &str) -> String {
     let exit = ended.as_ref().map_or_else(|refusal| refusal.exit, |exit| *exit);
     let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let failure_reason = failure_reason(account, exit, ended.is_err());
@@ -159,7 +237,7 @@ fn outputs(account: &Account, ended: &Result<Exit, Refusal>) -> String {
         outcomes: account.outcomes.as_deref(),
         plan_file: &text(&account.plan_file).unwrap_or_default(),
         result_file: &text(&account.result_file).unwrap_or_default(),
-        comment_url: "",
+        comment_url,
         version: env!("CARGO_PKG_VERSION"),
     }
     .render()

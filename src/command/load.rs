@@ -119,7 +119,8 @@ pub(super) fn has_default() -> bool {
     Path::new(DEFAULT_CONFIG).symlink_metadata().is_ok()
 }
 
-fn config_paths(args: &ConfigArgs) -> Vec<&Path> {
+/// The files that are read.
+pub(super) fn config_paths(args: &ConfigArgs) -> Vec<&Path> {
     let named = args.files();
     if named.is_empty() { vec![Path::new(DEFAULT_CONFIG)] } else { named }
 }

@@ -6,6 +6,7 @@
 mod apply;
 mod auth;
 mod cache;
+mod comment;
 mod disk;
 mod exit;
 mod explain;

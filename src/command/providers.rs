@@ -86,7 +86,7 @@ pub(super) fn surroundings(environment: &Environment, user_agent: &str, roots: R
 
 /// Under GitHub Actions, has the runner hide a secret in all that comes after. The runner reads both streams; stdout is data.
 /// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log>
-fn mask(environment: &Environment) -> Mask {
+pub(super) fn mask(environment: &Environment) -> Mask {
     if environment.get("GITHUB_ACTIONS") != Some("true") {
         return Arc::new(|_| ());
     }

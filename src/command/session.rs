@@ -15,7 +15,7 @@ use super::output::Refusal;
 use super::providers::{self, Purpose};
 use super::voice::Voice;
 use super::{Exit, github};
-use crate::auth::{Environment, Keychain, Secret};
+use crate::auth::{Connect, Environment, Keychain, Secret};
 use crate::cli::{ColorWhen, FormatArg, SizesArg, Talk};
 use crate::config::{RegistryKey, RegistryRules};
 use crate::image::Registry;
@@ -173,6 +173,11 @@ impl Session {
     pub(super) fn keychain(&self, loaded: &Loaded, purpose: Purpose) -> Arc<Keychain> {
         let surroundings = providers::surroundings(&self.environment, USER_AGENT, self.roots.clone());
         Arc::new(Keychain::new(surroundings, providers::rules(&loaded.desired.registries, purpose)))
+    }
+
+    /// Makes HTTP clients for services that are no registries.
+    pub(super) fn connect(&self) -> Connect {
+        providers::surroundings(&self.environment, USER_AGENT, self.roots.clone()).connect
     }
 
     /// What the environment says of providers and registries, by the names of the variables.

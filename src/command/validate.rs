@@ -1,7 +1,7 @@
 //! `regsync validate`: read the configuration, offline.
 
 use super::Exit;
-use super::github::{Account, Told, conclude};
+use super::github::{Told, conclude_offline};
 use super::load::load;
 use super::output::{Refusal, print};
 use super::session::Session;
@@ -10,7 +10,7 @@ use crate::report::Untrusted;
 
 pub(super) fn run(args: &ValidateArgs, session: &Session) -> Result<Exit, Refusal> {
     let told = Told { annotations: args.marks.annotations, ..Told::default() };
-    conclude(session, &told, &Account::default(), check(args, session))
+    conclude_offline(session, &told, check(args, session))
 }
 
 fn check(args: &ValidateArgs, session: &Session) -> Result<Exit, Refusal> {

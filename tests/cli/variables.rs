@@ -6,12 +6,13 @@ use super::{QUICKSTART, quickstart};
 use crate::support::harness::Regsync;
 
 /// All there are. A new flag must be added here; `every_flag_has_the_variable_of_its_name` sees that it has one.
-const ALL: [&str; 24] = [
+const ALL: [&str; 25] = [
     "REGSYNC_ALLOW",
     "REGSYNC_ALLOW_PATH",
     "REGSYNC_ANNOTATIONS",
     "REGSYNC_CACHE_DIR",
     "REGSYNC_COLOR",
+    "REGSYNC_COMMENT",
     "REGSYNC_CONCURRENCY",
     "REGSYNC_CONFIG",
     "REGSYNC_DETAILED_EXITCODE",

@@ -38,6 +38,7 @@ pub mod cdn;
 pub mod costs;
 pub mod digest;
 pub mod federation;
+pub mod forge;
 pub mod harness;
 pub mod http;
 pub mod identity;

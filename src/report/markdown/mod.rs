@@ -6,12 +6,14 @@
 mod inert;
 mod page;
 mod plan;
+mod refusal;
 mod result;
 #[cfg(test)]
 mod tests;
 
 pub use page::Budget;
 pub use plan::plan;
+pub use refusal::refusal;
 pub use result::result;
 
 use self::inert::{code, html_code, prose};

@@ -5,12 +5,13 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
+use super::super::github::{Annotation, Level};
 use super::super::tests::{ALPINE, GRAFANA, NGINX, failure, mixed, outcomes, place, plan as plan_of, poisoned, warned};
 use super::super::untrusted::is_unsafe;
 use super::super::untrusted::tests::HOSTILE;
 use super::super::{Applied, Checkout, Setting};
 use super::inert::tests::MARKUP;
-use super::{Budget, plan, result};
+use super::{Budget, plan, refusal, result};
 use crate::event::{Ending, Outcome};
 use crate::image::{Code, Failure};
 use crate::plan::{Plan, Reason, Scope, Warning};
@@ -125,6 +126,19 @@ fn result_of_a_whole_success() {
     assert_snapshot!(show_result(&all, &ends, Budget::SUMMARY));
 }
 
+fn problem(text: &str, line: u32) -> Annotation {
+    let place = Some(("regsync.yaml".to_owned(), line, 3)).filter(|_| line > 0);
+    Annotation { level: Level::Error, place, title: "E_CFG_UNKNOWN_KEY".into(), message: text.into() }
+}
+
+#[test]
+fn why_there_is_no_plan() {
+    let problems = [problem("unknown key `mirors` — did you mean `mirrors`?", 2), problem("unknown key `tag`", 9)];
+    let refused = refusal("plan", &problems, &setting(), Budget::COMMENT);
+    let stale = refusal("apply", &[problem("the file is another one", 0)], &Setting::default(), Budget::COMMENT);
+    assert_snapshot!(refused + "\n" + &stale);
+}
+
 /// A registry that is down is one row.
 #[test]
 fn what_many_tags_share_is_said_once() {
@@ -156,6 +170,10 @@ fn text_from_outside_stays_text() {
     for bad in HOSTILE.iter().chain(MARKUP) {
         let some = poisoned(bad);
         assert_nothing_acts(&show(&some));
+        let problem = Annotation { title: (*bad).to_owned(), ..problem(bad, 2) };
+        let place = Some(((*bad).to_owned(), 1, 1));
+        let problems = [Annotation { place, ..problem.clone() }, problem];
+        assert_nothing_acts(&refusal("plan", &problems, &Setting::default(), Budget::COMMENT));
         let trouble = failure(Code::Denied, bad, bad);
         let applied = |ends: &[Outcome]| {
             result(
@@ -209,6 +227,16 @@ proptest! {
                 prop_assert!(page.len() <= budget.bytes(), "{} > {budget:?}", page.len());
                 assert_well_formed(&page);
             }
+        }
+    }
+
+    #[test]
+    fn a_page_of_problems_keeps_its_budget(bad in prop::sample::select([HOSTILE, MARKUP].concat()), number in 1..500_usize) {
+        let problems = vec![problem(&bad.repeat(100), 2); number];
+        for budget in [Budget::COMMENT, Budget::COMMENT.without(55_000)] {
+            let page = refusal("plan", &problems, &setting(), budget);
+            prop_assert!(page.len() <= budget.bytes(), "{} > {budget:?}", page.len());
+            assert_well_formed(&page);
         }
     }
 }
