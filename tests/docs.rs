@@ -278,7 +278,7 @@ const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 11] = [
 ];
 
 /// What it must say of files, and the constants that say so in the sources: they are private to their formats.
-const LIMITS_OF_FILES: [(&str, &str, &str, &str); 26] = [
+const LIMITS_OF_FILES: [(&str, &str, &str, &str); 32] = [
     ("a configuration file", "1 MiB", "src/config/text.rs", "FILE_LIMIT: usize = 1 << 20;"),
     ("levels of nesting in it", "32", "src/config/yaml/mod.rs", "DEPTH_LIMIT: usize = 32;"),
     ("values in it, aliases followed", "100000", "src/config/yaml/mod.rs", "NODE_LIMIT: usize = 100_000;"),
@@ -329,6 +329,27 @@ const LIMITS_OF_FILES: [(&str, &str, &str, &str); 26] = [
         "30 s",
         "src/auth/renewals.rs",
         "FAILURE_MEMORY: Duration = Duration::from_secs(30);",
+    ),
+    ("a comment", "60000 bytes", "src/report/markdown/page.rs", "COMMENT: Self = Self(60_000);"),
+    ("a page of comments that is read", "32 MiB", "src/comment/api.rs", "BODY_BYTES: usize = 32 << 20;"),
+    ("pages of comments", "50", "src/comment/thread.rs", "PAGES: usize = 50;"),
+    (
+        "the time that a request about comments may take",
+        "10 s",
+        "src/comment/api.rs",
+        "LIMIT: Duration = Duration::from_secs(10);",
+    ),
+    (
+        "the time that a comment may take",
+        "30 s",
+        "src/comment/mod.rs",
+        "\nconst TIME: Duration = Duration::from_secs(30);",
+    ),
+    (
+        "a wait that is made for a comment",
+        "10 s",
+        "src/comment/mod.rs",
+        "LONGEST_WAIT: Duration = Duration::from_secs(10);",
     ),
 ];
 

@@ -10,6 +10,7 @@ mod cli;
 mod copy;
 mod faults;
 mod github;
+mod gitlab;
 mod observe;
 mod platforms;
 mod properties;

@@ -106,22 +106,22 @@ pub struct OutputArgs {
     /// The form of the standard output
     #[arg(long, env = "REGSYNC_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub format: FormatArg,
-    /// Write a report to a file too: text=FILE, json=FILE or markdown=FILE; repeatable
+    /// Write a report to a file too: text, json, markdown, junit, gitlab or dotenv, =FILE; repeatable
     ///
-    /// One run, several reports. What becomes of a report does not change how the run ends. The variable holds one a
-    /// line.
+    /// One run, several reports. `gitlab` and `dotenv` are for `artifacts: reports:` of GitLab: what changes, and the
+    /// outputs as variables. What becomes of a report does not change how the run ends. The variable holds one a line.
     #[arg(long, env = "REGSYNC_REPORT", value_name = "FORMAT=FILE", value_parser = LinesParser(NonEmptyStringValueParser::new().try_map(|text| report(&text))))]
-    report: Vec<Lines<(FormatArg, PathBuf)>>,
+    report: Vec<Lines<(ReportArg, PathBuf)>>,
 }
 
 impl OutputArgs {
     /// The reports to write to files.
-    pub fn reports(&self) -> impl Iterator<Item = (FormatArg, &Path)> {
+    pub fn reports(&self) -> impl Iterator<Item = (ReportArg, &Path)> {
         self.report.iter().flatten().map(|(format, file)| (*format, file.as_path()))
     }
 }
 
-/// The form of a report.
+/// The form of the standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum FormatArg {
     /// For people.
@@ -133,8 +133,26 @@ pub enum FormatArg {
     Markdown,
 }
 
-fn report(text: &str) -> Result<(FormatArg, PathBuf), String> {
+/// The form of a report in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportArg {
+    /// As on the standard output.
+    Text,
+    /// As on the standard output.
+    Json,
+    /// As on the standard output.
+    Markdown,
+    /// A test for each step, as XML.
+    Junit,
+    /// How much changes, for a merge request.
+    Gitlab,
+    /// The outputs, one a line.
+    Dotenv,
+}
+
+fn report(text: &str) -> Result<(ReportArg, PathBuf), String> {
     let (format, file) = text.split_once('=').ok_or("write FORMAT=FILE, such as json=result.json")?;
-    let format = FormatArg::from_str(format, false).map_err(|_| format!("`{format}` is not text, json or markdown"))?;
+    let unknown = |_| format!("`{format}` is not text, json, markdown, junit, gitlab or dotenv");
+    let format = ReportArg::from_str(format, false).map_err(unknown)?;
     if file.is_empty() { Err("the file is missing".to_owned()) } else { Ok((format, file.into())) }
 }

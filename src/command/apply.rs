@@ -13,7 +13,7 @@ use super::session::{Session, stamp};
 use super::signals::Signals;
 use super::voice::Voice;
 use crate::apply::Applier;
-use crate::cli::{ApplyArgs, FormatArg};
+use crate::cli::{ApplyArgs, FormatArg, ReportArg};
 use crate::event::{Ending, Outcome};
 use crate::image::{Code, Failure};
 use crate::plan::{Action, Plan};
@@ -28,9 +28,9 @@ pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Ref
         Some(file) => saved(args, file, (session, signals), &mut account).await,
         None => fresh(args, session, signals, &mut account).await,
     };
-    let json = args.output.reports().find(|(format, _)| *format == FormatArg::Json);
+    let json = args.output.reports().find(|(format, _)| *format == ReportArg::Json);
     account.result_file = json.map(|(_, file)| file.to_owned());
-    conclude(session, &Told::by("apply", &args.ci, (&args.config, &args.scope)), &account, ended).await
+    conclude(session, &Told::by(("apply", &args.ci), (&args.config, &args.scope), &args.output), &account, ended).await
 }
 
 async fn fresh(

@@ -7,14 +7,14 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::files::in_words;
+use super::files::{in_words, write_file};
 use super::load::config_paths;
 use super::output::{Refusal, say, say_error};
 use super::plan::scope;
 use super::session::Session;
 use super::{Exit, comment};
 use crate::auth::Environment;
-use crate::cli::{CiArgs, CommentArg, ConfigArgs, ScopeArgs};
+use crate::cli::{CiArgs, CommentArg, ConfigArgs, OutputArgs, ReportArg, ScopeArgs};
 use crate::config::Problem;
 use crate::event::{Ending, Outcome};
 use crate::image::Code;
@@ -51,12 +51,20 @@ pub(super) struct Told<'a> {
     pub(super) configs: Vec<&'a Path>,
     /// Which part of it, likewise.
     pub(super) scope: Option<&'a ScopeArgs>,
+    /// The files that get the outputs.
+    pub(super) dotenv: Vec<&'a Path>,
 }
 
 impl<'a> Told<'a> {
     /// What the arguments of `verb` ask for.
-    pub(super) fn by(verb: &'static str, args: &'a CiArgs, (config, scope): (&'a ConfigArgs, &'a ScopeArgs)) -> Self {
+    pub(super) fn by(
+        (verb, args): (&'static str, &'a CiArgs),
+        (config, scope): (&'a ConfigArgs, &'a ScopeArgs),
+        output: &'a OutputArgs,
+    ) -> Self {
+        let dotenv = output.reports().filter(|(format, _)| *format == ReportArg::Dotenv);
         Self {
+            dotenv: dotenv.map(|(_, file)| file).collect(),
             verb,
             label: args.label.as_deref(),
             summary: args.summary,
@@ -177,11 +185,15 @@ impl Conclusion<'_> {
     /// Writes the outputs.
     fn give(&self, comment: Option<&str>) {
         let environment = self.session.environment();
-        if !is_runner(environment) {
-            return;
-        }
-        let text = outputs(self.account, self.ended, comment.unwrap_or_default());
-        if let Err(refusal) = append(environment, "GITHUB_OUTPUT", &text) {
+        let render =
+            |form: fn(&Outputs<'_>) -> String| outputs((self.account, self.ended), comment.unwrap_or_default(), form);
+        let told = if is_runner(environment) {
+            append(environment, "GITHUB_OUTPUT", &render(|outputs| outputs.render()))
+        } else {
+            Ok(())
+        };
+        let files = self.told.dotenv.iter().map(|file| write_file(file, &render(|outputs| outputs.dotenv())));
+        for refusal in files.chain([told]).filter_map(Result::err) {
             say_error(&refusal, self.session.error_color());
         }
     }
@@ -192,7 +204,11 @@ pub(super) fn usage(environment: &Environment) {
     if is_runner(environment) {
         let ended = Err(Refusal::new(Exit::Usage, ""));
         // What is wrong with the command line has been said; who cannot be told of it is nobody to complain to.
-        let _ = append(environment, "GITHUB_OUTPUT", &outputs(&Account::default(), &ended, ""));
+        let _ = append(
+            environment,
+            "GITHUB_OUTPUT",
+            &outputs((&Account::default(), &ended), "", |outputs| outputs.render()),
+        );
     }
 }
 
@@ -227,11 +243,15 @@ fn append(environment: &Environment, variable: &str, text: &str) -> Result<(), R
     })
 }
 
-fn outputs(account: &Account, ended: &Result<Exit, Refusal>, comment_url: &str) -> String {
+fn outputs(
+    (account, ended): (&Account, &Result<Exit, Refusal>),
+    comment_url: &str,
+    form: fn(&Outputs<'_>) -> String,
+) -> String {
     let exit = ended.as_ref().map_or_else(|refusal| refusal.exit, |exit| *exit);
     let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let failure_reason = failure_reason(account, exit, ended.is_err());
-    Outputs {
+    form(&Outputs {
         verdict: Verdict { result: result(account, exit), failure_reason, exit_code: exit as u8 },
         plan: account.plan.as_ref(),
         outcomes: account.outcomes.as_deref(),
@@ -239,8 +259,7 @@ fn outputs(account: &Account, ended: &Result<Exit, Refusal>, comment_url: &str) 
         result_file: &text(&account.result_file).unwrap_or_default(),
         comment_url,
         version: env!("CARGO_PKG_VERSION"),
-    }
-    .render()
+    })
 }
 
 fn result(account: &Account, exit: Exit) -> &'static str {
@@ -299,9 +318,9 @@ pub(super) fn is_runner(environment: &Environment) -> bool {
 }
 
 /// What reports say of where they are made.
-pub(super) fn setting(environment: &Environment) -> Setting {
+pub(super) fn setting(environment: &Environment) -> Option<Setting> {
     if !is_runner(environment) {
-        return Setting::default();
+        return None;
     }
     let get = |name: &str| environment.get(name).map(str::to_owned);
     let repository = get("GITHUB_SERVER_URL").zip(get("GITHUB_REPOSITORY"));
@@ -310,14 +329,13 @@ pub(super) fn setting(environment: &Environment) -> Setting {
         let number = get("GITHUB_RUN_NUMBER").map_or_else(|| "run".to_owned(), |number| format!("run {number}"));
         (number, format!("{at}/actions/runs/{id}"))
     });
-    Setting { label: None, commit: get("GITHUB_SHA"), run, checkout: checkout(environment, repository) }
+    let address = repository.zip(environment.get("GITHUB_SHA")).map(|(at, commit)| format!("{at}/blob/{commit}"));
+    let checkout = checkout(environment.get("GITHUB_WORKSPACE"), address);
+    Some(Setting { label: None, commit: get("GITHUB_SHA"), run, checkout })
 }
 
-fn checkout(environment: &Environment, repository: Option<String>) -> Option<Checkout> {
+/// The checkout in the directory `root`, whose files have addresses below `address`.
+pub(super) fn checkout(root: Option<&str>, address: Option<String>) -> Option<Checkout> {
     let text = |path: &Path| path.canonicalize().ok().map(|path| path.to_string_lossy().into_owned());
-    Some(Checkout {
-        root: text(Path::new(environment.get("GITHUB_WORKSPACE")?))?,
-        directory: text(Path::new("."))?,
-        address: format!("{}/blob/{}", repository?, environment.get("GITHUB_SHA")?),
-    })
+    Some(Checkout { root: text(Path::new(root?))?, directory: text(Path::new("."))?, address: address? })
 }

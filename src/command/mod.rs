@@ -13,6 +13,7 @@ mod explain;
 mod files;
 mod generate;
 mod github;
+mod gitlab;
 mod load;
 mod open_files;
 mod output;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 
 use super::files::{in_words, write_file};
-use super::session::{Session, format_of};
+use super::session::{Session, format_of, format_of_file};
 use super::signals::Signals;
 use super::{Exit, github};
 use crate::cli::{Mistake, OutputArgs};
@@ -133,8 +133,9 @@ pub(super) async fn print_until_signal(text: String, signals: &mut Signals) -> R
 }
 
 fn write_reports(output: &OutputArgs, session: &Session, render: impl Fn(Format, Style) -> String) {
-    for (format, path) in output.reports() {
-        if let Err(refusal) = write_file(path, &render(format_of(format), session.plain())) {
+    let reports = output.reports().filter_map(|(format, path)| Some((format_of_file(format)?, path)));
+    for (format, path) in reports {
+        if let Err(refusal) = write_file(path, &render(format, session.plain())) {
             say_error(&refusal, session.error_color());
         }
     }

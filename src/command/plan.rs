@@ -23,7 +23,7 @@ use crate::store::Stores;
 pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refusal> {
     let mut account = Account::default();
     let ended = show(args, session, &mut account).await;
-    conclude(session, &Told::by("plan", &args.ci, (&args.config, &args.scope)), &account, ended).await
+    conclude(session, &Told::by(("plan", &args.ci), (&args.config, &args.scope), &args.output), &account, ended).await
 }
 
 async fn show(args: &PlanArgs, session: &Session, account: &mut Account) -> Result<Exit, Refusal> {

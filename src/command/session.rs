@@ -14,9 +14,9 @@ use super::open_files;
 use super::output::Refusal;
 use super::providers::{self, Purpose};
 use super::voice::Voice;
-use super::{Exit, github};
+use super::{Exit, github, gitlab};
 use crate::auth::{Connect, Environment, Keychain, Secret};
-use crate::cli::{ColorWhen, FormatArg, SizesArg, Talk};
+use crate::cli::{ColorWhen, FormatArg, ReportArg, SizesArg, Talk};
 use crate::config::{RegistryKey, RegistryRules};
 use crate::image::Registry;
 use crate::observe::Sizes;
@@ -92,7 +92,8 @@ impl Session {
 
     /// What reports say of where they are made.
     pub(super) fn setting(&self, label: Option<&str>) -> Setting {
-        Setting { label: label.map(str::to_owned), ..github::setting(&self.environment) }
+        let setting = github::setting(&self.environment).or_else(|| gitlab::setting(&self.environment));
+        Setting { label: label.map(str::to_owned), ..setting.unwrap_or_default() }
     }
 
     /// The variables of the process.
@@ -265,13 +266,25 @@ fn settings_of(rules: &RegistryRules) -> Result<Settings, Refusal> {
     })
 }
 
-/// The form of a report.
+/// The form of the standard output.
 pub(super) fn format_of(format: FormatArg) -> report::Format {
     match format {
         FormatArg::Text => report::Format::Text,
         FormatArg::Json => report::Format::Json,
         FormatArg::Markdown => report::Format::Markdown,
     }
+}
+
+/// The form of a report in a file; `None` for the one that is made of how the run ends.
+pub(super) fn format_of_file(format: ReportArg) -> Option<report::Format> {
+    Some(match format {
+        ReportArg::Text => report::Format::Text,
+        ReportArg::Json => report::Format::Json,
+        ReportArg::Markdown => report::Format::Markdown,
+        ReportArg::Junit => report::Format::Junit,
+        ReportArg::Gitlab => report::Format::Gitlab,
+        ReportArg::Dotenv => return None,
+    })
 }
 
 impl From<SizesArg> for Sizes {

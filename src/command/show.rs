@@ -7,13 +7,16 @@ use super::files::check_writable;
 use super::load::read_text;
 use super::output::{Refusal, deliver};
 use super::session::Session;
-use crate::cli::ShowArgs;
+use crate::cli::{ReportArg, ShowArgs};
 use crate::plan::file::{ConfigDocument, FileError, Stamp};
 use crate::plan::{self, Bases};
 use crate::report::{self, Setting, json};
 
 pub(super) fn run(args: &ShowArgs, session: &Session) -> Result<Exit, Refusal> {
     check_writable(args.output.reports().map(|(_, file)| file))?;
+    if args.output.reports().any(|(format, _)| format == ReportArg::Dotenv) {
+        return Err(Refusal::new(Exit::Usage, "dotenv tells how a run of plan or apply ends; show has none"));
+    }
     let text = read_text(&args.file)?;
     let invalid = |error: FileError| Refusal::new(Exit::Invalid, format!("{}: {error}", args.file.display()));
     match plan::document(&text) {

@@ -108,7 +108,10 @@ async fn round(thread: &Thread, draft: &Draft, caller: &Caller) -> Result<Kept, 
     let body = format!("{}{text}", marker.line());
     match marked.into_iter().max_by_key(|(run, _)| *run) {
         Some((run, comment)) if run > marker.run => Ok(Kept::Newer(thread.address(&comment))),
-        Some((_, comment)) if says(&comment, text) => Ok(Kept::Written(thread.address(&comment))),
+        // That of an earlier run is written anew even so: it must be known which run it speaks for.
+        Some((run, comment)) if run.id == marker.run.id && says(&comment, text) => {
+            Ok(Kept::Written(thread.address(&comment)))
+        }
         Some((_, comment)) => {
             let changed = thread.update(caller, comment.id, &body).await?;
             Ok(Kept::Written(thread.address(&changed)))

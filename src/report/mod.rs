@@ -1,13 +1,15 @@
-//! Plans, events and outcomes as text, Markdown and JSON: plain data in, text out.
+//! Plans, events and outcomes as text, Markdown, JSON and what CI systems read: plain data in, text out.
 //!
-//! Owns how things are said: [`text`] and [`markdown`] for people, [`json`] for programs, [`progress`] while it happens, and
-//! [`Untrusted`], the one way for text from outside to a terminal or a log. Refuses to read the environment, to know
+//! Owns how things are said: [`text`] and [`markdown`] for people, [`json`] for programs, [`github`], [`gitlab`] and [`junit`]
+//! for CI systems, [`progress`] while it happens, and [`Untrusted`], the one way for text from outside to a terminal or a log. Refuses to read the environment, to know
 //! terminals, and to decide anything: exit codes are not its business.
 
 mod crowds;
 pub mod github;
+pub mod gitlab;
 mod groups;
 pub mod json;
+pub mod junit;
 pub mod markdown;
 pub mod progress;
 mod quantity;
@@ -43,6 +45,10 @@ pub enum Format {
     Json,
     /// For reviewers: as GitHub shows it, no longer than a job summary may be.
     Markdown,
+    /// For CI systems: a test for each step.
+    Junit,
+    /// For GitLab: how much changes.
+    Gitlab,
 }
 
 /// A plan and what came of it.
@@ -90,6 +96,8 @@ pub fn plan(format: Format, plan: &Plan, (stamp, setting): (&Stamp, &Setting), s
         Format::Markdown => markdown::plan(plan, setting, markdown::Budget::SUMMARY),
         Format::Text => text::plan(plan, style),
         Format::Json => json::plan(plan, stamp),
+        Format::Junit => junit::plan(plan),
+        Format::Gitlab => gitlab::plan(plan),
     }
 }
 
@@ -99,5 +107,7 @@ pub fn result(format: Format, applied: &Applied<'_>, (stamp, setting): (&Stamp, 
         Format::Markdown => markdown::result(applied, setting, markdown::Budget::SUMMARY),
         Format::Text => text::result(applied, style),
         Format::Json => json::result(applied, stamp),
+        Format::Junit => junit::result(applied),
+        Format::Gitlab => gitlab::result(applied),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{commands, outputs, pair, runner};
-use crate::support::canary::canary;
+use crate::support::canary::{assert_no_canary, canary};
 use crate::support::forge::{BOT, Forge, Kind};
 use crate::support::harness::{Output, Regsync};
 use crate::support::identity::Service;
@@ -224,6 +224,21 @@ fn a_service_that_does_not_answer_keeps_nobody_from_stopping() {
     assert!(notice(&run).contains("was not written: interrupted"), "{}", run.stderr);
     assert_eq!(outputs(&regsync)["result"], "changes");
     assert!(regsync.read("summary").contains("regsync plan"));
+}
+
+#[test]
+fn the_token_is_in_no_log_and_in_no_file() {
+    let (pair, forge) = (pair(), Forge::github());
+    let regsync = job(&pair, &forge);
+    let echo = Answer::status(500).json(&json!({"message": format!("Bearer {}", canary("github-token"))}));
+    forge.fault(Match::new("GET", LIST).first(1), Fault::Reply(echo));
+    let run =
+        regsync.run(["plan", "-vvv", "-o", "plan.json", "--report", "json=out.json", "--report", "junit=out.xml"]);
+    assert!(run.assert_status(0).stderr.contains("comment tried again"), "the log is that of everything");
+    for file in ["plan.json", "out.json", "out.xml", "summary", "output"] {
+        assert_no_canary(file, &regsync.read(file), &[]);
+    }
+    assert_no_canary("the comment", &forge.own().body, &[]);
 }
 
 #[test]

@@ -39,6 +39,20 @@ pub struct Outputs<'a> {
 impl Outputs<'_> {
     /// The text to append to the file that `GITHUB_OUTPUT` names: `name=value` lines.
     pub fn render(&self) -> String {
+        let lines = self.rows().map(|(name, value)| format!("{name}={}\n", one_line(&value)));
+        lines.concat()
+    }
+
+    /// The same as variables, `REGSYNC_OUTPUT_EXIT_CODE=0`, for later jobs of GitLab. It takes the text behind the first `=`
+    /// as it is (<https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv>). The names are none that flags
+    /// have: those jobs may run this program again.
+    pub fn dotenv(&self) -> String {
+        let name = |name: &str| name.to_uppercase().replace('-', "_");
+        let lines = self.rows().map(|(row, value)| format!("REGSYNC_OUTPUT_{}={}\n", name(row), one_line(&value)));
+        lines.concat()
+    }
+
+    fn rows(&self) -> [(&'static str, String); 12] {
         let Verdict { result, failure_reason, exit_code } = self.verdict;
         let yes = |is: bool| is.to_string();
         let of_plan = |value: fn(&Plan) -> String| self.plan.map(value).unwrap_or_default();
@@ -51,7 +65,7 @@ impl Outputs<'_> {
             Some(outcomes) => tally::moved(outcomes).sent.to_string(),
             None => of_plan(|plan| plan.bytes().map(|bytes| bytes.transfer.to_string()).unwrap_or_default()),
         };
-        let rows = [
+        [
             ("result", result.to_owned()),
             ("has-changes", yes(self.plan.is_some_and(Plan::has_changes))),
             ("has-risk", yes(self.plan.is_some_and(|plan| plan.steps.iter().any(|step| !step.risk.is_empty())))),
@@ -64,9 +78,7 @@ impl Outputs<'_> {
             ("failure-reason", failure_reason.to_owned()),
             ("exit-code", exit_code.to_string()),
             ("version", self.version.to_owned()),
-        ];
-        let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name}={}\n", one_line(value))).collect();
-        lines.concat()
+        ]
     }
 }
 
@@ -93,6 +105,16 @@ mod tests {
         let ends = outcomes(&some, |_, _| None);
         let applied = Outputs { plan_file: "plan.json", outcomes: Some(&ends), ..planned };
         insta::assert_snapshot!(planned.render() + "\n" + &applied.render());
+    }
+
+    #[test]
+    fn variables_of_later_jobs_are_lines_and_none_that_flags_have() {
+        let some = mixed();
+        let text = Outputs { plan: Some(&some), plan_file: "a\nREGSYNC_PLAN=b", ..outputs() }.dotenv();
+        assert!(text.lines().all(|line| line.starts_with("REGSYNC_OUTPUT_")), "{text}");
+        assert!(text.contains("REGSYNC_OUTPUT_HAS_CHANGES=true\n"), "{text}");
+        assert!(text.contains("REGSYNC_OUTPUT_PLAN_FILE=a REGSYNC_PLAN=b\n"), "{text}");
+        assert!(text.lines().count() <= 20 && text.len() < 5_000, "GitLab takes no more");
     }
 
     #[test]
