@@ -238,7 +238,7 @@ fn limits_of_stores() -> Vec<(String, String)> {
 }
 
 /// What it must say of a run, and the constants that say so in the sources: they are private to the stages of the work.
-const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 11] = [
+const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 14] = [
     ("tags asked for at once at a host", "80", "src/observe/mod.rs", "READS_AT_ONCE: usize = 80;"),
     ("blobs of one image on their way at once", "6", "src/copy/mod.rs", "BLOBS_AT_ONCE: usize = 6;"),
     ("manifests of one image written at once", "8", "src/copy/mod.rs", "MANIFESTS_AT_ONCE: usize = 8;"),
@@ -275,6 +275,9 @@ const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 11] = [
         "src/apply/mod.rs",
         "TAG_GRACE: Duration = Duration::from_millis(700);",
     ),
+    ("moved tags of which it is shown what changes", "50", "src/observe/changes.rs", "SHOWN: usize = 50;"),
+    ("lines of a diff", "60", "src/image/change/mod.rs", "DIFF_LINES: usize = 60;"),
+    ("bytes of a diff", "4 KiB", "src/image/change/mod.rs", "DIFF_BYTES: usize = 4 << 10;"),
 ];
 
 /// What it must say of files, and the constants that say so in the sources: they are private to their formats.

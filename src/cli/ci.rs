@@ -57,7 +57,9 @@ pub struct MarkArgs {
 pub struct RiskArgs {
     /// Exit with 5 where the plan carries one of these risks; `apply` then writes nothing
     ///
-    /// A list, separated by commas. There is `tag-move`: a tag that people may already use would name something else.
+    /// A list, separated by commas. `tag-move`: a tag that people may already use would name something else.
+    /// `platform-loss`: and the new image lacks a platform of the old one. `downgrade`: and it says that it is of an earlier
+    /// version. Where these two cannot be told of a tag that moves, it counts as risky.
     #[arg(long, env = "REGSYNC_FAIL_ON_RISK", value_name = "LIST")]
     pub fail_on_risk: Option<Risks>,
     /// Risks that are fine; stronger than --fail-on-risk
@@ -85,7 +87,11 @@ impl FromStr for Risks {
         let names = text.split([',', '\n', ' ']).map(str::trim).filter(|name| !name.is_empty());
         let risk = |name| match name {
             "tag-move" => Ok(Risk::TagMove),
-            _ => Err(format!("`{name}` is not a risk that this version can tell; there is tag-move")),
+            "platform-loss" => Ok(Risk::PlatformLoss),
+            "downgrade" => Ok(Risk::Downgrade),
+            _ => Err(format!(
+                "`{name}` is not a risk that this version can tell; there are tag-move, platform-loss and downgrade"
+            )),
         };
         names.map(risk).collect::<Result<_, _>>().map(Self)
     }

@@ -39,7 +39,8 @@ async fn fresh(
     mut signals: Signals,
     account: &mut Account,
 ) -> Result<Exit, Refusal> {
-    let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: true };
+    let inputs =
+        Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: true, risks: &args.risks };
     let Planned { plan, stores, voice } = inputs.plan(session, &mut signals).await?;
 
     if args.output.format == FormatArg::Text {

@@ -15,8 +15,8 @@ use super::voice::Voice;
 use crate::cli::{ConfigArgs, PlanArgs, RiskArgs, ScopeArgs, SizesArg, WorkArgs};
 use crate::config::Desired;
 use crate::event::Event;
-use crate::observe::{Observer, read_catalogs};
-use crate::plan::{self, Filter, Observed, Plan, Scope};
+use crate::observe::{Compare, Observer, read_catalogs};
+use crate::plan::{self, Filter, Observed, Plan, Risk, Scope, Step};
 use crate::report::{self, Untrusted};
 use crate::store::Stores;
 
@@ -29,7 +29,8 @@ pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refu
 async fn show(args: &PlanArgs, session: &Session, account: &mut Account) -> Result<Exit, Refusal> {
     check_writable(args.out.iter().map(PathBuf::as_path).chain(args.output.reports().map(|(_, file)| file)))?;
     let mut signals = Signals::listen();
-    let inputs = Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: false };
+    let inputs =
+        Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: false, risks: &args.risks };
     let Planned { plan, .. } = inputs.plan(session, &mut signals).await?;
 
     let plan = &*account.plan.insert(plan);
@@ -53,11 +54,16 @@ async fn show(args: &PlanArgs, session: &Session, account: &mut Account) -> Resu
 /// Why the risks of a plan are too much, where they are.
 pub(super) fn risky(plan: &Plan, risks: &RiskArgs) -> Option<Refusal> {
     let forbidden = risks.forbidden();
-    let number = plan.steps.iter().filter(|step| !step.risk.is_disjoint(&forbidden)).count();
+    let carries = |step: &&Step| !step.risk.is_disjoint(&forbidden);
+    let number = plan.steps.iter().filter(carries).count();
+    let untold = plan.steps.iter().filter(|step| !carries(step) && !step.untold().is_disjoint(&forbidden)).count();
     let noun = if number == 1 { "step carries" } else { "steps carry" };
-    let message = format!("{number} {noun} a risk that --fail-on-risk names");
+    let risky = (number > 0).then(|| format!("{number} {noun} a risk that --fail-on-risk names"));
+    let steps = if untold == 1 { "step" } else { "steps" };
+    let open = (untold > 0).then(|| format!("of {untold} {steps} it could not be told whether a risk is carried"));
+    let message = risky.into_iter().chain(open).collect::<Vec<_>>().join(", and ");
     let hint = "review them; --allow lets a risk pass";
-    (number > 0).then(|| Refusal::new(Exit::Blocked, message).hint(hint))
+    (!message.is_empty()).then(|| Refusal::new(Exit::Blocked, message).hint(hint))
 }
 
 /// The id is what `--expect-plan-id` takes, and what a reviewer approves. A CI system knows what comes next.
@@ -74,6 +80,8 @@ pub(super) struct Inputs<'a> {
     pub(super) work: &'a WorkArgs,
     /// Whether the plan is carried out at once.
     pub(super) copies: bool,
+    /// Which risks are too much: those are looked for wherever they may be.
+    pub(super) risks: &'a RiskArgs,
 }
 
 /// A plan, and what it was made with: the stores know by now what they will be asked again.
@@ -102,6 +110,7 @@ impl Inputs<'_> {
             filter: &filter,
             sizes: self.work.sizes.into(),
             asks_for_blobs: !self.copies || self.work.sizes == SizesArg::Always,
+            compare: self.compare(),
             known: &known,
             concurrency: self.work.concurrency.into(),
         };
@@ -111,6 +120,18 @@ impl Inputs<'_> {
         cache.learn(&observed);
         let plan = plan::plan(&desired, &observed, &scope, &filter);
         Ok(Planned { plan, stores, voice })
+    }
+
+    /// What changes is shown before it is done; where it is done at once, it is only asked for where it may prevent that.
+    fn compare(&self) -> Compare {
+        let forbidden = self.risks.forbidden();
+        if forbidden.contains(&Risk::PlatformLoss) || forbidden.contains(&Risk::Downgrade) {
+            Compare::ToTell
+        } else if self.copies {
+            Compare::Never
+        } else {
+            Compare::ToShow
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub use referrers::{ReferrerRule, ReferrersCheck};
 pub use repositories::{MirrorGlob, RepositoryGlob, TargetTemplate};
 pub use schema::json_schema;
 pub use select::{
-    Because, Constraint, Rename, Rule, Selection, Sieve, Stage, TagRegex, TagRule, Tally, Trail, Verdict,
+    Because, Constraint, Rename, Rule, Selection, Sieve, Stage, TagRegex, TagRule, Tally, Trail, Verdict, version_order,
 };
 pub use text::FILE_LIMIT;
 

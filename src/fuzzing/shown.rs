@@ -77,6 +77,7 @@ fn troubled(failure: &Failure) -> Option<Plan> {
             referrers: Vec::new(),
             bytes: None,
             at_most: None,
+            change: None,
             place: Place { file: failure.message.as_str().into(), line: 1, column: 1 },
             warnings: vec![Arc::from(failure.message.as_str())],
             reason,

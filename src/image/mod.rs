@@ -4,6 +4,7 @@
 //! text forms are read. Refuses to know where images live, which ones are wanted, or how they move.
 
 mod catalog;
+mod change;
 mod descriptor;
 mod digest;
 mod failure;
@@ -23,6 +24,10 @@ mod trim;
 mod written;
 
 pub use catalog::Catalog;
+pub use change::{
+    Amount, Change, DIFF_BYTES, DIFF_LINES, ImageChange, LayerChange, Offer, Offers, Picture, PlatformChange, Portrait,
+    VersionChange, common,
+};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use failure::{Code, Failure, Side};

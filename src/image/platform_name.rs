@@ -157,6 +157,20 @@ impl fmt::Display for PlatformName {
     }
 }
 
+impl Platform {
+    /// Whether both are one platform, however they are spelled: an image for one serves whoever wants the other. Versions of
+    /// an operating system count up to their build, `10.0.17763`: what follows changes with every update (`os.version`, as
+    /// containerd compares Windows builds).
+    pub fn is_as(&self, other: &Self) -> bool {
+        let build = |platform: &Self| {
+            let version = platform.os_version.as_deref().unwrap_or_default();
+            version.split('.').take(3).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let cpu = |platform: &Self| normal_cpu(&platform.architecture, platform.variant.as_deref().unwrap_or_default());
+        normal_os(&self.os) == normal_os(&other.os) && cpu(self) == cpu(other) && build(self) == build(other)
+    }
+}
+
 /// `v8`, `v8.1`; of other architectures any word, since new ones keep being named (`power9`, `rva22u64`).
 fn is_variant(architecture: &str, variant: &str) -> bool {
     match architecture {
@@ -220,6 +234,23 @@ mod tests {
             architecture: parts.next().unwrap_or_default(),
             variant: parts.next(),
             os_version: os_version.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn one_platform_has_many_spellings() {
+        for (one, other, same) in [
+            ("linux/arm64/v8", "linux/arm64", true),
+            ("linux/arm", "linux/arm/v7", true),
+            ("linux/arm/v6", "linux/arm/v7", false),
+            ("linux/amd64", "linux/x86_64", true),
+            ("linux/amd64", "windows/amd64", false),
+            ("windows/amd64:10.0.17763.1", "windows/amd64:10.0.17763.2", true),
+            ("windows/amd64:10.0.17763.1", "windows/amd64:10.0.20348.1", false),
+            ("windows/amd64:10.0.17763.1", "windows/amd64", false),
+        ] {
+            assert_eq!(platform(one).is_as(&platform(other)), same, "{one} {other}");
+            assert_eq!(platform(other).is_as(&platform(one)), same, "{other} {one}");
         }
     }
 

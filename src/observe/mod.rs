@@ -4,11 +4,13 @@
 //! one, and a look into manifests only for what would be copied. Refuses to decide: a failed read is carried as data.
 
 mod catalogs;
+mod changes;
 mod referrers;
 mod subsets;
 mod targets;
 
 pub use catalogs::{Catalogs, read_catalogs, resolve};
+pub use changes::Compare;
 pub use subsets::KnownSubsets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +70,8 @@ pub struct Observer<'a> {
     pub sizes: Sizes,
     /// Whether the targets are asked which blobs they hold, where sizes are. Who copies right away is told so anyway.
     pub asks_for_blobs: bool,
+    /// Where it is looked at what changes when a tag moves.
+    pub compare: Compare,
     /// What earlier runs found to be left of images of which only some platforms are wanted.
     pub known: &'a KnownSubsets,
     /// Images looked into at once.
@@ -99,8 +103,11 @@ impl Observer<'_> {
         let (draft, doubles) = plan::draft(desired, &observed, self.filter);
         let looks = self.looks_needed(&draft, &observed);
         let referrers = Self::referrer_looks(desired, draft.steps.iter().chain(&doubles), &observed);
-        self.reporter.event(Event::Observing { total: total + looks.len() + referrers.len() });
+        let comparisons = self.comparisons(&draft, &observed);
+        total += looks.len() + referrers.len() + comparisons.len();
+        self.reporter.event(Event::Observing { total });
         self.look_inside(looks, &roots, &mut observed).await;
+        self.read_changes(comparisons, &roots, &mut observed).await;
         self.read_referrers(referrers, &mut observed).await;
         observed.quotas = self.stores.quotas();
         observed

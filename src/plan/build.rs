@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::attach::attach;
 use super::catalogs::{may_be_open, unresolved};
+use super::changes;
 use super::cost::weigh;
 use super::decide::decide;
 use super::overlap::settle_overlaps;
 use super::pulls::{pulls, shortages};
 use super::selection::{nothing_matches, tallies, unnameable};
 use super::trim::{general_remarks, image_wanted, remarks, step_trim};
-use super::{Filter, Observed, Plan, Reason, Risk, Scope, Sighting, SourceState, Step, TargetState, Warning};
+use super::{Filter, Observed, Plan, Reason, Scope, Sighting, SourceState, Step, TargetState, Warning};
 use crate::config::{Desired, Mirror, OnEmpty, Wanted};
 use crate::image::{Code, Descriptor, Failure, Reference, Side};
 
@@ -49,6 +50,7 @@ pub fn draft(desired: &Desired, observed: &Observed, filter: &Filter) -> (Plan, 
     steps.extend(unresolved.map(|(_, step)| step));
     let (mut steps, doubles) = settle_overlaps(steps, desired);
     weigh(&mut steps, observed);
+    changes::note(&mut steps, observed);
     warnings.extend(general_remarks(&steps));
     let pulls = pulls(&steps, desired, observed);
     warnings.extend(shortages(&pulls));
@@ -99,7 +101,7 @@ fn step(mirror: &Mirror, wanted: &Wanted, target: &Reference, observed: &Observe
         warnings.extend(remarks(wanted, cut, observed));
     }
     Step {
-        risk: if matches!(reason, Reason::TagMoved) { [Risk::TagMove].into() } else { [].into() },
+        risk: [].into(),
         source: Some(SourceState {
             reference: wanted.source.reference(),
             digest: digest.clone(),
@@ -112,6 +114,7 @@ fn step(mirror: &Mirror, wanted: &Wanted, target: &Reference, observed: &Observe
         referrers: Vec::new(),
         bytes: None,
         at_most: None,
+        change: None,
         place: mirror.place.clone(),
         warnings,
         reason,
@@ -185,6 +188,7 @@ pub(super) fn whole_mirror(mirror: &Mirror, reason: Reason) -> Step {
         referrers: Vec::new(),
         bytes: None,
         at_most: None,
+        change: None,
         place: mirror.place.clone(),
         warnings: Vec::new(),
     }

@@ -11,7 +11,7 @@ use super::{
     Action, Bytes, Plan, Pulls, Reason, Referrer, Risk, Scope, SelectionDocument, Step, StepTrim, Summary, Warning, id,
 };
 use crate::config::{ConfigFile, Place};
-use crate::image::{Digest, Failure, Single};
+use crate::image::{Change, Digest, Failure, Single};
 
 /// The version written. Readers refuse another major version and ignore fields they do not know.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -152,6 +152,9 @@ pub struct StepDocument {
     pub referrers: Vec<ReferrerDocument>,
     /// What the step moves, in bytes; null where that was not asked.
     pub bytes: Option<Bytes>,
+    /// What changes in the image where a tag moves, or would; only where it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// The mirror it comes from.
     pub location: PlaceDocument,
     /// What is wrong, in words.
@@ -368,6 +371,7 @@ impl From<&Step> for StepDocument {
             platforms: step.platforms.iter().map(ToString::to_string).collect(),
             referrers: step.referrers.iter().map(ReferrerDocument::from).collect(),
             bytes: step.bytes,
+            change: step.change.as_deref().cloned(),
             location: PlaceDocument::from(&step.place),
             message: failure.map(|failure| failure.message.clone()),
             error: failure.cloned(),

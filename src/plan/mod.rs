@@ -6,6 +6,7 @@
 mod attach;
 mod build;
 mod catalogs;
+mod changes;
 mod cost;
 mod decide;
 pub mod explain;

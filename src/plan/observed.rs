@@ -1,11 +1,12 @@
 //! What was seen at the registries, as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Cut, CutKey, Referrer};
 use crate::config::SourceImage;
 use crate::image::{
-    Catalog, Descriptor, Digest, Failure, Location, Platform, Quota, Reference, ReferrerTypes, Registry, Tag,
+    Catalog, Change, Descriptor, Digest, Failure, Location, Platform, Quota, Reference, ReferrerTypes, Registry, Tag,
 };
 
 /// What one reference was found to be.
@@ -67,6 +68,8 @@ pub struct Observed {
     pub held: BTreeMap<(Digest, Location), Result<BTreeSet<Digest>, Failure>>,
     /// The referrers that targets lack, where they were searched for.
     pub referrers: BTreeMap<AttachedTo, Result<Attached, Failure>>,
+    /// What changes where tags move, by the digest that a tag names now and the one wanted, where that was looked at.
+    pub changes: BTreeMap<(Digest, Digest), Arc<Change>>,
     /// What registries have said of their quotas of pulls, where they keep any.
     pub quotas: BTreeMap<Registry, Quota>,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::changes::dangers;
 use super::file::{
     ConfigDocument, Document, FORMAT_VERSION, FileError, KIND, PlaceDocument, QuotaDocument, ReferrerDocument,
     StepDocument, Trim, WarningDocument,
@@ -118,9 +119,12 @@ fn step(document: &StepDocument, bases: &Bases) -> Result<Step, String> {
         }
         None => None,
     };
+    let change = document.change.clone().map(Arc::new);
+    change.as_ref().map_or(Ok(()), |change| change.check())?;
     let step = Step {
+        // What follows from the rest of the step stands, whatever the list says.
+        risk: document.risk.iter().copied().chain(dangers(&reason, change.as_deref())).collect(),
         reason,
-        risk: document.risk.iter().copied().collect(),
         source,
         target,
         digest: digest(document.digest.as_deref())?,
@@ -129,6 +133,7 @@ fn step(document: &StepDocument, bases: &Bases) -> Result<Step, String> {
         referrers: document.referrers.iter().map(referrer).collect::<Result<_, _>>()?,
         bytes: document.bytes,
         at_most: None,
+        change,
         place: Place::from(&document.location),
         warnings: document.warnings.iter().map(|text| Arc::from(text.as_str())).collect(),
     };

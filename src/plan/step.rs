@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pulls, Scope, StepTrim, Tallied};
 use crate::config::{ConfigFile, Place};
-use crate::image::{ArtifactType, Digest, Failure, MediaType, Platform, Reference, Tag};
+use crate::image::{ArtifactType, Change, Digest, Failure, MediaType, Platform, Reference, Tag};
 
 /// What a step does to its target tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -155,6 +155,10 @@ impl Reason {
 pub enum Risk {
     /// A tag that people may already use will name something else.
     TagMove,
+    /// A platform of the image that the tag names now is not in the new one.
+    PlatformLoss,
+    /// The version that the new image says it is comes before that of the old one.
+    Downgrade,
 }
 
 /// How much a step moves, in bytes: manifests, configurations and layers.
@@ -239,6 +243,8 @@ pub struct Step {
     /// What goes over the wire to the target at most, in bytes: where the image was looked into, and the target was not
     /// asked what it holds of it.
     pub at_most: Option<u64>,
+    /// What changes in the image, where a tag moves, or would, and it was looked at.
+    pub change: Option<Arc<Change>>,
     /// The mirror it comes from.
     pub place: Place,
     /// Remarks that do not change the action.

@@ -57,7 +57,7 @@ fn ended<'a>(step: &'a Step, outcome: &'a Outcome) -> Verdict<'a> {
     let (name, failure) = (outcome.ending.as_str(), failure_of(step, outcome));
     match outcome.ending {
         Ending::Copied | Ending::Updated | Ending::Skipped => Verdict::Passed,
-        Ending::Blocked | Ending::Failed(_) => Verdict::Failed(name, failure),
+        Ending::Blocked(_) | Ending::Failed(_) => Verdict::Failed(name, failure),
         Ending::Stale(_) | Ending::NotRun(_) => Verdict::Skipped(name, failure),
     }
 }

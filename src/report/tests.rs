@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use crate::config::{ConfigFile, Place};
 use crate::event::{Ending, Moved, Outcome};
-use crate::image::{Code, Digest, Failure, LayoutPath, Location, MediaType, Platform, Reference, Repository};
+use crate::image::{
+    Amount, Change, Code, Digest, Failure, ImageChange, LayerChange, LayoutPath, Location, MediaType, Platform,
+    PlatformChange, Reference, Repository, VersionChange,
+};
 use crate::plan::{Bytes, Plan, Reason, Risk, Scope, SourceState, Step, TargetState, Warning};
 
 /// A digest that starts with these hex digits.
@@ -69,6 +72,7 @@ impl Mirror {
             referrers: Vec::new(),
             bytes: None,
             at_most: None,
+            change: None,
             place: place(self.line),
             warnings: Vec::new(),
         }
@@ -170,6 +174,31 @@ pub(super) fn outcomes(plan: &Plan, trouble: impl Fn(usize, &Step) -> Option<End
     plan.steps.iter().enumerate().map(outcome).collect()
 }
 
+/// The step with what it changes: platforms that go, versions, and a diff; and the dangers of that.
+pub(super) fn changing(step: Step, removed: &[&str], (before, after): (&str, &str), diff: &str) -> Step {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let removed: Vec<String> = removed.iter().map(|name| (*name).to_owned()).collect();
+    let layers =
+        LayerChange { kept: 3, added: Amount { count: 1, bytes: 3_600_000 }, removed: Amount { count: 2, bytes: 20 } };
+    let image = ImageChange { platform: Some("linux/amd64".into()), layers, diff: diff.to_owned(), diff_left_out: 0 };
+    let mut risk = step.risk.clone();
+    risk.extend((!removed.is_empty()).then_some(Risk::PlatformLoss));
+    risk.extend((after < before).then_some(Risk::Downgrade));
+    let change = Change {
+        platforms: PlatformChange { removed, added: Vec::new() },
+        version: VersionChange { before: some(before), after: some(after) },
+        image: Some(image),
+    };
+    Step { risk, change: Some(Arc::new(change)), ..step }
+}
+
+/// A tag that loses two platforms and goes back a version.
+pub(super) fn risky() -> Step {
+    let diff = "@@ -1,3 +1,2 @@\n-platform: linux/arm/v7\n platform: linux/amd64\n-Env: A=1\n+Env: A=<2>\n";
+    let step = ALPINE.moved("3.20", ("a1b2c3d4e5f6", "5566778899aa"), (7, 3_600_000, 0));
+    changing(step, &["linux/386", "linux/arm/v7"], ("3.20.4", "3.20.3"), diff)
+}
+
 /// The step with a remark.
 pub(super) fn warned(step: Step, remark: &str) -> Step {
     Step { warnings: vec![Arc::from(remark)], ..step }
@@ -184,6 +213,12 @@ pub(super) fn poisoned(bad: &str) -> Plan {
         NGINX.step("1.2", Reason::Conflict(trouble(Code::Conflict)), ("", "aa")),
         Step { source: None, target: None, ..NGINX.step("1.3", Reason::ListFailed(trouble(Code::Tls)), ("", "")) },
         warned(NGINX.step("1.4", Reason::InSync, ("aa", "aa")), bad),
+        changing(
+            NGINX.moved("1.5", ("aa", "bb"), (1, 1, 1)),
+            &[bad],
+            (bad, ""),
+            &format!("{bad}\n+{bad}\n-Env: {bad}"),
+        ),
     ];
     let place = Place { file: bad.into(), line: 1, column: 1 };
     for step in &mut steps {

@@ -27,7 +27,7 @@ pub(crate) use layout::fuzzing as layout_checks;
 pub use progress::Progress;
 pub use referrers::ReferrerList;
 pub use stores::Stores;
-pub use subset::subset;
+pub use subset::{read_config, subset};
 
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Repository, Tag, TagOrDigest};
 

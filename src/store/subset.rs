@@ -77,6 +77,16 @@ async fn whole(
 
 /// What a configuration says that it is for (image-spec `config.md`: `os` and `architecture` are required).
 async fn platform(source: &dyn ImageSource, config: &Descriptor, about: &str) -> Result<Option<Platform>, Error> {
+    let bytes = read_config(source, config, about).await?;
+    let platform = Platform::deserialize(&mut serde_json::Deserializer::from_slice(&bytes));
+    let platform =
+        platform.map_err(|error| Error::new(Code::Manifest, about, format!("its configuration: {error}")))?;
+    Ok((!platform.os.is_empty() && !platform.architecture.is_empty()).then_some(platform))
+}
+
+/// The configuration of an image, checked against its descriptor. Fails with [`Code::Unsupported`], without a request, where
+/// it is larger than [`CONFIG_READ`].
+pub async fn read_config(source: &dyn ImageSource, config: &Descriptor, about: &str) -> Result<Vec<u8>, Error> {
     if config.size > CONFIG_READ {
         let message = format!("its configuration has {} bytes, more than the {CONFIG_READ} that are read", config.size);
         return Err(Error::new(Code::Unsupported, about, message));
@@ -87,8 +97,5 @@ async fn platform(source: &dyn ImageSource, config: &Descriptor, about: &str) ->
     while let Some(chunk) = stream.try_next().await? {
         bytes.extend_from_slice(&chunk);
     }
-    let platform = Platform::deserialize(&mut serde_json::Deserializer::from_slice(&bytes));
-    let platform =
-        platform.map_err(|error| Error::new(Code::Manifest, about, format!("its configuration: {error}")))?;
-    Ok((!platform.os.is_empty() && !platform.architecture.is_empty()).then_some(platform))
+    Ok(bytes)
 }

@@ -173,7 +173,7 @@ fn a_risk_that_is_not_allowed_stops_plan_and_apply() {
     regsync.run(["apply", "--fail-on-risk", "tag-move"]).assert_status(5);
     regsync.run(["apply", "plan.json", "--fail-on-risk", "tag-move"]).assert_status(5);
     pair.assert_read_only();
-    regsync.run(["plan", "--fail-on-risk", "platform-loss"]).assert_status(64);
+    regsync.run(["plan", "--fail-on-risk", "platform-los"]).assert_status(64);
     let only = ["plan", "--fail-on-risk", "tag-move", "--only", "**/app:2"];
     regsync.run(only).assert_status(0);
     let strict = regsync.env("REGSYNC_FAIL_ON_RISK", "tag-move");

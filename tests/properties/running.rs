@@ -10,7 +10,7 @@ use regsync::auth::{Environment, Keychain};
 use regsync::command::Exit;
 use regsync::config::{self, Rules, SourceFile};
 use regsync::event::{Event, Outcome, Reporter};
-use regsync::observe::{KnownSubsets, Observer, Sizes};
+use regsync::observe::{Compare, KnownSubsets, Observer, Sizes};
 use regsync::plan::{self, Filter, Plan, Scope};
 use regsync::store::Stores;
 use regsync::store::registry::{Limits, Network};
@@ -108,6 +108,7 @@ impl Built {
             filter: &filter,
             sizes,
             asks_for_blobs: true,
+            compare: Compare::ToTell,
             known: &KnownSubsets::new(),
             concurrency: 4,
         };

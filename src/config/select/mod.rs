@@ -40,6 +40,7 @@ pub use rename::Rename;
 pub(crate) use rename::RenameError;
 pub use tally::Tally;
 pub use verdict::{Because, Stage, Trail, Verdict};
+pub use version::version_order;
 
 /// A value of `tags`, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -120,6 +120,13 @@ impl<'t> Version<'t> {
     }
 }
 
+/// How version `a` stands to version `b`, variants aside: 1.10 comes after 1.9, and a pre-release before its release. `None`
+/// where either is no version, or one of them may as well be a date or a commit.
+pub fn version_order(a: &str, b: &str) -> Option<Ordering> {
+    let (a, b) = (Version::parse(a)?, Version::parse(b)?);
+    (a.is_long_number == b.is_long_number).then(|| a.precedence(&b))
+}
+
 /// The numbers from `start` on, how many there are, and where they end.
 fn numbers(text: &str, start: usize) -> Option<([u64; NUMBERS], usize, usize)> {
     let (mut numbers, mut written, mut at) = ([0; NUMBERS], 0, start);

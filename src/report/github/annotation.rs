@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::quantity::count;
-use super::super::text::risk_name;
+use super::super::text::{named, risk_name, versions};
 use super::super::{Applied, Setting, Untrusted, common_cause, failure_of, words};
 use crate::event::Ending;
 use crate::image::{Code, Failure};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Risk, Step};
 
 /// How many of one type are shown in a step.
 const MOST: usize = 10;
@@ -143,12 +143,24 @@ fn crowded<'a>(rows: impl Iterator<Item = (&'a Step, Level, &'a Failure)>) -> Ve
 
 fn risks(plan: &Plan) -> Vec<Annotation> {
     let risky = plan.steps.iter().flat_map(|step| step.risk.iter().map(move |risk| (step, *risk)));
-    let one = |(step, risk): (&Step, crate::plan::Risk)| {
+    let one = |(step, risk): (&Step, Risk)| {
         let digest =
             |digest: Option<&crate::image::Digest>| digest.map_or("nothing", |digest| digest.short()).to_owned();
         let now = digest(step.target.as_ref().and_then(|target| target.digest.as_ref()));
         let name = step.target.as_ref().map(|target| target.reference.to_string()).unwrap_or_default();
-        let message = format!("{name} would move from {now} to {}", digest(step.wanted()));
+        let change = step.change.as_deref();
+        let message = match risk {
+            Risk::TagMove => format!("{name} would move from {now} to {}", digest(step.wanted())),
+            Risk::PlatformLoss => {
+                format!(
+                    "{name} would lose {}",
+                    change.map(|change| named(&change.platforms.removed)).unwrap_or_default()
+                )
+            }
+            Risk::Downgrade => {
+                format!("{name} would go back a version: {}", change.and_then(versions).unwrap_or_default())
+            }
+        };
         at(step, Level::Warning, (risk_name(risk), &message))
     };
     risky.map(one).collect()
@@ -177,7 +189,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::super::tests::{NGINX, failure, mixed, outcomes, plan as plan_of, poisoned};
+    use super::super::super::tests::{NGINX, failure, mixed, outcomes, plan as plan_of, poisoned, risky};
     use super::super::super::untrusted::is_unsafe;
     use super::super::super::untrusted::tests::HOSTILE;
     use super::*;
@@ -192,6 +204,15 @@ mod tests {
         insta::assert_snapshot!(shown(&of_plan(&mixed())), @r"
         ::error file=regsync.yaml,line=44,col=5,title=E_AUTH::source: ghcr.io/acme/grafana:11.4.0: answered 401 (token lacks pull on acme/grafana) — see which credential is used: regsync auth check ghcr.io
         ::warning file=regsync.yaml,line=27,col=5,title=tag-move::registry.acme.io/mirror/alpine:3.20 would move from a1b2c3d4e5f6 to 5566778899aa
+        ");
+    }
+
+    #[test]
+    fn each_risk_is_told() {
+        insta::assert_snapshot!(shown(&of_plan(&plan_of(vec![risky()]))), @r"
+        ::warning file=regsync.yaml,line=27,col=5,title=tag-move::registry.acme.io/mirror/alpine:3.20 would move from a1b2c3d4e5f6 to 5566778899aa
+        ::warning file=regsync.yaml,line=27,col=5,title=platform-loss::registry.acme.io/mirror/alpine:3.20 would lose linux/386, linux/arm/v7
+        ::warning file=regsync.yaml,line=27,col=5,title=downgrade::registry.acme.io/mirror/alpine:3.20 would go back a version: 3.20.4 -> 3.20.3
         ");
     }
 

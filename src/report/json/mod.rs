@@ -196,6 +196,8 @@ fn step_result(step: &Step, outcome: &Outcome) -> StepResult {
         platforms,
         referrers,
         bytes: _,
+        // The plan has it: what came of it is no other.
+        change: _,
         location,
         message: _,
         error: _,

@@ -76,6 +76,7 @@ impl StepResult {
             platforms: self.platforms.clone(),
             referrers: self.referrers.clone(),
             bytes: None,
+            change: None,
             location: self.location.clone(),
             message: self.message.clone(),
             error: self.error.clone(),

@@ -3,6 +3,7 @@
 //! Owns words and layout: the verdict first, what needs eyes next, a table of what happens, and the rest behind a click.
 //! Refuses to be longer than its [`Budget`]. Whatever comes from outside goes through `inert`.
 
+mod change;
 mod inert;
 mod page;
 mod plan;

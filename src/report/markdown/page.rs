@@ -42,6 +42,8 @@ pub(super) struct Page {
     pub(super) notes: Vec<Note>,
     /// What happens.
     pub(super) table: Table,
+    /// What changes, behind a click: each a text of its own, the most important first.
+    pub(super) changes: Vec<String>,
     /// What is there to be opened.
     pub(super) folds: Vec<Fold>,
     /// The last lines.
@@ -107,6 +109,8 @@ impl Page {
             out.push_str(&note.render(limit.saturating_sub(out.len()) / 3));
         }
         out.push_str(&self.table.render(limit.saturating_sub(out.len())));
+        // Half of what is left: the folds have the rest.
+        out.push_str(&whole(&self.changes, limit.saturating_sub(out.len()) / 2));
         let mut room = limit.saturating_sub(out.len());
         for fold in &self.folds {
             let text = fold.render(room);
@@ -115,6 +119,24 @@ impl Page {
         }
         out + &self.foot
     }
+}
+
+/// The texts that there is room for, each whole, with a sentence for those that were left out.
+fn whole(texts: &[String], room: usize) -> String {
+    let mut out = String::new();
+    let mut left = 0;
+    for text in texts {
+        if out.len() + text.len() + RESERVE > room {
+            left += 1;
+        } else {
+            out.push_str(text);
+        }
+    }
+    if left > 0 {
+        let _ =
+            write!(out, "\n…and what changes in {}; the saved plan and the JSON have it.\n", count(left, "more tag"));
+    }
+    out
 }
 
 impl Note {

@@ -4,6 +4,7 @@ use super::super::Setting;
 use super::super::crowds::Crowds;
 use super::super::quantity::{count, size};
 use super::super::text::{one_registry, platforms, quotas, referrers_in_words, risk_name, transfer};
+use super::change::{changes, losses};
 use super::inert::{code, prose};
 use super::page::{Budget, Note, Page};
 use super::{
@@ -22,6 +23,7 @@ pub fn plan(plan: &Plan, setting: &Setting, budget: Budget) -> String {
         head,
         notes: [risks(plan), troubles(plan, setting, &crowds), remarks(plan, setting)].into_iter().flatten().collect(),
         table,
+        changes: changes(plan),
         folds: unchanged(plan).into_iter().chain(plan.has_changes().then(|| digests(plan))).collect(),
         foot: foot(plan),
     };
@@ -103,7 +105,8 @@ fn risks(plan: &Plan) -> Option<Note> {
     let short = one_registry(plan);
     let item = |step: &&Step| {
         let risks: Vec<&str> = step.risk.iter().map(|risk| risk_name(*risk)).collect();
-        format!("{} {}, {}", name(step, short), risks.join(", "), change(step))
+        let losses = losses(step).map(|losses| format!(", {losses}")).unwrap_or_default();
+        format!("{} {}, {}{losses}", name(step, short), risks.join(", "), change(step))
     };
     let title = count(risky.len(), "risky change");
     (!risky.is_empty()).then(|| Note { kind: "WARNING", title, items: risky.iter().map(item).collect() })

@@ -29,6 +29,7 @@ pub fn refusal(verb: &str, problems: &[Annotation], setting: &Setting, budget: B
         head: title("🔴", verb, setting, verdict) + &subtitle,
         notes: vec![note],
         table: Table::default(),
+        changes: Vec::new(),
         folds: Vec::new(),
         foot: String::new(),
     };

@@ -29,6 +29,7 @@ pub fn result(applied: &Applied<'_>, setting: &Setting, budget: Budget) -> Strin
         head,
         notes: troubles(applied, setting, &crowds).into_iter().collect(),
         table,
+        changes: Vec::new(),
         folds: unchanged(plan).into_iter().chain(plan.has_changes().then(|| digests(plan))).collect(),
         foot: foot(plan),
     };

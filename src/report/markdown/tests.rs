@@ -6,7 +6,9 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::super::github::{Annotation, Level};
-use super::super::tests::{ALPINE, GRAFANA, NGINX, failure, mixed, outcomes, place, plan as plan_of, poisoned, warned};
+use super::super::tests::{
+    ALPINE, GRAFANA, NGINX, changing, failure, mixed, outcomes, place, plan as plan_of, poisoned, risky, warned,
+};
 use super::super::untrusted::is_unsafe;
 use super::super::untrusted::tests::HOSTILE;
 use super::super::{Applied, Checkout, Setting};
@@ -70,7 +72,18 @@ fn assert_nothing_acts(page: &str) {
         assert_eq!(wrong, None, "in {line:?}");
         let prose: Vec<&str> = line.split('`').step_by(2).collect();
         let mut prose = prose.concat();
-        for ours in ["<details>", "</details>", "<summary>", "</summary>", "<code>", "</code>", "<sub>", "</sub>"] {
+        for ours in [
+            "<details>",
+            "</details>",
+            "<summary>",
+            "</summary>",
+            "<code>",
+            "</code>",
+            "<sub>",
+            "</sub>",
+            "<pre lang=\"diff\">",
+            "</pre>",
+        ] {
             prose = prose.replace(ours, "");
         }
         let prose = prose.strip_prefix("> ").unwrap_or(&prose).trim_start_matches("[!");
@@ -139,6 +152,32 @@ fn why_there_is_no_plan() {
     assert_snapshot!(refused + "\n" + &stale);
 }
 
+#[test]
+fn plan_that_loses_platforms() {
+    let quiet = ALPINE.moved("3.21", ("a1b2c3d4e5f6", "5566778899aa"), (7, 3_600_000, 0));
+    let page = show(&plan_of(vec![changing(quiet, &[], ("3.21.0", "3.21.1"), ""), risky()]));
+    assert_nothing_acts(&page);
+    assert_snapshot!(page);
+}
+/// Each is there whole or not at all; those that lose something come first.
+#[test]
+fn what_changes_is_never_cut_within() {
+    let line = "+Labels: `<details>` </pre> ```\n".repeat(60);
+    let one = |n: usize| {
+        let step = NGINX.moved(&format!("1.{n}"), ("aa", "bb"), (1, 1, 0));
+        let removed: &[&str] = if n == 299 { &["linux/386"] } else { &[] };
+        changing(step, removed, ("1", "1"), &line)
+    };
+    let page = show(&plan_of((0..300).map(one).collect()));
+    assert!(page.len() <= Budget::COMMENT.bytes());
+    assert_nothing_acts(&page);
+    let (opened, closed) = (page.matches("<pre lang=\"diff\">").count(), page.matches("</pre>").count());
+    assert!(opened == closed && (1..300).contains(&opened), "{opened} {closed}");
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} in {page}"));
+    assert!(at("nginx:1.299</code> · loses linux/386") < at("nginx:1.0</code>"), "{page}");
+    assert!(page.contains(&format!("…and what changes in {} more tags;", 300 - opened)), "{page}");
+}
+
 /// A registry that is down is one row.
 #[test]
 fn what_many_tags_share_is_said_once() {
@@ -200,6 +239,9 @@ fn many() -> impl Strategy<Value = Plan> {
                 let trouble = |code| failure(code, &bad, &bad);
                 match kind {
                     0 => NGINX.copy(&tag, "9f1a2b3c4d5e", (2, 1, 0)),
+                    1 if index < 60 => {
+                        changing(ALPINE.moved(&tag, ("aa", "bb"), (7, 1, 0)), &[&bad], ("2", &bad), &bad.repeat(3))
+                    }
                     1 => ALPINE.moved(&tag, ("aa", "bb"), (7, 1, 0)),
                     2 => GRAFANA.step(&tag, Reason::SourceUnreadable(trouble(Code::NotFound)), ("", "")),
                     3 => NGINX.step(&tag, Reason::TagWouldMove(trouble(Code::TagWouldMove)), ("aa", "bb")),

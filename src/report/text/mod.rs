@@ -3,6 +3,7 @@
 //! Owns words and layout. Refuses to know terminals: the same plan is the same text everywhere, colours apart. Whatever
 //! comes from a registry, a configuration or a plan file is shown through [`Untrusted`].
 
+mod change;
 mod explain;
 mod plan;
 mod referrers;
@@ -11,6 +12,7 @@ mod sheet;
 #[cfg(test)]
 mod tests;
 
+pub(super) use change::{layers as layers_in_words, left_out, named, versions};
 pub use explain::explain;
 pub use plan::plan;
 pub(super) use plan::{platforms, quotas, risk_name, transfer};

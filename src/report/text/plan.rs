@@ -9,7 +9,7 @@ use super::super::groups::{Group, groups};
 use super::super::quantity::{count, size};
 use super::super::style::{CAUTION, FAINT, NAME, STRONG, Style, look};
 use super::sheet::{Cell, Sheet};
-use super::{clean, failure_cell, faint, files, help, referrers, remark, same, tag_name};
+use super::{change, clean, failure_cell, faint, files, help, referrers, remark, same, tag_name};
 use crate::image::{Digest, Location};
 use crate::plan::{Action, Plan, Pulls, Reason, Risk, Step, Summary, Tallied};
 
@@ -148,11 +148,13 @@ fn show_step(sheet: &mut Sheet, step: &Step, style: Style) {
     }
     sheet.row(action.symbol(), look(action), cells);
     referrers::show(sheet, step, style.verbose);
+    change::show(sheet, step, style.verbose);
     for warning in &step.warnings {
         sheet.under(1, ("warning", CAUTION), &clean(warning));
     }
     if style.verbose && action != Action::Skip {
         show_details(sheet, step);
+        change::details(sheet, step);
     }
 }
 
@@ -192,12 +194,13 @@ fn amounts(step: &Step) -> [Cell; 4] {
     };
     let present = step.bytes.filter(|bytes| bytes.present > 0);
     let present = present.map_or(String::new(), |bytes| format!("({} already there)", size(bytes.present)));
-    let risks: Vec<String> = step.risk.iter().map(|risk| format!("RISK {}", risk_name(*risk))).collect();
+    let risks = step.risk.iter().fold(String::new(), |risks, risk| risks + " " + risk_name(*risk));
+    let risks = if risks.is_empty() { risks } else { format!("RISK{risks}") };
     [
         Cell::right(platforms(step)),
         Cell::right(transfer),
         Cell::free(present).look(FAINT).close(),
-        Cell::free(risks.join("   ")).look(CAUTION),
+        Cell::free(risks).look(CAUTION),
     ]
 }
 
@@ -221,6 +224,8 @@ pub(in crate::report) fn platforms(step: &Step) -> String {
 pub(in crate::report) fn risk_name(risk: Risk) -> &'static str {
     match risk {
         Risk::TagMove => "tag-move",
+        Risk::PlatformLoss => "platform-loss",
+        Risk::Downgrade => "downgrade",
     }
 }
 

@@ -115,6 +115,11 @@ impl Sheet {
         self.lines.push(Line::Under(column, format!("{label} {text}")));
     }
 
+    /// `text` below a row, starting at the column `column`.
+    pub(super) fn below(&mut self, column: usize, text: &str) {
+        self.lines.push(Line::Under(column, text.to_owned()));
+    }
+
     /// All lines, each with its line break and without blanks at its end.
     pub(super) fn render(&self) -> String {
         let heads = widths(self.lines.iter().filter_map(|line| match line {

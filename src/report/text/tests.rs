@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::super::tests::{
-    ALPINE, GRAFANA, NGINX, REDIS, WEB, digest, failure, mixed, outcomes, place, plan, poisoned, refused, warned,
+    ALPINE, GRAFANA, NGINX, REDIS, WEB, digest, failure, mixed, outcomes, place, plan, poisoned, refused, risky, warned,
 };
 use super::super::untrusted::tests::{HOSTILE, assert_harmless};
 use super::super::{Applied, Style, text};
@@ -283,6 +283,12 @@ fn what_a_registry_says_of_one_request_keeps_no_crowd_apart() {
     let shown = show(&plan((0..20).map(busy).collect()));
     assert_eq!(shown.matches("E_RATE_LIMITED").count(), 1, "{shown}");
     assert!(shown.contains("same: 19 more"), "{shown}");
+}
+
+#[test]
+fn what_a_moved_tag_loses_is_said_and_the_rest_behind_a_flag() {
+    let some = plan(vec![risky()]);
+    assert_snapshot!(show(&some) + "\n" + &text::plan(&some, VERBOSE));
 }
 
 fn assert_text_is_harmless(plan: &Plan, ends: &[Outcome]) {

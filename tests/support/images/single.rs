@@ -25,6 +25,7 @@ pub struct Single {
     zero_byte_layer: bool,
     foreign_url: Option<String>,
     shared_layers: Vec<String>,
+    run: Value,
 }
 
 struct Layer {
@@ -57,6 +58,7 @@ impl Single {
             zero_byte_layer: false,
             foreign_url: None,
             shared_layers: Vec::new(),
+            run: Value::Null,
         }
     }
 
@@ -94,6 +96,11 @@ impl Single {
     pub fn shared_layer(mut self, seed: &str) -> Self {
         self.shared_layers.push(seed.to_owned());
         self
+    }
+
+    /// With these members in its configuration of how it runs: `{"Env": ["A=1"]}`.
+    pub fn run(self, members: &Value) -> Self {
+        Self { run: members.clone(), ..self }
     }
 
     /// What the foreign layer holds.
@@ -158,6 +165,9 @@ impl Single {
         let diff_ids: Vec<_> = layers.iter().map(|layer| &layer.diff_id).collect();
         let mut config = platform_json(&self.platform);
         config["config"] = json!({"Cmd": ["/content.txt"], "Labels": {"seed": self.seed}});
+        for (key, value) in self.run.as_object().into_iter().flatten() {
+            config["config"][key] = value.clone();
+        }
         config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
         config["history"] = diff_ids.iter().map(|_| json!({"created_by": "COPY content.txt /"})).collect();
         config
