@@ -4,7 +4,7 @@
 //! at a time. Refuses to fail an image for a target that takes no such manifests, or for a referrer that is broken at its
 //! source: that is said, and nothing else is undone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -19,7 +19,7 @@ use crate::image::{
     Code, CosignKind, Digest, Location, Manifest, MediaType, Referring, Side, Tag, TagOrDigest, fallback_tag,
     with_referrers,
 };
-use crate::store::{self, Graph, referrers};
+use crate::store::{self, Graph, signature_tags};
 
 /// Referrers of one image under way at once.
 const REFERRERS_AT_ONCE: usize = 4;
@@ -60,8 +60,25 @@ pub(super) struct Attachments {
 /// Held by whoever adds to an index.
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
-/// One that was written, but is not listed by the target.
-type Unlisted = (Digest, (Manifest, Referring));
+/// What came of one referrer.
+enum One {
+    /// Its bytes are at the target; it may have to be listed and tagged.
+    Pending(Box<Pending>),
+    /// There was nothing to do.
+    There,
+    /// Why it was left out.
+    LeftOut(String),
+}
+
+/// A referrer that is at the target, and what is left to do for it to be found.
+struct Pending {
+    root: Manifest,
+    referring: Referring,
+    /// Whether the target does not list it by itself.
+    unlisted: bool,
+    /// The tag to write, and what it names now.
+    tag: Option<(Tag, Option<Digest>)>,
+}
 
 impl Copier {
     /// Brings `wanted` from `source` to `target`: whatever they refer to should be there, or be about to come. What the
@@ -82,85 +99,114 @@ impl Copier {
 
     async fn bring_all(&self, passage: &Passage, image: &Digest, wanted: &[Wanted]) -> Result<Brought, Error> {
         let mut brought = Brought::default();
-        let mut unlisted: BTreeMap<Digest, Vec<(Manifest, Referring)>> = BTreeMap::new();
+        let mut pending = Vec::new();
         let each = wanted.iter().map(|wanted| self.bring_one(passage, image, wanted));
         let mut each = stream::iter(each).buffered(REFERRERS_AT_ONCE);
-        while let Some((moved, written)) = each.try_next().await? {
+        while let Some((moved, one)) = each.try_next().await? {
             brought.moved += moved;
-            match written {
-                Ok(None) => brought.written += 1,
-                Ok(Some((subject, referrer))) => {
-                    brought.written += 1;
-                    unlisted.entry(subject).or_default().push(referrer);
-                }
-                Err(remark) => brought.remarks.extend(remark),
+            match one {
+                One::Pending(one) => pending.push(*one),
+                One::There => {}
+                One::LeftOut(remark) => brought.remarks.push(remark),
             }
         }
+        // Tags last: a further run sees by the tag that all of it is there.
+        let mut failed = self.list_all(passage, &pending, &mut brought).await?;
+        failed.extend(self.tag_all(passage, &pending, &mut brought).await?);
+        brought.written = pending.len() - failed.len();
+        Ok(brought)
+    }
+
+    /// Has what the target does not list by itself listed; which of it was refused.
+    async fn list_all(
+        &self,
+        passage: &Passage,
+        pending: &[Pending],
+        brought: &mut Brought,
+    ) -> Result<BTreeSet<Digest>, Error> {
+        let mut unlisted: BTreeMap<&Digest, Vec<(Manifest, Referring)>> = BTreeMap::new();
+        for one in pending.iter().filter(|one| one.unlisted) {
+            if let Some(subject) = &one.referring.subject {
+                let referrer = (one.root.clone(), one.referring.clone());
+                unlisted.entry(&subject.digest).or_default().push(referrer);
+            }
+        }
+        let mut failed = BTreeSet::new();
         for (subject, referrers) in unlisted {
-            match self.list(passage, &subject, &referrers).await {
+            match self.list(passage, subject, &referrers).await {
                 Ok(sent) => brought.moved.sent += sent,
                 Err(error) if is_refusal(&error) => {
-                    let number = referrers.len();
-                    brought.written = brought.written.saturating_sub(number);
+                    failed.extend(referrers.iter().map(|(root, _)| root.digest().clone()));
                     brought.remarks.push(refused(&format!("the index of referrers of {subject}"), &error));
                 }
                 Err(error) => return Err(Error { side: Side::Target, error }),
             }
         }
-        Ok(brought)
+        Ok(failed)
     }
 
-    /// One referrer and all it is made of; `Err` where the target does not want it.
-    async fn bring_one(
+    /// Writes the tags; which of them were refused.
+    async fn tag_all(
         &self,
         passage: &Passage,
-        image: &Digest,
-        wanted: &Wanted,
-    ) -> Result<(Moved, Result<Option<Unlisted>, Option<String>>), Error> {
+        pending: &[Pending],
+        brought: &mut Brought,
+    ) -> Result<BTreeSet<Digest>, Error> {
+        let mut failed = BTreeSet::new();
+        let tags = pending.iter().filter_map(|one| Some((&one.root, one.tag.as_ref()?)));
+        let write = |(root, (tag, before)): (&'_ Manifest, &'_ (Tag, Option<Digest>))| {
+            let (root, tag, before) = (root.clone(), tag.clone(), before.clone());
+            async move {
+                let outcome = self.tag_referrer(passage, &root, (&tag, before.as_ref())).await;
+                (root.digest().clone(), tag, outcome)
+            }
+        };
+        let mut written = stream::iter(tags).map(write).buffered(REFERRERS_AT_ONCE);
+        while let Some((digest, tag, outcome)) = written.next().await {
+            let remark = match outcome {
+                Ok(()) => continue,
+                Err(error) if error.error.code == Code::Stale => {
+                    signature_tags::has_moved(&tag, passage.target.as_ref())
+                }
+                Err(error) if is_its_own(&error) => refused(&format!("the referrer {digest}"), &error.error),
+                Err(error) => return Err(error),
+            };
+            brought.remarks.push(remark);
+            failed.insert(digest);
+        }
+        Ok(failed)
+    }
+
+    /// One referrer and all it is made of, by its digest.
+    async fn bring_one(&self, passage: &Passage, image: &Digest, wanted: &Wanted) -> Result<(Moved, One), Error> {
         let Wanted { digest, tag, before } = wanted;
-        let left_out = |error| (Moved::default(), Err(Some(refused(&format!("the referrer {digest}"), &error))));
+        let left_out = |error| (Moved::default(), One::LeftOut(refused(&format!("the referrer {digest}"), &error)));
         // What it is, it says itself: its bytes have this digest.
         let graph = match Graph::read(passage.source.as_ref(), digest, &MediaType::new("")).await.on(Side::Source) {
             Err(error) if is_its_own(&error) => return Ok(left_out(error.error)),
             graph => graph?,
         };
         let root = graph.root();
-        let referring = root.referring().map_err(|error| {
-            let request = format!("read the referrer {digest} of {}", passage.source.location());
-            Error { side: Side::Source, error: store::Error::new(Code::Manifest, request, error.to_string()) }
-        })?;
-        if let (Some(tag), Some(subject)) = (tag, &referring.subject)
-            && !CosignKind::is_for(tag, &subject.digest)
-        {
-            let why = format!("it goes under {tag} and refers to {}", subject.digest);
-            return Ok((Moved::default(), Err(Some(format!("the referrer {digest} was left out: {why}")))));
-        }
-        let now = match tag {
-            Some(tag) => passage.target.resolve(&TagOrDigest::Tag(tag.clone())).await.on(Side::Target)?,
+        let referring = referring(passage, root)?;
+        let tag = match tag {
+            Some(tag) => match is_free(passage, (root, &referring), (tag, before.as_ref())).await? {
+                Ok(true) => Some((tag.clone(), before.clone())),
+                Ok(false) if referring.subject.is_none() => return Ok((Moved::default(), One::There)),
+                Ok(false) => None,
+                Err(remark) => return Ok((Moved::default(), One::LeftOut(remark))),
+            },
+            None if referring.subject.is_none() => return Err(unreadable(passage, root, "it refers to nothing")),
             None => None,
         };
-        let now = now.map(|now| now.digest);
-        if let Some(tag) = tag {
-            if now.as_ref() == Some(digest) {
-                return Ok((Moved::default(), Err(None)));
-            }
-            if now != *before {
-                return Ok((Moved::default(), Err(Some(referrers::has_moved(tag, passage.target.as_ref())))));
-            }
-            if now.is_some() && !referrers::may_move(passage.target.as_ref(), tag, root).await.on(Side::Target)? {
-                return Ok((Moved::default(), Err(Some(referrers::has_own(tag, passage.target.as_ref())))));
-            }
-        }
         let mut moved = match self.parts(passage, image, &graph).await {
             Err(error) if is_its_own(&error) => return Ok(left_out(error.error)),
             moved => moved?,
         };
-        match self.write(passage, root, (&referring, tag.as_ref().map(|tag| (tag, before.as_ref())))).await {
+        match self.write(passage, root, &referring).await {
             Ok(listed) => {
                 moved.sent += root.bytes().len() as u64;
-                let subject = referring.subject.as_ref().map(|subject| subject.digest.clone());
-                let unlisted = subject.filter(|_| !listed).map(|subject| (subject, (root.clone(), referring)));
-                Ok((moved, Ok(unlisted)))
+                let pending = Pending { root: root.clone(), referring, unlisted: !listed, tag };
+                Ok((moved, One::Pending(Box::new(pending))))
             }
             Err(error) if is_its_own(&error) => Ok((moved, left_out(error.error).1)),
             Err(error) => Err(error),
@@ -180,40 +226,34 @@ impl Copier {
         Ok(moved)
     }
 
-    /// The manifest of a referrer: by its digest where it names a subject, and under its tag where it has one. Whether the
-    /// target lists it.
-    async fn write(
+    /// The manifest of a referrer by its digest, where it names a subject. Whether the target lists it, if it is to be listed.
+    async fn write(&self, passage: &Passage, root: &Manifest, referring: &Referring) -> Result<bool, Error> {
+        let target = passage.target.as_ref();
+        let Some(subject) = &referring.subject else { return Ok(true) };
+        match target.push_referrer(root, &subject.digest).await {
+            Err(error) if error.missing_blobs => {
+                self.again_for(passage, root).await?;
+                target.push_referrer(root, &subject.digest).await.on(Side::Target)
+            }
+            outcome => outcome.on(Side::Target),
+        }
+    }
+
+    /// The manifest of a referrer under its tag, which names `before` now.
+    async fn tag_referrer(
         &self,
         passage: &Passage,
         root: &Manifest,
-        (referring, tag): (&Referring, Option<(&Tag, Option<&Digest>)>),
-    ) -> Result<bool, Error> {
+        (tag, before): (&Tag, Option<&Digest>),
+    ) -> Result<(), Error> {
         let target = passage.target.as_ref();
-        let listed = match &referring.subject {
-            None if tag.is_none() => {
-                let request = format!("write the referrer {}", root.digest());
-                let error = store::Error::new(Code::Manifest, request, "it refers to nothing");
-                return Err(Error { side: Side::Source, error });
+        match target.push_tag(root, tag, before).await {
+            Err(error) if error.missing_blobs => {
+                self.again_for(passage, root).await?;
+                target.push_tag(root, tag, before).await.on(Side::Target)
             }
-            None => true,
-            Some(subject) => match target.push_referrer(root, &subject.digest).await {
-                Err(error) if error.missing_blobs => {
-                    self.again_for(passage, root).await?;
-                    target.push_referrer(root, &subject.digest).await.on(Side::Target)?
-                }
-                outcome => outcome.on(Side::Target)?,
-            },
-        };
-        if let Some((tag, before)) = tag {
-            match target.push_tag(root, tag, before).await {
-                Err(error) if error.missing_blobs => {
-                    self.again_for(passage, root).await?;
-                    target.push_tag(root, tag, before).await.on(Side::Target)?;
-                }
-                outcome => outcome.on(Side::Target)?,
-            }
+            outcome => outcome.on(Side::Target),
         }
-        Ok(listed)
     }
 
     /// Adds to the index that lists the referrers of `subject`; how many bytes that took.
@@ -244,6 +284,42 @@ impl Copier {
             }
         }
     }
+}
+
+/// What a referrer says of itself.
+fn referring(passage: &Passage, root: &Manifest) -> Result<Referring, Error> {
+    root.referring().map_err(|error| unreadable(passage, root, &error.to_string()))
+}
+
+fn unreadable(passage: &Passage, root: &Manifest, why: &str) -> Error {
+    let request = format!("read the referrer {} of {}", root.digest(), passage.source.location());
+    Error { side: Side::Source, error: store::Error::new(Code::Manifest, request, why) }
+}
+
+/// Whether `tag` is to be written: it is not where it names the referrer already. `Err` says why it is left as it is.
+async fn is_free(
+    passage: &Passage,
+    (root, referring): (&Manifest, &Referring),
+    (tag, before): (&Tag, Option<&Digest>),
+) -> Result<Result<bool, String>, Error> {
+    let target = passage.target.as_ref();
+    if let Some(subject) = &referring.subject
+        && !CosignKind::is_for(tag, &subject.digest)
+    {
+        let why = format!("it goes under {tag} and refers to {}", subject.digest);
+        return Ok(Err(format!("the referrer {} was left out: {why}", root.digest())));
+    }
+    let now = target.resolve(&TagOrDigest::Tag(tag.clone())).await.on(Side::Target)?.map(|now| now.digest);
+    if now.as_ref() == Some(root.digest()) {
+        return Ok(Ok(false));
+    }
+    if now.as_ref() != before {
+        return Ok(Err(signature_tags::has_moved(tag, target)));
+    }
+    if now.is_some() && !signature_tags::may_move(target, tag, root).await.on(Side::Target)? {
+        return Ok(Err(signature_tags::has_own(tag, target)));
+    }
+    Ok(Ok(true))
 }
 
 /// Whether it is the referrer that is in trouble: its source has lost a part of it, or its target does not want it.

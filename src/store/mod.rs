@@ -13,6 +13,7 @@ mod mutex;
 mod progress;
 pub mod referrers;
 pub mod registry;
+pub mod signature_tags;
 mod stores;
 mod subset;
 

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::limits::{MANIFESTS, NESTING, REFERRER_DEPTH, REFERRERS};
+use super::signature_tags::{has_own, may_move};
 use super::{Error, Graph, ImageSource, ImageTarget};
 use crate::image::{
     ArtifactType, Code, CosignKind, Descriptor, Digest, Manifest, MediaType, ReferrerTypes, Side, Tag, TagOrDigest,
@@ -98,8 +99,10 @@ pub struct Claim {
     pub descriptor: Descriptor,
     /// What it is said to refer to.
     pub subject: Digest,
-    /// The tag that it is found by, where it is not listed.
+    /// The tag of cosign's that it is found by, where there is one.
     pub tag: Option<Tag>,
+    /// Whether it is listed.
+    pub listed: bool,
 }
 
 /// A referrer that a target lacks.
@@ -205,7 +208,10 @@ impl Search<'_> {
         let admitted = claims.into_iter().filter(|(descriptor, _)| {
             descriptor.artifact_type.is_none() || self.types.admit(descriptor.artifact_type.as_ref())
         });
-        let claim = |(descriptor, tag)| Claim { descriptor, subject: subject.clone(), tag };
+        let claim = |(descriptor, tag): (Descriptor, Option<Tag>)| {
+            let listed = tag.is_none();
+            Claim { descriptor, subject: subject.clone(), tag, listed }
+        };
         Ok(admitted.map(claim).collect())
     }
 }
@@ -213,17 +219,22 @@ impl Search<'_> {
 /// Claims by their tags and digests. What is claimed to refer to several images is claimed several times: one may be true.
 type Claims = BTreeMap<(Option<Tag>, Digest, Digest), Claim>;
 
-/// Adds a claim; what is found by a tag and in a list counts as found by its tag.
+/// Adds a claim; whether it is new. What is found by a tag and in a list of the same image is one claim.
 fn add(found: &mut Claims, claim: &Claim) -> bool {
     let (digest, subject) = (&claim.descriptor.digest, &claim.subject);
-    let by_tag = found.keys().any(|(tag, known, _)| tag.is_some() && known == digest);
-    if claim.tag.is_none() && by_tag {
-        return false;
-    }
+    let mut new = claim.clone();
     if claim.tag.is_some() {
-        found.retain(|(tag, known, _), _| tag.is_some() || known != digest);
+        new.listed |= found.remove(&(None, digest.clone(), subject.clone())).is_some();
+    } else {
+        let same =
+            |known: &&mut Claim| known.tag.is_some() && known.descriptor.digest == *digest && known.subject == *subject;
+        let mut by_tag = found.values_mut().filter(same).peekable();
+        if by_tag.peek().is_some() {
+            by_tag.for_each(|known| known.listed = true);
+            return false;
+        }
     }
-    found.insert((claim.tag.clone(), digest.clone(), subject.clone()), claim.clone()).is_none()
+    found.insert((claim.tag.clone(), digest.clone(), subject.clone()), new).is_none()
 }
 
 /// What the index of the fallback schema lists (distribution-spec "Referrers Tag Schema"); nothing where the tag names
@@ -294,28 +305,33 @@ pub async fn lacking(search: &Search<'_>, target: &dyn ImageTarget, claims: &[Cl
         return Ok(lack);
     }
     let is_new = target.is_missing().await;
-    let subjects: BTreeSet<&Digest> =
-        claims.iter().filter(|claim| claim.tag.is_none()).map(|claim| &claim.subject).collect();
+    let subjects: BTreeSet<&Digest> = claims.iter().filter(|claim| claim.listed).map(|claim| &claim.subject).collect();
     let ask = |subject| async move { listed_at(target, subject).await.map(|listed| (subject, listed)) };
     let asked = stream::iter(subjects.into_iter().filter(|_| !is_new)).map(ask).buffered(QUESTIONS_AT_ONCE);
     let listed: BTreeMap<&Digest, BTreeSet<Digest>> = asked.try_collect().await.map_err(on(Side::Target))?;
     for claim in claims {
+        let digest = &claim.descriptor.digest;
+        let is_listed = !claim.listed || listed.get(&claim.subject).is_some_and(|own| own.contains(digest));
         let now = match &claim.tag {
-            None if listed.get(&claim.subject).is_some_and(|own| own.contains(&claim.descriptor.digest)) => continue,
-            None => None,
-            Some(_) if is_new => None,
-            Some(tag) => target.resolve(&TagOrDigest::Tag(tag.clone())).await.map_err(on(Side::Target))?,
+            Some(tag) if !is_new => target.resolve(&TagOrDigest::Tag(tag.clone())).await.map_err(on(Side::Target))?,
+            _ => None,
         };
-        if now.as_ref().is_some_and(|now| now.digest == claim.descriptor.digest) {
+        let now = now.map(|now| now.digest);
+        let is_tagged = claim.tag.is_none() || now.as_ref() == Some(digest);
+        if is_listed && is_tagged {
             continue;
         }
         match checked(search, claim).await.map_err(on(Side::Source))? {
             Ok(None) => {}
-            Ok(Some((lacking, manifest))) => match (&claim.tag, now) {
-                (Some(tag), Some(_)) if !may_move(target, tag, &manifest).await.map_err(on(Side::Target))? => {
+            // What refers to nothing by itself can only be found by its tag.
+            Ok(Some((_, manifest))) if is_tagged && claim.tag.is_some() && !refers(&manifest) => {}
+            Ok(Some((lacking, manifest))) => match (&claim.tag, &now) {
+                (Some(tag), Some(_))
+                    if !is_tagged && !may_move(target, tag, &manifest).await.map_err(on(Side::Target))? =>
+                {
                     lack.remarks.push(has_own(tag, target));
                 }
-                (_, now) => lack.missing.push(Lacking { before: now.map(|now| now.digest), ..lacking }),
+                _ => lack.missing.push(Lacking { before: now, ..lacking }),
             },
             Err(remark) => lack.remarks.push(remark),
         }
@@ -323,28 +339,14 @@ pub async fn lacking(search: &Search<'_>, target: &dyn ImageTarget, claims: &[Cl
     Ok(lack)
 }
 
-/// Why a tag of cosign's is left as it is.
-pub fn has_own(tag: &Tag, target: &dyn ImageTarget) -> String {
-    format!("{}:{tag} holds what the source's does not; it was left alone", target.location())
-}
-
-/// Why a tag of cosign's is left as it is, where it is no longer what was seen.
-pub fn has_moved(tag: &Tag, target: &dyn ImageTarget) -> String {
-    format!("{}:{tag} is not what it was when this was planned; it was left alone", target.location())
-}
-
-/// Whether nothing would be lost where `tag` came to name `new`: cosign adds to the layers of what is there, and a target
-/// may have been signed by others.
-pub async fn may_move(target: &dyn ImageTarget, tag: &Tag, new: &Manifest) -> Result<bool, Error> {
-    let Some(now) = target.tagged(tag).await? else { return Ok(true) };
-    let (View::Image(now), View::Image(new)) = (now.view(), new.view()) else { return Ok(false) };
-    let kept: BTreeSet<&Digest> = new.layers.iter().map(|layer| &layer.digest).collect();
-    Ok(now.layers.iter().all(|layer| kept.contains(&layer.digest)))
+/// Whether a manifest names what it refers to.
+fn refers(manifest: &Manifest) -> bool {
+    manifest.referring().is_ok_and(|referring| referring.subject.is_some())
 }
 
 /// A claim, read: `Ok(None)` where it is of a type that is not wanted, `Err` where it is not what it is claimed to be.
 async fn checked(search: &Search<'_>, claim: &Claim) -> Result<Result<Option<(Lacking, Manifest)>, String>, Error> {
-    let Claim { descriptor, subject, tag } = claim;
+    let Claim { descriptor, subject, tag, .. } = claim;
     let digest = &descriptor.digest;
     let left_out = |why: String| Ok(Err(format!("the referrer {digest} of {} was left out: {why}", subject.short())));
     let manifest = match search.source.manifest(digest, &descriptor.media_type).await {

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{REPOSITORY, pair, signatures};
+use super::{REPOSITORY, assert_lists, pair, signatures};
 use crate::support::digest::sha256;
 use crate::support::harness::Regsync;
-use crate::support::images::attached::{fallback_tag, kind, referrer};
+use crate::support::images::attached::{fallback_index, fallback_tag, kind, referrer};
 use crate::support::images::{Image, zoo};
+use crate::support::server::{Answer, Fault, Match};
 use crate::support::stage::{Pair, steps};
 
 /// An image that is signed twice at the source, and the configuration.
@@ -133,4 +134,68 @@ fn a_plan_that_lists_it_anyway_is_not_followed() {
         assert!(warnings.contains(&format!("refers to {}", second.digest())), "{warnings}");
         assert_eq!(pair.target.store.tags(REPOSITORY), ["1"]);
     }
+}
+
+/// A signature that names its image and goes under its tag, too, at registries without lists.
+fn tagged_and_listed() -> (Pair, Image, Image, Regsync) {
+    let pair = pair(false, false);
+    let image = zoo::single("both");
+    let signature = referrer(&image.root, kind::SIGNATURE, "both");
+    image.push_to(&pair.source, REPOSITORY, "1");
+    signature.push_to(&pair.source, REPOSITORY, &image.signature_tag());
+    let index = fallback_index(&[&signature]);
+    pair.source.put_manifest(REPOSITORY, &fallback_tag(&image.root), &index.media_type, index.bytes);
+    let regsync = pair.regsync(&[pair.mirror(REPOSITORY, &["1"]).with("referrers-check: always")]);
+    (pair, image, signature, regsync)
+}
+
+/// Panics unless it is found in both ways, and a further run has nothing to do.
+#[track_caller]
+fn assert_both((pair, image, signature): (&Pair, &Image, &Image), regsync: &Regsync) {
+    signature.assert_at(&pair.target, REPOSITORY, &image.signature_tag());
+    let index = pair.target.manifest_bytes(REPOSITORY, &fallback_tag(&image.root));
+    assert_lists(&index.expect("an index of referrers"), &[signature]);
+    pair.clear_logs();
+    regsync.run(["plan", "--detailed-exitcode"]).assert_status(0);
+    regsync.run(["apply"]).assert_status(0);
+    pair.target.assert_read_only();
+}
+
+#[test]
+fn what_is_tagged_and_listed_is_both_at_the_target() {
+    let (pair, image, signature, regsync) = tagged_and_listed();
+    regsync.run(["apply"]).assert_status(0);
+    assert_both((&pair, &image, &signature), &regsync);
+    for gone in [fallback_tag(&image.root), image.signature_tag()] {
+        pair.target.delete_tag(REPOSITORY, &gone);
+        let result = regsync.run(["apply", "--format", "json"]).assert_status(0).json();
+        assert_eq!(steps(&result), ["app:1 updated referrers-missing"], "{gone}");
+        assert_both((&pair, &image, &signature), &regsync);
+    }
+}
+
+#[test]
+fn the_tag_of_a_signature_is_written_when_all_else_is_there() {
+    let (pair, image, signature, regsync) = tagged_and_listed();
+    let put = Match::new("PUT", &format!("/manifests/{}", fallback_tag(&image.root))).first(1);
+    pair.target.fault(put, Fault::Reply(Answer::error(403, "DENIED", "not now")));
+    regsync.run(["apply"]).assert_status(1);
+    assert_eq!(pair.target.store.tags(REPOSITORY), Vec::<String>::new());
+    regsync.run(["apply"]).assert_status(0);
+    assert_both((&pair, &image, &signature), &regsync);
+}
+
+#[test]
+fn a_list_of_what_refers_to_nothing_does_not_make_every_run_an_update() {
+    let pair = pair(false, false);
+    let image = zoo::single("listed by mistake");
+    let signature = signatures(&image, &["first"]);
+    image.push_to(&pair.source, REPOSITORY, "1");
+    signature.push_to(&pair.source, REPOSITORY, &image.signature_tag());
+    let index = fallback_index(&[&signature]);
+    pair.source.put_manifest(REPOSITORY, &fallback_tag(&image.root), &index.media_type, index.bytes);
+    let regsync = pair.regsync(&[pair.mirror(REPOSITORY, &["1"]).with("referrers-check: always")]);
+    regsync.run(["apply"]).assert_status(0);
+    signature.assert_at(&pair.target, REPOSITORY, &image.signature_tag());
+    regsync.run(["plan", "--detailed-exitcode"]).assert_status(0);
 }
