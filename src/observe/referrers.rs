@@ -140,8 +140,8 @@ impl Observer<'_> {
         }
     }
 
-    /// Whether the source lists a tag for the image that the target does not, and that may be of a type that is meant. Where the target's tags cannot be listed, that
-    /// is not known, and looked into.
+    /// Whether the source lists a tag for the image that the target does not, and that may be of a type that is meant. Where
+    /// the target's tags cannot be listed, that is not known, and looked into.
     async fn lacks_a_tag(&self, lists: &TagLists, subject: &Subject, target: &Location) -> bool {
         let Some(known) = lists.cell(&subject.source).get().cloned() else { return false };
         let tags = known.of(&subject.digest, &subject.types);
