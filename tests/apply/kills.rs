@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::harness::{Regsync, Running};
+use crate::support::harness::Regsync;
 use crate::support::images::{Image, Single, media_type, zoo};
 use crate::support::layout::{self, files};
 use crate::support::registry::{FakeRegistry, Options};
@@ -101,7 +101,7 @@ impl Scene {
         let gate = Gate::new();
         stage.arm(cut, &gate);
         let mut run = regsync.spawn(["apply", "--concurrency", self.concurrency()]);
-        if !reaches(&gate, &mut run) {
+        if !run.reaches(&gate) {
             run.wait().assert_status(0);
             return false;
         }
@@ -194,17 +194,6 @@ fn uploads(target: &FakeRegistry) -> Vec<(String, String)> {
         Some((repository.to_owned(), digest.replace("%3A", ":")))
     };
     target.requests().into_iter().filter_map(upload).collect()
-}
-
-/// Waits until a request is held, or the run ends without.
-fn reaches(gate: &Gate, run: &mut Running) -> bool {
-    while gate.reached() == 0 {
-        if run.has_ended() {
-            return gate.reached() > 0;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    true
 }
 
 /// Calls `cut` with 1, 2, 3 and so on, several at once, until one of them comes too late; fails unless there were `least`.
@@ -338,7 +327,7 @@ fn a_layout_killed_before_each_request() {
             let gate = Gate::new();
             pair.source.fault(Match::any().from(n), Fault::Hold(gate.clone()));
             let mut run = regsync.spawn(["apply", "--concurrency", "1"]);
-            let reached = reaches(&gate, &mut run);
+            let reached = run.reaches(&gate);
             run.kill();
             let output = run.wait();
             assert_eq!(output.status, if reached { 128 + 9 } else { 0 }, "{}", output.transcript());

@@ -4,6 +4,7 @@
 mod arriving;
 mod back_ends;
 mod checking;
+mod converging;
 mod cosign;
 mod doubtful;
 mod overlapping;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::canary::assert_no_canary;
 use super::redact::Redactions;
+use super::server::Gate;
 
 /// The longest that a run may take before it is killed and the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -197,6 +198,17 @@ impl Running {
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until a request is held by `gate`; false where it ends without.
+    pub fn reaches(&mut self, gate: &Gate) -> bool {
+        while gate.reached() == 0 {
+            if self.has_ended() {
+                return gate.reached() > 0;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        true
     }
 
     /// Waits for the end. Panics when it takes too long.
