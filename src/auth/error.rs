@@ -94,6 +94,8 @@ pub enum Error {
     Provider {
         /// Its name.
         provider: &'static str,
+        /// What of our surroundings had it asked, in words; `None` where the configuration did.
+        ambient: Option<&'static str>,
         /// The registry.
         registry: Registry,
         /// Why not.
@@ -219,7 +221,7 @@ impl Error {
                 Origin::Helper { place: place.clone(), field, program: program.clone() }
             }
             Self::Helper { place, program: None, .. } => Origin::Document(place.clone()),
-            Self::Provider { provider, .. } => Origin::Provider(provider),
+            Self::Provider { provider, ambient, .. } => ambient.map_or(Origin::Provider(provider), Origin::Ambient),
         }
     }
 }

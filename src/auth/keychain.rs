@@ -22,7 +22,9 @@ use super::provider::{Ambient, Provider};
 use super::renewals::Renewals;
 use super::scope::Scope;
 use super::variables::Variables;
-use super::{Consulted, Credential, Environment, Error, Found, Origin, Refused, Surroundings, Trouble, Verdict};
+use super::{
+    Consulted, Credential, Environment, Error, Found, Origin, ProviderError, Refused, Surroundings, Trouble, Verdict,
+};
 use crate::image::{Registry, Repository};
 
 /// Who we are to each repository. Files are read and helpers asked when first needed, and once; what providers give is
@@ -161,13 +163,32 @@ impl Machine {
                 Reply::Lacks(origin, verdict) => consulted.push(Consulted { origin, verdict }),
             }
         }
+        self.ambient(repository, refused, consulted).await
+    }
+
+    /// What the cloud or CI system around us offers. A machine without an identity offers nothing; all else is an error.
+    async fn ambient(
+        &self,
+        repository: &Repository,
+        refused: Option<Refused<'_>>,
+        consulted: &mut Vec<Consulted>,
+    ) -> Result<Option<Found>, Error> {
         let Some(ambient) = Ambient::of(repository.registry(), &self.environment) else { return Ok(None) };
         let origin = Origin::Ambient(ambient.name);
         let Some(provider) = ambient.provider else {
             consulted.push(Consulted { origin, verdict: Verdict::NotSet });
             return Ok(None);
         };
-        self.leased((&provider, origin), repository, refused).await.map(|found| Some(used(consulted, found)))
+        match self.leased((&provider, origin.clone()), repository, refused).await {
+            Err(Error::Provider { problem, .. }) if matches!(*problem, ProviderError::Nobody { .. }) => {
+                consulted.push(Consulted { origin, verdict: Verdict::NotSet });
+                Ok(None)
+            }
+            Err(Error::Provider { provider, registry, problem, .. }) => {
+                Err(Error::Provider { provider, registry, problem, ambient: Some(ambient.name) })
+            }
+            found => found.map(|found| Some(used(consulted, found))),
+        }
     }
 
     /// What the configuration says of `repository`: its longest key counts.

@@ -100,7 +100,7 @@ impl Renewals {
             }
             Err(problem) => {
                 let (provider, registry) = (provider.name(), registry.clone());
-                let error = Error::Provider { provider, registry, problem: Box::new(problem) };
+                let error = Error::Provider { provider, ambient: None, registry, problem: Box::new(problem) };
                 *held = Held::Failed(error.clone(), Instant::now());
                 Err(error)
             }

@@ -75,6 +75,11 @@ impl Endpoint {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// The same metadata service, after it has been found: it is waited for, and asked again.
+    pub(in crate::auth) fn found(self) -> Self {
+        Self { way: if self.way == Way::Metadata { Way::Local } else { self.way }, ..self }
+    }
+
     /// The same place with this pair added to the query.
     pub(in crate::auth) fn with_pair(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);

@@ -14,7 +14,7 @@
 mod claims;
 mod github;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 pub use claims::Claims;
 
@@ -66,6 +66,29 @@ pub(super) async fn obtain(exchange: &Exchange, wish: &Wish<'_>) -> Result<IdTok
     Ok(IdToken { text: source.text, claims })
 }
 
+/// The token in the file that the provider's own `variable` names, and no other: for who is there by that variable.
+pub(super) fn of_file(exchange: &Exchange, variable: &'static str) -> Result<IdToken, ProviderError> {
+    let problem = "names no file";
+    let source = file(exchange, variable)?.ok_or(ProviderError::Variable { name: variable.into(), problem })?;
+    source.accepted(exchange)
+}
+
+/// A token that something else gave; `name` says what, in words.
+pub(super) fn given(exchange: &Exchange, name: &str, text: &str) -> Result<Option<IdToken>, ProviderError> {
+    let source = token(text.trim()).map(|text| Source { name: name.to_owned(), text, bound: false });
+    source.map(|source| source.accepted(exchange)).transpose()
+}
+
+impl Source {
+    /// The token, unless it has expired; hidden from here on.
+    fn accepted(self, exchange: &Exchange) -> Result<IdToken, ProviderError> {
+        exchange.mask(&self.text);
+        let claims = Claims::of(self.text.expose()).unwrap_or_default();
+        check_time(exchange, &self, &claims)?;
+        Ok(IdToken { text: self.text, claims })
+    }
+}
+
 /// The variables and the file that are ours.
 fn named(exchange: &Exchange, wish: &Wish<'_>) -> Result<Option<Source>, ProviderError> {
     let host = wish.registry.in_variable().map(|host| (format!("REGSYNC_ID_TOKEN_{host}"), true));
@@ -113,7 +136,7 @@ fn file(exchange: &Exchange, name: &str) -> Result<Option<Source>, ProviderError
 }
 
 /// The text of a file, cut at `limit` bytes.
-pub(super) fn read(path: &PathBuf, limit: u64) -> Result<Secret, std::io::ErrorKind> {
+pub(super) fn read(path: &Path, limit: u64) -> Result<Secret, std::io::ErrorKind> {
     use std::io::Read as _;
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|error| error.kind())?;
@@ -131,19 +154,22 @@ fn token(text: &str) -> Option<Secret> {
 
 /// What can be known before the token is sent anywhere.
 fn check(exchange: &Exchange, wish: &Wish<'_>, source: &Source, claims: &Claims) -> Result<(), ProviderError> {
-    let flawed =
-        |problem: String, hint: String| ProviderError::Token { source_name: source.name.clone(), problem, hint };
-    if claims.expires.is_some_and(|end| end <= exchange.now().as_second()) {
-        let hint = "it lives as long as its CI system says, and cannot be renewed here; get it later in the job";
-        return Err(flawed("has expired".to_owned(), hint.to_owned()));
-    }
+    check_time(exchange, source, claims)?;
     if wish.exact && !source.bound && !claims.audience.iter().any(|audience| audience == wish.audience) {
         let problem = format!("is made for another audience than {}: it is not sent there ({claims})", wish.audience);
         let place = wish.registry.in_variable().unwrap_or_default();
         let hint = format!("make one for that audience, or hand it over for this host in `REGSYNC_ID_TOKEN_{place}`");
-        return Err(flawed(problem, hint));
+        return Err(ProviderError::Token { source_name: source.name.clone(), problem, hint });
     }
     Ok(())
+}
+
+fn check_time(exchange: &Exchange, source: &Source, claims: &Claims) -> Result<(), ProviderError> {
+    if claims.expires.is_none_or(|end| end > exchange.now().as_second()) {
+        return Ok(());
+    }
+    let hint = "it lives as long as its CI system says, and cannot be renewed here; get it later in the job".to_owned();
+    Err(ProviderError::Token { source_name: source.name.clone(), problem: "has expired".to_owned(), hint })
 }
 
 fn absent(exchange: &Exchange, wish: &Wish<'_>) -> ProviderError {

@@ -2,7 +2,7 @@
 //!
 //! Owns which host that is decided by. Refuses to offer anything to a host that is not its own.
 
-use super::{Aws, Provider};
+use super::{Aws, Provider, azure, gcp};
 use crate::auth::Environment;
 use crate::image::Registry;
 
@@ -26,9 +26,23 @@ impl Ambient {
             let there = is_set("CI_REGISTRY_USER") && is_set("CI_REGISTRY_PASSWORD");
             return Some(Self { name: "CI_REGISTRY_PASSWORD of the job", provider: there.then_some(Provider::Gitlab) });
         }
-        let aws = Aws::ambient(registry, environment)?;
-        Some(Self { name: "AWS, as the environment says", provider: Some(Provider::Aws(aws)) })
+        if let Some(aws) = Aws::ambient(registry, environment) {
+            return Some(Self { name: "AWS, as the environment says", provider: Some(Provider::Aws(aws)) });
+        }
+        azure::ambient(registry, environment).or_else(|| gcp::ambient(registry, environment))
     }
+}
+
+/// Whether the environment says that `provider` serves `registry`, whatever its name.
+pub(super) fn is_bound(registry: &Registry, environment: &Environment, provider: &str) -> bool {
+    let name = registry.in_variable().map(|host| format!("REGSYNC_PROVIDER_{host}"));
+    name.is_some_and(|name| environment.get(&name) == Some(provider))
+}
+
+/// Whether the firmware of this machine says that it is one of this cloud's: `file` of `/sys/class/dmi/id` begins so.
+pub(super) fn is_made_by(file: &str, beginning: &str) -> bool {
+    let text = std::fs::read_to_string(std::path::Path::new("/sys/class/dmi/id").join(file));
+    text.is_ok_and(|text| text.trim().starts_with(beginning))
 }
 
 /// Whether this is a job of GitLab CI, and `registry` that of its instance.

@@ -52,6 +52,22 @@ pub enum ProviderError {
         /// What went wrong, in words.
         problem: String,
     },
+    /// The machine has no identity of its own, and nothing says that it should: as if there were no such source.
+    #[error("{who} has no identity for this machine")]
+    Nobody {
+        /// The metadata service, in words.
+        who: &'static str,
+    },
+    /// A file that a variable names, which cannot serve.
+    #[error("the file that `{name}` names {problem}")]
+    Unfit {
+        /// The variable that names it.
+        name: Arc<str>,
+        /// What is wrong with it, in words. No secret of it.
+        problem: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// A service said no.
     #[error("{who} refused {what} ({status}){}", said(words))]
     Refused {
@@ -85,6 +101,7 @@ impl ProviderError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Absent { hint, .. } | Self::Token { hint, .. } => Some(hint.clone()),
+            Self::Unfit { hint, .. } => hint.clone(),
             Self::Refused { claims, hint, .. } => {
                 let matching =
                     claims.as_ref().map(|claims| format!("what it trusts must match the ID token: {claims}"));

@@ -1,6 +1,6 @@
 //! Microsoft Entra: a token for registries, as an application.
 //!
-//! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>, its third case.
+//! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>, its first and third case.
 
 use serde::Deserialize;
 
@@ -26,7 +26,28 @@ struct Wire {
     access_token: Secret,
 }
 
-impl Application<'_> {
+impl<'a> Application<'a> {
+    pub(super) fn new(cloud: Cloud, tenant: &'a str, client: &'a str) -> Result<Self, ProviderError> {
+        // It stands in a path.
+        let is_word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+        if !is_word(tenant) || tenant.starts_with('.') {
+            let problem = "is no id and no domain of a directory";
+            return Err(ProviderError::Variable { name: "AZURE_TENANT_ID".into(), problem });
+        }
+        Ok(Self { cloud, tenant, client })
+    }
+
+    /// The one that the environment names.
+    pub(super) fn of_environment(cloud: Cloud, exchange: &'a Exchange) -> Result<Self, ProviderError> {
+        let text = |name: &str| exchange.environment.get(name).unwrap_or_default();
+        Self::new(cloud, text("AZURE_TENANT_ID"), text("AZURE_CLIENT_ID"))
+    }
+
+    /// As the application, by its secret.
+    pub(super) async fn proven(&self, exchange: &Exchange, secret: &Secret) -> Result<EntraToken, ProviderError> {
+        self.token(exchange, (&[("client_secret", secret.expose())], secret), None).await
+    }
+
     /// As the application, by a federated credential that the ID token matches.
     pub(super) async fn federated(&self, exchange: &Exchange, token: &IdToken) -> Result<EntraToken, ProviderError> {
         let proof = [("client_assertion_type", ASSERTION), ("client_assertion", token.text.expose())];

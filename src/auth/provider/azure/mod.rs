@@ -2,21 +2,26 @@
 //!
 //! | whose identity | how |
 //! |---|---|
-//! | an application's that trusts the job | `entra`: ID token → Entra token |
+//! | an application's that trusts the job, or that has a secret | `entra`: ID token or secret → Entra token |
+//! | the machine's | `managed`: its metadata service → Entra token |
 //!
 //! With the Entra token the registry is asked at `/oauth2/exchange`; what it gives is an identity token for its own realm
 //! (<https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md>). Owns that last exchange. Which cloud a registry is in is
 //! `cloud`'s to say, what refusals mean `advice`'s.
 
 mod advice;
+mod ambient;
 mod cloud;
 mod entra;
+mod managed;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
+pub(super) use ambient::ambient;
 use cloud::Cloud;
+use entra::Application;
 
 use super::Issued;
 use crate::auth::exchange::{Answer, Ask, Endpoint, Exchange};
@@ -34,6 +39,12 @@ pub enum Azure {
         /// The application's (client's) id.
         client: String,
     },
+    /// An application's, by the ID token in the file that `AZURE_FEDERATED_TOKEN_FILE` names.
+    TokenFile,
+    /// An application's, by its `AZURE_CLIENT_SECRET`.
+    Secret,
+    /// The machine's, or the app's.
+    Managed,
 }
 
 /// A token of Microsoft Entra for registries, and for whom it is.
@@ -50,14 +61,28 @@ struct Refresh {
 
 impl Azure {
     pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
-        let Self::Federated { tenant, client } = self;
         let cloud = Cloud::of(registry);
-        let file_variable = Some("AZURE_FEDERATED_TOKEN_FILE");
-        let wish = Wish { provider: "azure", registry, audience: cloud.audience(), file_variable, exact: false };
-        let token = identity::obtain(exchange, &wish).await?;
-        let application = entra::Application { cloud, tenant, client };
-        let entra = application.federated(exchange, &token).await?;
-        entra.redeem(exchange, registry, Some(token.claims)).await
+        match self {
+            Self::Federated { tenant, client } => {
+                let file_variable = Some("AZURE_FEDERATED_TOKEN_FILE");
+                let audience = cloud.audience();
+                let wish = Wish { provider: "azure", registry, audience, file_variable, exact: false };
+                let token = identity::obtain(exchange, &wish).await?;
+                let entra = Application::new(cloud, tenant, client)?.federated(exchange, &token).await?;
+                entra.redeem(exchange, registry, Some(token.claims)).await
+            }
+            Self::TokenFile => {
+                let token = identity::of_file(exchange, "AZURE_FEDERATED_TOKEN_FILE")?;
+                let entra = Application::of_environment(cloud, exchange)?.federated(exchange, &token).await?;
+                entra.redeem(exchange, registry, Some(token.claims)).await
+            }
+            Self::Secret => {
+                let secret = Secret::new(exchange.environment.get("AZURE_CLIENT_SECRET").unwrap_or_default());
+                let entra = Application::of_environment(cloud, exchange)?.proven(exchange, &secret).await?;
+                entra.redeem(exchange, registry, None).await
+            }
+            Self::Managed => managed::token(exchange).await?.redeem(exchange, registry, None).await,
+        }
     }
 }
 

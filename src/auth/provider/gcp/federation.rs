@@ -16,14 +16,19 @@ use crate::auth::provider::generic::seconds;
 use crate::auth::{ProviderError, Secret};
 
 /// Artifact Registry knows no narrower scope; what the token may do is said by the roles of whom it is for.
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// What is shown to Google.
 pub(super) struct Shown<'a> {
     pub(super) token: &'a IdToken,
     /// The provider that is to believe it.
     pub(super) provider: &'a str,
+    /// What kind of token it is, in words of the exchange (RFC 8693 §3).
+    pub(super) kind: &'a str,
 }
+
+/// An ID token, where nobody says otherwise.
+pub(super) const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 #[derive(Deserialize)]
 struct Federated {
@@ -31,15 +36,28 @@ struct Federated {
     expires_in: Option<Value>,
 }
 
+/// What the ID token is worth: a federated token, or with `account` one of that service account.
+pub(super) async fn token(
+    exchange: &Exchange,
+    shown: &Shown<'_>,
+    account: Option<&str>,
+) -> Result<AccessToken, ProviderError> {
+    let federated = federate(exchange, shown).await?;
+    match account {
+        Some(account) => impersonate(exchange, &federated, (account, shown)).await,
+        None => Ok(federated),
+    }
+}
+
 /// The federated token for what is shown.
-pub(super) async fn exchange(exchange: &Exchange, shown: &Shown<'_>) -> Result<AccessToken, ProviderError> {
+async fn federate(exchange: &Exchange, shown: &Shown<'_>) -> Result<AccessToken, ProviderError> {
     let audience = format!("//iam.googleapis.com/{}", shown.provider);
     let form = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
         ("audience", &audience),
         ("scope", SCOPE),
         ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
-        ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ("subject_token_type", shown.kind),
         ("subject_token", shown.token.text.expose()),
     ];
     let ask = Ask::post("a federated token", endpoint::sts(exchange)?).form(&form).secret(&shown.token.text);
@@ -58,7 +76,7 @@ struct Impersonated {
 }
 
 /// A token of the service account `account`, which the holder of `federated` may act as.
-pub(super) async fn impersonate(
+async fn impersonate(
     exchange: &Exchange,
     federated: &AccessToken,
     (account, shown): (&str, &Shown<'_>),

@@ -3,14 +3,24 @@
 //! | whose identity | how |
 //! |---|---|
 //! | the job's, through a workload identity pool | `federation`: ID token → federated token, and with a service account → its token |
+//! | the one that a file lets us use | `file`: the key of a service account (`key`), or a pool again (`external`) |
+//! | the machine's | `metadata` |
 //!
 //! Owns the shape of the credential. Where Google's services are is `endpoint`'s to say, what their refusals mean `advice`'s.
 
 mod advice;
+mod ambient;
 mod endpoint;
+mod external;
 mod federation;
+mod file;
+mod key;
+mod metadata;
 
 use std::time::Duration;
+
+pub(super) use ambient::ambient;
+use federation::Shown;
 
 use super::Issued;
 use crate::auth::exchange::{Answer, Exchange};
@@ -28,6 +38,10 @@ pub enum Gcp {
         /// The e-mail address of the service account; where `None`, the job itself has the rights.
         service_account: Option<String>,
     },
+    /// What the file that `GOOGLE_APPLICATION_CREDENTIALS` names is for.
+    File,
+    /// The service account that the machine runs as.
+    Machine,
 }
 
 /// The user name that goes with access tokens (Artifact Registry, "Set up authentication for Docker").
@@ -41,17 +55,21 @@ struct AccessToken {
 
 impl Gcp {
     pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
-        let Self::Federated { provider, service_account } = self;
-        let audience = format!("https://iam.googleapis.com/{provider}");
-        let wish = Wish { provider: "gcp", registry, audience: &audience, file_variable: None, exact: false };
-        let token = identity::obtain(exchange, &wish).await?;
-        let shown = federation::Shown { token: &token, provider };
-        let federated = federation::exchange(exchange, &shown).await?;
-        let access = match service_account {
-            Some(account) => federation::impersonate(exchange, &federated, (account, &shown)).await?,
-            None => federated,
-        };
-        Ok(access.issued(Some(token.claims)))
+        match self {
+            Self::Federated { provider, service_account } => {
+                let audience = format!("https://iam.googleapis.com/{provider}");
+                let wish = Wish { provider: "gcp", registry, audience: &audience, file_variable: None, exact: false };
+                let token = identity::obtain(exchange, &wish).await?;
+                let shown = Shown { token: &token, provider, kind: federation::JWT };
+                let access = federation::token(exchange, &shown, service_account.as_deref()).await?;
+                Ok(access.issued(Some(token.claims)))
+            }
+            Self::File => {
+                let (access, claims) = file::token(exchange).await?;
+                Ok(access.issued(claims))
+            }
+            Self::Machine => Ok(metadata::token(exchange).await?.issued(None)),
+        }
     }
 }
 
