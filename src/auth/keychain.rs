@@ -18,14 +18,14 @@ use super::docker::{Answer, Helper};
 use super::documents::{self, Document};
 use super::exchange::Exchange;
 use super::helper::Helpers;
-use super::provider::{Ambient, Provider};
+use super::provider::{Ambient, Aws, Makers, Provider};
 use super::renewals::Renewals;
 use super::scope::Scope;
 use super::variables::Variables;
 use super::{
     Consulted, Credential, Environment, Error, Found, Origin, ProviderError, Refused, Surroundings, Trouble, Verdict,
 };
-use crate::image::{Registry, Repository};
+use crate::image::{Creation, Registry, Repository};
 
 /// Who we are to each repository. Files are read and helpers asked when first needed, and once; what providers give is
 /// renewed.
@@ -54,6 +54,7 @@ struct Machine {
     rules: Vec<(Scope, Rule)>,
     exchange: Exchange,
     renewals: Renewals,
+    makers: Makers,
     environment: Arc<Environment>,
     variables: Variables,
     documents: Vec<Document>,
@@ -77,6 +78,7 @@ impl Keychain {
             rules: rules.into_iter().map(scoped).collect(),
             exchange,
             renewals: Renewals::default(),
+            makers: Makers::default(),
             variables: Variables::new(environment.clone()),
             documents: Document::all(&environment, documents::runtime_user(&environment)),
             helpers: Helpers::new(environment.clone()),
@@ -98,6 +100,15 @@ impl Keychain {
     /// As [`Self::find`], after a credential that a provider gave was refused: another one, where it can be had.
     pub async fn replace(&self, repository: &Repository, refused: Refused<'_>) -> Result<Found, Error> {
         self.search(repository, Some(refused), &mut Vec::new()).await
+    }
+
+    /// Makes `repository` at its cloud, as whom the configuration names or, without, as whom the environment is.
+    pub async fn create(&self, repository: &Repository, creation: &Creation) -> Result<(), Error> {
+        match &self.0 {
+            #[cfg(test)]
+            Source::Given(_) => Ok(()),
+            Source::Machine(machine) => machine.create(repository, creation).await,
+        }
     }
 
     /// The sources asked for `repository`, in order, up to the one that is used or broken, and what came of each.
@@ -196,6 +207,16 @@ impl Machine {
         Scope::of(repository)
             .find_map(|scope| self.rules.iter().find(|(known, _)| *known == scope))
             .map(|(_, rule)| rule)
+    }
+
+    async fn create(&self, repository: &Repository, creation: &Creation) -> Result<(), Error> {
+        let aws = match self.rule(repository) {
+            Some(Rule::Provider(Provider::Aws(aws))) => aws.clone(),
+            _ => Aws::default(),
+        };
+        let made = self.makers.make((&aws, &self.exchange), repository, creation).await;
+        let (provider, registry) = ("aws", repository.registry().clone());
+        made.map_err(|problem| Error::Provider { provider, ambient: None, registry, problem: Box::new(problem) })
     }
 
     /// The credential that a provider gives, or gave.

@@ -263,6 +263,7 @@ fn settings_of(rules: &RegistryRules) -> Result<Settings, Refusal> {
         keep_pulls: rules.keep_pulls.map(u64::from),
         ca: rules.tls.ca.as_ref().map(read).transpose()?,
         client,
+        creation: rules.creation.clone(),
     })
 }
 

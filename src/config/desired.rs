@@ -9,7 +9,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 
 use super::{Circle, MirrorGlob, Provider, ReferrerRule, Rename, Selection, TagGlob, WrittenPath};
-use crate::image::{Digest, Location, Reference, Registry, Repository, Subset, Tag};
+use crate::image::{Creation, Digest, Location, Reference, Registry, Repository, Subset, Tag};
 
 /// A place in a configuration file, for messages and annotations.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,6 +109,8 @@ pub struct RegistryRules {
     pub tls: Tls,
     /// Where credentials come from; the only rule that an entry for a namespace may hold.
     pub auth: Auth,
+    /// What repositories are like that are made where they are missing; none is made where `None`.
+    pub creation: Option<Creation>,
 }
 
 /// Certificates for one registry: paths of PEM files, already joined to the directory of the configuration file.

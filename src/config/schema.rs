@@ -112,6 +112,40 @@ pub(crate) struct Registry {
     /// entry for a namespace may have.
     #[schemars(with = "Option<Auth>")]
     pub(crate) auth: Field<Auth>,
+    /// Amazon ECR: repositories that are missing are made by `apply`, before the first write into them.
+    #[schemars(with = "Option<CreateRepositories>")]
+    pub(crate) create_repositories: Field<CreateRepositories>,
+}
+
+/// What a new repository is like.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct CreateRepositories {
+    /// Its tags never move.
+    #[schemars(with = "Option<bool>")]
+    pub(crate) immutable_tags: Field<bool>,
+    /// Each image that is pushed is scanned.
+    #[schemars(with = "Option<bool>")]
+    pub(crate) scan_on_push: Field<bool>,
+    /// How its images are encrypted.
+    #[schemars(with = "Option<EncryptionKind>")]
+    pub(crate) encryption: Field<EncryptionKind>,
+    /// The key for `encryption: kms`: its ARN, id or alias. Left out: the one that AWS manages.
+    #[schemars(with = "Option<String>", length(min = 1))]
+    pub(crate) kms_key: Field<String>,
+    /// The resource tags of the repository.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+/// A kind of encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(crate) enum EncryptionKind {
+    /// With keys of ECR's own.
+    Aes256,
+    /// With a key of AWS KMS.
+    Kms,
 }
 
 /// What is taken of a registry's quota of pulls.

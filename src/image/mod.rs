@@ -5,6 +5,7 @@
 
 mod catalog;
 mod change;
+mod creation;
 mod descriptor;
 mod digest;
 mod failure;
@@ -28,6 +29,7 @@ pub use change::{
     Amount, Change, DIFF_BYTES, DIFF_LINES, ImageChange, LayerChange, Offer, Offers, Picture, PlatformChange, Portrait,
     VersionChange, common,
 };
+pub use creation::{Creation, Encryption};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use failure::{Code, Failure, Side};

@@ -7,6 +7,7 @@ use super::attach::attach;
 use super::catalogs::{may_be_open, unresolved};
 use super::changes;
 use super::cost::weigh;
+use super::creation;
 use super::decide::decide;
 use super::overlap::settle_overlaps;
 use super::pulls::{pulls, shortages};
@@ -51,6 +52,7 @@ pub fn draft(desired: &Desired, observed: &Observed, filter: &Filter) -> (Plan, 
     let (mut steps, doubles) = settle_overlaps(steps, desired);
     weigh(&mut steps, observed);
     changes::note(&mut steps, observed);
+    creation::announce(&mut steps, desired, observed);
     warnings.extend(general_remarks(&steps));
     let pulls = pulls(&steps, desired, observed);
     warnings.extend(shortages(&pulls));

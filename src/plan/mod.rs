@@ -8,6 +8,7 @@ mod build;
 mod catalogs;
 mod changes;
 mod cost;
+mod creation;
 mod decide;
 pub mod explain;
 pub mod file;

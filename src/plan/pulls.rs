@@ -109,6 +109,7 @@ mod tests {
             plain_http: false,
             tls,
             auth: Auth::Keychain,
+            creation: None,
         };
         wanted.registries.insert(key, rules);
         let there: Vec<_> =

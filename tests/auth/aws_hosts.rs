@@ -55,7 +55,7 @@ fn each_host_has_its_endpoints() {
         let routes: Vec<_> = routes.iter().map(|(name, to)| (*name, to.as_str())).collect();
         let proxy = ForwardProxy::routing(&routes, None);
         let yaml = format!(
-            "version: 1\nregistries:\n  {host}: {{ auth: {{ aws: {{ role: \"{WRITER}\" }} }} }}\nmirrors:\n  - {{ source: \
+            "version: 1\nregistries:\n  {host}: {{ auth: {{ aws: {{ role: \"{WRITER}\" }} }}, create-repositories: {{}} }}\nmirrors:\n  - {{ source: \
              \"{}:1\", target: {host}/app }}\n",
             source.reference("app")
         );
@@ -63,7 +63,10 @@ fn each_host_has_its_endpoints() {
         let regsync = ci.job(behind(&proxy, &ca, &yaml)).env("AWS_REGION", "us-east-2");
         regsync.run(["apply"]).assert_status(0);
         assert!(target.tag_digest("app", "1").is_some());
-        assert_eq!(cloud.given(), [format!("session {WRITER} regsync"), format!("password {WRITER}")]);
+        let session = format!("session {WRITER} regsync");
+        assert_eq!(cloud.given(), [session.clone(), format!("password {WRITER}"), session]);
+        // In the account of the host, whoever's role it is.
+        assert_eq!(cloud.created(), [json!({"repositoryName": "app", "registryId": "123456789012"})]);
         assert_eq!(names(&proxy), [host, ecr, sts].map(|name| format!("{name}:443")).into());
     }
 }

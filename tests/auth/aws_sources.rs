@@ -188,6 +188,7 @@ fn a_machine_without_a_role() {
         let output = scene.check(&scene.on_a_machine(&url));
         let said = &output.assert_status(1).stdout;
         assert!(said.contains("there are no keys of AWS") && said.contains("set `AWS_ROLE_ARN`"), "{said}");
+        assert!(said.contains("AWS, as the environment says") && !said.contains("of the configuration"), "{said}");
     }
     let output = scene.check(&scene.on_a_machine("http://10.0.0.1/"));
     assert!(

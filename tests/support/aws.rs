@@ -54,6 +54,10 @@ struct State {
     ahead: AtomicI64,
     /// How long passwords are said to live.
     lifetime: AtomicI64,
+    /// The repositories that were asked for, as they were.
+    created: Mutex<Vec<Value>>,
+    /// What happens when one is made.
+    on_create: Mutex<Option<Box<dyn FnMut() + Send>>>,
 }
 
 impl Cloud {
@@ -73,6 +77,8 @@ impl Cloud {
             given: Mutex::default(),
             ahead: AtomicI64::new(0),
             lifetime: AtomicI64::new(43_200),
+            created: Mutex::default(),
+            on_create: Mutex::default(),
         });
         // As AWS's endpoints do: no h2, and so a header for the host.
         let tls = tls.map(|tls| {
@@ -99,6 +105,16 @@ impl Cloud {
     /// Who got what, in order: `session <role> <name>`, `password <who>`.
     pub fn given(&self) -> Vec<String> {
         self.state.given.lock().unwrap().clone()
+    }
+
+    /// The repositories that it was asked to make, as they were asked for.
+    pub fn created(&self) -> Vec<Value> {
+        self.state.created.lock().unwrap().clone()
+    }
+
+    /// What happens when a repository is made.
+    pub fn on_create(&self, hook: impl FnMut() + Send + 'static) {
+        *self.state.on_create.lock().unwrap() = Some(Box::new(hook));
     }
 
     /// Sets its clock ahead of the machine's, or behind it.
@@ -193,6 +209,9 @@ impl State {
             Ok(who) => who,
             Err((code, words)) => return ecr_error(400, code, &words),
         };
+        if name == "CreateRepository" {
+            return self.create(call);
+        }
         assert_eq!((name, call.body.as_ref()), ("GetAuthorizationToken", &b"{}"[..]));
         self.given.lock().unwrap().push(format!("password {who}"));
         let token = STANDARD.encode(format!("AWS:{}", self.desk.issue("AWS")));
@@ -201,6 +220,19 @@ impl State {
         let one = json!({"authorizationToken": token.trim_end_matches('='), "expiresAt": ends as f64 + 0.25});
         let data = if is_public { one } else { Value::Array(vec![one]) };
         Answer::status(200).json(&json!({"authorizationData": data}))
+    }
+
+    fn create(&self, call: &Call) -> Answer {
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        let mut created = self.created.lock().unwrap();
+        if created.iter().any(|known| known["repositoryName"] == body["repositoryName"]) {
+            return ecr_error(400, "RepositoryAlreadyExistsException", "The repository already exists");
+        }
+        created.push(body.clone());
+        if let Some(hook) = self.on_create.lock().unwrap().as_mut() {
+            hook();
+        }
+        Answer::status(200).json(&json!({"repository": {"repositoryName": body["repositoryName"]}}))
     }
 
     /// Who signed it; or the code and words of the refusal.

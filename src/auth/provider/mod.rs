@@ -22,6 +22,7 @@ use std::time::Duration;
 
 pub(super) use ambient::Ambient;
 pub use aws::Aws;
+pub(super) use aws::Makers;
 pub use azure::Azure;
 pub use chainguard::Chainguard;
 pub use cloudsmith::Cloudsmith;

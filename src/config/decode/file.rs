@@ -1,5 +1,6 @@
 //! The file, key by key.
 
+use super::creation::creation;
 use super::platforms::{platforms, single};
 use super::referrers::referrers;
 use super::value::{boolean, found, is_missing, list, mapping, number, text, texts, type_problem, word, wrong_type};
@@ -121,6 +122,7 @@ fn registry(entry: &Entry, diagnosis: &mut Diagnosis<'_>) -> Registry {
             "auth" => registry.auth = provider::auth(entry, diagnosis),
             _ if namespace => drop(unknown::report(entry, place, diagnosis)),
             "tls" => registry.tls = tls(entry, diagnosis),
+            "create-repositories" => registry.create_repositories = creation(entry, diagnosis),
             "plain-http" => registry.plain_http = boolean(entry, diagnosis),
             "concurrency" => registry.concurrency = number(entry, CONCURRENCY_LIMIT, diagnosis),
             "rate-limit" => registry.rate_limit = rate_limit(entry, diagnosis),

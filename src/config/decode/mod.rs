@@ -2,6 +2,7 @@
 //!
 //! Owns types, unknown keys, and the words a key can have. Refuses to look inside references, globs and paths.
 
+mod creation;
 mod file;
 mod platforms;
 mod provider;
@@ -24,6 +25,7 @@ enum Place {
     Namespace,
     RateLimit,
     Tls,
+    CreateRepositories,
 }
 
 impl Place {
@@ -37,6 +39,7 @@ impl Place {
             Self::Namespace => "a namespace of a registry",
             Self::RateLimit => "`rate-limit`",
             Self::Tls => "`tls`",
+            Self::CreateRepositories => "`create-repositories`",
         }
     }
 
@@ -69,10 +72,19 @@ impl Place {
                 "on-empty",
             ],
             Self::Tags => &["include", "regex", "semver", "exclude", "newest"],
-            Self::Registry => &["tls", "plain-http", "concurrency", "requests-per-second", "rate-limit", "auth"],
+            Self::Registry => &[
+                "tls",
+                "plain-http",
+                "concurrency",
+                "requests-per-second",
+                "rate-limit",
+                "auth",
+                "create-repositories",
+            ],
             Self::Namespace => &["auth"],
             Self::RateLimit => &["keep"],
             Self::Tls => &["ca", "cert", "key"],
+            Self::CreateRepositories => &["immutable-tags", "scan-on-push", "encryption", "kms-key", "tags"],
         }
     }
 }

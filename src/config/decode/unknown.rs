@@ -77,14 +77,21 @@ fn help(key: &str, place: Place) -> String {
 }
 
 fn places_with(key: &str) -> Vec<Place> {
-    let all = [Place::File, Place::Mirror, Place::Tags, Place::Registry, Place::RateLimit, Place::Tls];
+    let all = [
+        Place::File,
+        Place::Mirror,
+        Place::Tags,
+        Place::Registry,
+        Place::RateLimit,
+        Place::Tls,
+        Place::CreateRepositories,
+    ];
     all.into_iter().filter(|place| place.keys().contains(&key)).collect()
 }
 
 /// Keys that are decided but not there yet: what holds until then.
 fn later(key: &str, place: Place) -> Option<&'static str> {
     Some(match (place, key) {
-        (Place::Registry, "create-repositories") => "not supported yet: repositories must exist at the target",
         (Place::File, "include" | "includes" | "import") => {
             "give several files on the command line: `-c a.yaml -c b.yaml`"
         }

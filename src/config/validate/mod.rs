@@ -3,6 +3,7 @@
 //! Owns everything that is a mistake although each key has the right kind of value. Refuses what can only be known by
 //! looking: at a registry, at the disk.
 
+mod creation;
 mod cycle;
 mod item;
 mod mirror;

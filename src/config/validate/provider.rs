@@ -77,7 +77,8 @@ fn is_bound(url: &str, registry: &Registry, bound: Option<&str>) -> bool {
     same && (scheme == "https" || (scheme == "http" && registry.is_loopback()))
 }
 
-fn binding<'r>(what: &str, registry: &Registry, reading: &'r Reading<'_, '_, '_>) -> Option<&'r str> {
+/// What the environment says of a registry.
+pub(super) fn binding<'r>(what: &str, registry: &Registry, reading: &'r Reading<'_, '_, '_>) -> Option<&'r str> {
     let name = format!("REGSYNC_{what}_{}", registry.in_variable()?);
     reading.rules.bindings.get(&name).map(String::as_str)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
-use super::{Reading, provider, reference};
+use super::{Reading, creation, provider, reference};
 use crate::config::paths::{join, root_of};
 use crate::config::problem::{ProblemCode, shown};
 use crate::config::schema::{Auth as WrittenAuth, Field, RateLimit, Registry as Entry, Tls as WrittenTls};
@@ -24,6 +24,7 @@ impl Entries {
         if let Some(WrittenAuth::Provider(written)) = entry.auth.given().map(|auth| &auth.value) {
             provider::check(&parsed.registry, written, reading);
         }
+        creation::check(&parsed.registry, &entry.create_repositories, reading);
         let Some((first, span)) = self.0.get(&parsed) else {
             self.0.insert(parsed, (rules, key.span));
             return;
@@ -103,6 +104,7 @@ fn rules(key: &At<String>, entry: &Entry, reading: &mut Reading<'_, '_, '_>) -> 
             Some(WrittenAuth::Provider(written)) => Auth::Provider(written.value.clone()),
             None => Auth::Keychain,
         },
+        creation: entry.create_repositories.given().map(|written| creation::read(written, reading)),
     }
 }
 

@@ -26,6 +26,7 @@ mod challenge;
 mod check;
 mod clients;
 mod connector;
+mod creation;
 mod download;
 mod error;
 mod flow;
@@ -83,6 +84,7 @@ pub use settings::{ClientIdentity, Limits, Network, Settings};
 pub use tls::Roots;
 
 use self::clients::Clients;
+use self::creation::Maker;
 use self::manifests::ManifestCache;
 use self::mount::Mounts;
 use self::origin::Boundary;
@@ -106,6 +108,7 @@ pub struct RegistryClient {
     missing: Mutex<HashMap<Repository, Arc<OnceCell<bool>>>>,
     /// Whether its repositories list referrers, once that was asked: several back ends may stand behind one name.
     lists_referrers: Mutex<HashMap<Repository, Arc<OnceCell<bool>>>>,
+    maker: Option<Maker>,
 }
 
 impl RegistryClient {
@@ -127,6 +130,7 @@ impl RegistryClient {
             mounts: Mounts::default(),
             missing: Mutex::default(),
             lists_referrers: Mutex::default(),
+            maker: Maker::new(settings, network),
         }))
     }
 

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::RegistryClient;
+use super::creation::Maker;
 use super::mount::Mounts;
 use super::transport::Transport;
 use super::upload::Lessons;
@@ -51,6 +52,10 @@ impl RegistryRepository {
     /// What the registry has taught of its ways to take blobs.
     pub(super) fn lessons(&self) -> MutexGuard<'_, Lessons> {
         lock(&self.client.lessons)
+    }
+
+    pub(super) fn maker(&self) -> Option<&Maker> {
+        self.client.maker.as_ref()
     }
 
     pub(super) fn mounts(&self) -> &Mounts {
@@ -165,7 +170,10 @@ impl ImageTarget for RegistryRepository {
     }
 
     fn mount_blob<'a>(&'a self, descriptor: &'a Descriptor, from: &'a Repository) -> Answer<'a, Mount> {
-        Box::pin(self.ask_to_mount(descriptor, from))
+        Box::pin(async move {
+            self.prepare().await?;
+            self.ask_to_mount(descriptor, from).await
+        })
     }
 
     fn push_blob<'a>(
@@ -174,18 +182,30 @@ impl ImageTarget for RegistryRepository {
         open: &'a OpenBlob<'a>,
         session: Option<UploadSession>,
     ) -> BoxFuture<'a, Result<(), PushError>> {
-        Box::pin(self.write_blob(descriptor, open, session))
+        Box::pin(async move {
+            self.prepare().await.map_err(PushError::Target)?;
+            self.write_blob(descriptor, open, session).await
+        })
     }
 
     fn push_manifest<'a>(&'a self, manifest: &'a Manifest) -> Answer<'a, ()> {
-        Box::pin(self.write_manifest(manifest))
+        Box::pin(async move {
+            self.prepare().await?;
+            self.write_manifest(manifest).await
+        })
     }
 
     fn push_referrer<'a>(&'a self, manifest: &'a Manifest, subject: &'a Digest) -> Answer<'a, bool> {
-        Box::pin(self.write_referrer(manifest, subject))
+        Box::pin(async move {
+            self.prepare().await?;
+            self.write_referrer(manifest, subject).await
+        })
     }
 
     fn push_tag<'a>(&'a self, manifest: &'a Manifest, tag: &'a Tag, before: Option<&'a Digest>) -> Answer<'a, ()> {
-        Box::pin(self.write_tag(manifest, tag, before))
+        Box::pin(async move {
+            self.prepare().await?;
+            self.write_tag(manifest, tag, before).await
+        })
     }
 }

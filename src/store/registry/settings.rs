@@ -11,7 +11,7 @@ use super::proxy::Proxies;
 use super::tls::Roots;
 use crate::auth::{Keychain, Secret};
 use crate::event::Reporter;
-use crate::image::Registry;
+use crate::image::{Creation, Registry};
 use crate::store::limits;
 
 /// How to talk to one registry.
@@ -30,6 +30,8 @@ pub struct Settings {
     pub ca: Option<Vec<u8>>,
     /// What to show to a registry that asks for a client certificate. Shown to the registry alone, not to other origins.
     pub client: Option<ClientIdentity>,
+    /// What repositories are like that are made before the first write where they are missing; none is where `None`.
+    pub creation: Option<Creation>,
 }
 
 /// A client certificate with its key.

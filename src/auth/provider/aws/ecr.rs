@@ -19,7 +19,7 @@ use super::{Principal, refusal};
 use crate::auth::exchange::{Answer, Exchange};
 use crate::auth::{Credential, ProviderError, Secret};
 
-const KIND: &str = "application/x-amz-json-1.1";
+pub(super) const KIND: &str = "application/x-amz-json-1.1";
 
 /// With or without padding: both have been seen.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

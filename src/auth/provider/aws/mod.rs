@@ -6,9 +6,11 @@
 //! | `sources` | keys that the machine or the environment has |
 //! | `sts` | an ID token, or keys, for the keys of a role's session |
 //! | `ecr` | keys for a password |
+//! | `create` | keys for a repository |
 //! | `request`, `sigv4` | signed requests |
 //! | `refusal` | what AWS says no with, and the line to change |
 
+mod create;
 mod ecr;
 mod keys;
 mod place;
@@ -18,6 +20,7 @@ mod sigv4;
 mod sources;
 mod sts;
 
+pub(in crate::auth) use create::Makers;
 use keys::Keys;
 use place::Place;
 

@@ -17,6 +17,8 @@ use crate::image::Registry;
 /// A registry's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
+    /// The account that the registry belongs to, where its host says so.
+    pub(super) account: Option<String>,
     pub(super) region: String,
     pub(super) partition: &'static Partition,
     /// Whether it is ECR Public, whose API is in one region.
@@ -64,6 +66,7 @@ impl Place {
         if matches!(host, "public.ecr.aws" | "ecr-public.aws.com") {
             let partition = Partition::of(PUBLIC_REGION);
             return Some(Self {
+                account: None,
                 region: PUBLIC_REGION.to_owned(),
                 partition,
                 is_public: true,
@@ -85,6 +88,7 @@ impl Place {
         let expected = if is_dual { partition.dual?.0 } else { partition.suffix };
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         (is_account && is_region(region) && suffix == expected).then(|| Self {
+            account: Some(account.to_owned()),
             region: region.to_owned(),
             partition,
             is_public: false,
@@ -106,7 +110,14 @@ impl Place {
             return Err(ProviderError::Variable { name: name.into(), problem: "is not the name of a region" });
         }
         let partition = Partition::of(region);
-        Ok(Self { region: region.to_owned(), partition, is_public: false, is_fips: false, is_dual: false })
+        Ok(Self {
+            account: None,
+            region: region.to_owned(),
+            partition,
+            is_public: false,
+            is_fips: false,
+            is_dual: false,
+        })
     }
 
     /// Where this registry's API is.

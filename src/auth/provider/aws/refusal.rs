@@ -5,6 +5,7 @@ use super::request::{clock_error, code, message};
 use super::{Assumed, Principal};
 use crate::auth::exchange::{Answer, Exchange};
 use crate::auth::{Claims, ProviderError};
+use crate::image::{Creation, Repository};
 
 /// An ID token that gets no session.
 pub(super) fn of_id_token(answer: &Answer, assumed: &Assumed<'_>, claims: &Claims) -> ProviderError {
@@ -68,6 +69,28 @@ pub(super) fn of_login(exchange: &Exchange, answer: &Answer, place: &Place, prin
         _ => of_signature(exchange, answer, principal),
     };
     // Without the claims of an ID token: it has served, and what is missing is a right of the role.
+    refused(answer, advice)
+}
+
+/// Keys that may not make a repository.
+pub(super) fn of_creation(
+    exchange: &Exchange,
+    answer: &Answer,
+    (repository, creation): (&Repository, &Creation),
+    principal: &Principal,
+) -> ProviderError {
+    let advice = match code(answer).as_str() {
+        "AccessDeniedException" => {
+            let tags = if creation.tags.is_empty() { "" } else { " and `ecr:TagResource`" };
+            let name = repository.name();
+            Some(format!(
+                "allow {} `ecr:CreateRepository`{tags} on `repository/{name}`, or make the repository yourself",
+                principal.name
+            ))
+        }
+        "LimitExceededException" => Some("ask AWS for a higher quota of repositories".to_owned()),
+        _ => of_signature(exchange, answer, principal),
+    };
     refused(answer, advice)
 }
 

@@ -1,0 +1,103 @@
+//! Repositories of ECR, made before the first write into them.
+//! <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html>
+//!
+//! Owns the keys of those who make them, for a while: a run may need many. Refuses to make one in another account than the
+//! registry's host names.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::place::Place;
+use super::request::{self, Call};
+use super::sigv4::Signer;
+use super::{Aws, Principal, ecr, refusal};
+use crate::auth::ProviderError;
+use crate::auth::exchange::Exchange;
+use crate::image::{Creation, Encryption, Registry, Repository};
+
+/// How long keys are used again: the shortest session lives for a quarter of an hour.
+const KEPT: Duration = Duration::from_secs(10 * 60);
+
+/// Who makes repositories.
+#[derive(Default)]
+pub(in crate::auth) struct Makers(Mutex<HashMap<(Aws, Registry), (Principal, Instant)>>);
+
+impl Makers {
+    /// Makes `repository`, as `aws`. One after the other: ECR takes few of these requests in a second. That somebody else
+    /// was faster is no error.
+    pub(in crate::auth) async fn make(
+        &self,
+        (aws, exchange): (&Aws, &Exchange),
+        repository: &Repository,
+        creation: &Creation,
+    ) -> Result<(), ProviderError> {
+        let registry = repository.registry();
+        let place = aws.place(exchange, registry)?;
+        let key = (aws.clone(), registry.clone());
+        let mut known = self.0.lock().await;
+        if known.get(&key).is_none_or(|(_, since)| since.elapsed() > KEPT) {
+            let principal = aws.principal(exchange, registry, &place).await?;
+            known.insert(key.clone(), (principal, Instant::now()));
+        }
+        let Some((principal, _)) = known.get(&key) else { return Ok(()) };
+        let made = make(exchange, (&place, principal), repository, creation).await;
+        if made.is_err() {
+            known.remove(&key);
+        }
+        made
+    }
+}
+
+async fn make(
+    exchange: &Exchange,
+    (place, principal): (&Place, &Principal),
+    repository: &Repository,
+    creation: &Creation,
+) -> Result<(), ProviderError> {
+    let body = body(place, repository, creation).to_string();
+    let call = Call {
+        what: "the repository",
+        endpoint: place.ecr(exchange)?,
+        signer: Signer { keys: &principal.keys, region: &place.region, service: "ecr" },
+        kind: ecr::KIND,
+        target: Some("AmazonEC2ContainerRegistry_V20150921.CreateRepository"),
+        body: &body,
+    };
+    let answer = request::send(exchange, &call).await?;
+    if answer.is_success() || request::code(&answer) == "RepositoryAlreadyExistsException" {
+        return Ok(());
+    }
+    Err(refusal::of_creation(exchange, &answer, (repository, creation), principal))
+}
+
+fn body(place: &Place, repository: &Repository, creation: &Creation) -> Value {
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    put("repositoryName", json!(repository.name()));
+    if let Some(account) = &place.account {
+        put("registryId", json!(account));
+    }
+    if creation.immutable_tags {
+        put("imageTagMutability", json!("IMMUTABLE"));
+    }
+    if creation.scan_on_push {
+        put("imageScanningConfiguration", json!({"scanOnPush": true}));
+    }
+    match &creation.encryption {
+        Some(Encryption::Aes256) => drop(put("encryptionConfiguration", json!({"encryptionType": "AES256"}))),
+        Some(Encryption::Kms(None)) => drop(put("encryptionConfiguration", json!({"encryptionType": "KMS"}))),
+        Some(Encryption::Kms(Some(key))) => {
+            put("encryptionConfiguration", json!({"encryptionType": "KMS", "kmsKey": key}));
+        }
+        None => {}
+    }
+    if !creation.tags.is_empty() {
+        let tags = creation.tags.iter().map(|(name, value)| json!({"Key": name, "Value": value}));
+        put("tags", tags.collect());
+    }
+    Value::Object(body)
+}
