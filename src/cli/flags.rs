@@ -6,6 +6,7 @@ use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValuePar
 use clap::{Args, ValueEnum};
 
 use super::lines::{Lines, LinesParser};
+use crate::plan::Shard;
 
 /// Which configuration.
 #[derive(Clone, Debug, Default, Args)]
@@ -50,6 +51,12 @@ pub struct ScopeArgs {
     /// Stronger than --only. The variable holds one glob a line.
     #[arg(long, env = "REGSYNC_EXCLUDE", value_name = "GLOB", value_parser = LinesParser(NonEmptyStringValueParser::new()))]
     exclude: Vec<Lines<String>>,
+    /// Only the targets that fall to this one of N runs, such as 1/4
+    ///
+    /// A target repository belongs to one shard, whatever else there is: runs of all shards do together, each at its own
+    /// time and place, what one would do.
+    #[arg(long, env = "REGSYNC_SHARD", value_name = "K/N", value_parser = LinesParser(NonEmptyStringValueParser::new().try_map(|text| text.parse::<Shard>())))]
+    shard: Option<Lines<Shard>>,
 }
 
 impl ScopeArgs {
@@ -58,9 +65,14 @@ impl ScopeArgs {
         self.only.iter().flatten().cloned().collect()
     }
 
+    /// The shard of `--shard`.
+    pub fn shard(&self) -> Option<String> {
+        self.shard.iter().flatten().last().map(ToString::to_string)
+    }
+
     /// Whether any of it stands on the command line, not in a variable.
     pub fn is_flag(&self) -> bool {
-        self.only.iter().chain(&self.exclude).any(Lines::is_flag)
+        self.only.iter().chain(&self.exclude).any(Lines::is_flag) || self.shard.as_ref().is_some_and(Lines::is_flag)
     }
 
     /// The globs of `--exclude`.

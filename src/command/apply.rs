@@ -16,7 +16,7 @@ use crate::apply::Applier;
 use crate::cli::{ApplyArgs, FormatArg, ReportArg};
 use crate::event::{Ending, Outcome};
 use crate::image::{Code, Failure};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Scope};
 use crate::report::{self, Applied};
 use crate::store::Stores;
 
@@ -74,14 +74,14 @@ async fn saved(
 /// a contradiction, as a flag is: a saved plan says itself which part is done.
 fn check_scope(args: &ApplyArgs, plan: &Plan) -> Result<(), Refusal> {
     let asked = scope(&args.scope)?.0;
-    if (asked.only.is_empty() && asked.exclude.is_empty()) || asked == plan.scope {
+    if asked == Scope::default() || asked == plan.scope {
         return Ok(());
     }
     Err(scope_beside_plan())
 }
 
 fn scope_beside_plan() -> Refusal {
-    let message = "--only and --exclude do not go with a saved plan, which is done as a whole";
+    let message = "--only, --exclude and --shard do not go with a saved plan, which is done as a whole";
     Refusal::new(Exit::Usage, message).hint("plan the part: regsync plan --only GLOB -o FILE")
 }
 

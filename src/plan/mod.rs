@@ -19,6 +19,7 @@ mod pulls;
 mod read;
 mod scope;
 mod selection;
+mod shard;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -31,5 +32,6 @@ pub(crate) use read::document_of;
 pub use read::{Bases, document};
 pub use scope::{Filter, Scope};
 pub use selection::{SelectionDocument, Tallied};
+pub use shard::{SHARDS, Shard};
 pub use step::{Action, Bytes, Plan, Reason, Referrer, Risk, SourceState, Step, Summary, TargetState, Warning};
 pub use trim::{Cut, CutKey, StepTrim, cut_key, is_left_alone};

@@ -1,10 +1,11 @@
-//! Which part of the configuration a run is about: `--only` and `--exclude`.
+//! Which part of the configuration a run is about: `--only`, `--exclude` and `--shard`.
 
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Shard;
 use crate::config::TagGlob;
 use crate::image::{Location, Reference};
 
@@ -17,7 +18,7 @@ pub struct Scope {
     /// Globs of target references that were left out.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// `K/N`, where the run was one of several; not written yet.
+    /// `K/N`, where the run was one of several.
     #[serde(default)]
     pub shard: Option<String>,
 }
@@ -27,21 +28,27 @@ pub struct Scope {
 pub struct Filter {
     only: Vec<TagGlob>,
     exclude: Vec<TagGlob>,
+    shard: Option<Shard>,
 }
 
 impl Scope {
-    /// Compiles the globs; the error names the one that is none.
+    /// Compiles the globs; the error names the one that is none, or the shard.
     pub fn filter(&self) -> Result<Filter, String> {
         let compile = |globs: &[String]| -> Result<Vec<TagGlob>, String> {
             globs.iter().map(|text| TagGlob::new(text).map_err(|error| format!("`{text}`: {error}"))).collect()
         };
-        Ok(Filter { only: compile(&self.only)?, exclude: compile(&self.exclude)? })
+        let shard = |text: &String| text.parse().map_err(|error| format!("`{text}`: {error}"));
+        let shard = self.shard.as_ref().map(shard).transpose()?;
+        Ok(Filter { only: compile(&self.only)?, exclude: compile(&self.exclude)?, shard })
     }
 }
 
 impl Filter {
     /// Whether the target `reference` is in the scope. A glob may match the whole reference or its location alone.
     pub fn selects(&self, reference: &Reference) -> bool {
+        if !self.holds(&reference.location) {
+            return false;
+        }
         let (whole, location) = (reference.to_string(), reference.location.to_string());
         let hit = |globs: &[TagGlob]| globs.iter().any(|glob| glob.matches(&whole) || glob.matches(&location));
         (self.only.is_empty() || hit(&self.only)) && !hit(&self.exclude)
@@ -49,9 +56,16 @@ impl Filter {
 
     /// Whether some tag at the target `location` may be in the scope, as far as can be told before its tags are known.
     pub fn may_select(&self, location: &Location) -> bool {
+        if !self.holds(location) {
+            return false;
+        }
         let text = location.to_string();
         let excluded = self.exclude.iter().any(|glob| glob.matches(&text));
         (self.only.is_empty() || self.only.iter().any(|glob| may_hit(glob, &text))) && !excluded
+    }
+
+    fn holds(&self, location: &Location) -> bool {
+        self.shard.is_none_or(|shard| shard.holds(location))
     }
 
     /// Whether some target that begins with `prefix` may be in the scope; a doubt is a yes.
@@ -128,6 +142,21 @@ mod tests {
         assert!(!filter(&["ghcr.io/other/*"], &[]).may_select(&app.location));
         assert!(filter(&[], &["ghcr.io/acme/app:1.2"]).may_select(&app.location));
         assert!(!filter(&[], &["ghcr.io/acme/app"]).may_select(&app.location));
+    }
+
+    #[test]
+    fn a_shard_holds_what_is_its_own_and_the_globs_let_pass() {
+        let app = reference("ghcr.io/acme/app:1.2");
+        let filter = |shard: &str, only: &str| {
+            let only = vec![only.to_owned()];
+            Scope { only, exclude: Vec::new(), shard: Some(shard.to_owned()) }.filter().unwrap()
+        };
+        for (shard, only, is_own) in [("1/2", "**", true), ("2/2", "**", false), ("1/2", "quay.io/acme/app", false)] {
+            assert_eq!(filter(shard, only).selects(&app), is_own, "{shard} {only}");
+            assert_eq!(filter(shard, only).may_select(&app.location), is_own, "{shard} {only}");
+        }
+        let wrong = Scope { shard: Some("3/2".to_owned()), ..Scope::default() };
+        assert!(wrong.filter().unwrap_err().contains("3/2"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod progress;
 mod quota;
 mod saved_plan;
 mod scheduling;
+mod shards;
 mod signals;
 mod together;
 mod transcripts;

@@ -42,7 +42,7 @@ fn outputs(regsync: &Regsync) -> BTreeMap<String, String> {
     std::fs::remove_file(regsync.path("output")).unwrap();
     let pairs = text.lines().map(|line| line.split_once('=').expect("name=value"));
     let outputs: BTreeMap<String, String> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    assert_eq!(outputs.len(), 12, "{text}");
+    assert_eq!(outputs.len(), 13, "{text}");
     outputs
 }
 
@@ -64,6 +64,7 @@ fn a_plan_is_told_in_outputs_summary_and_annotations() {
     assert_eq!(outputs["counts"], r#"{"copy":1,"update":1,"skip":0,"blocked":0,"error":1}"#);
     assert!(outputs["bytes-to-transfer"].parse::<u64>().unwrap() > 0);
     assert_eq!(outputs["plan-file"], "plan.json");
+    assert_eq!(outputs["shards"], r#"["1/1"]"#);
     let plan: serde_json::Value = serde_json::from_str(&regsync.read("plan.json")).unwrap();
     assert_eq!(plan["plan_id"], outputs["plan-id"]);
     assert_eq!((outputs["exit-code"].as_str(), outputs["version"].as_str()), ("1", env!("CARGO_PKG_VERSION")));
@@ -111,7 +112,7 @@ fn problems_of_the_configuration_stand_on_their_lines() {
         assert!(unknown.starts_with("::error file=regsync.yaml,line=2,col=1,"), "{unknown}");
         let told = outputs(&regsync);
         assert_eq!((told["failure-reason"].as_str(), told["exit-code"].as_str()), ("config-invalid", "65"));
-        assert_eq!(told["has-changes"], "false");
+        assert_eq!((told["has-changes"].as_str(), told["shards"].as_str()), ("false", "[]"));
     }
     let quiet = regsync.run(["validate", "--annotations", "false"]);
     assert!(commands(&quiet.stderr, "error").is_empty(), "{}", quiet.stderr);

@@ -73,6 +73,7 @@ impl Outputs<'_> {
             ("bytes-to-transfer", bytes),
             ("plan-file", self.plan_file.to_owned()),
             ("plan-id", of_plan(|plan| plan.id().to_string())),
+            ("shards", self.plan.map_or_else(|| "[]".to_owned(), |plan| serde_json::json!(plan.shards()).to_string())),
             ("result-file", self.result_file.to_owned()),
             ("comment-url", self.comment_url.to_owned()),
             ("failure-reason", failure_reason.to_owned()),

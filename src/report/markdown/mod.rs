@@ -80,8 +80,9 @@ fn scope(plan: &Plan) -> Option<String> {
         let globs: Vec<String> = globs.iter().map(|glob| code(glob, 100)).collect();
         (!globs.is_empty()).then(|| format!("{word} {}", listed(globs)))
     };
+    let shard = plan.scope.shard.as_ref().map(|shard| format!("shard {}", prose(shard, 100)));
     let parts: Vec<String> =
-        [part("only", &plan.scope.only), part("without", &plan.scope.exclude)].into_iter().flatten().collect();
+        [part("only", &plan.scope.only), part("without", &plan.scope.exclude), shard].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 

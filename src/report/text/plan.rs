@@ -67,14 +67,15 @@ fn tags(plan: &Plan) -> usize {
     plan.steps.iter().filter(|step| step.target.is_some()).count()
 }
 
-/// ` (only a, b; without c)`, where a part was planned.
+/// ` (only a, b; without c; shard 1/4)`, where a part was planned.
 fn scope(plan: &Plan) -> String {
     let part = |word: &str, globs: &[String]| {
         let globs: Vec<String> = globs.iter().map(clean).collect();
         (!globs.is_empty()).then(|| format!("{word} {}", globs.join(", ")))
     };
+    let shard = plan.scope.shard.as_ref().map(|shard| format!("shard {}", clean(shard)));
     let parts: Vec<String> =
-        [part("only", &plan.scope.only), part("without", &plan.scope.exclude)].into_iter().flatten().collect();
+        [part("only", &plan.scope.only), part("without", &plan.scope.exclude), shard].into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }
 
