@@ -1,0 +1,207 @@
+#!/bin/sh
+# Finds the regsync that this commit pins, proves it by its SHA-256, and becomes it.
+#
+# Inputs come as INPUT_… variables and go on as REGSYNC_… ones; nothing here reads them as code. Whatever cannot be
+# proven is not run.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+releases=https://github.com/org/regsync-action/releases/download
+
+# --- saying things ----------------------------------------------------------------------------
+
+# A text as the data of a workflow command.
+escaped() {
+    printf '%s' "$1" | tr '\r\n' '  ' | sed 's/%/%25/g'
+}
+
+output() {
+    if [ -n "${GITHUB_OUTPUT:-}" ]; then
+        printf '%s=%s\n' "$1" "$(printf '%s' "$2" | tr '\r\n' '  ')" >>"$GITHUB_OUTPUT"
+    fi
+}
+
+# Ends the step: nothing was run.
+refuse() {
+    printf '::error title=regsync was not run::%s\n' "$(escaped "$1")"
+    output result failed
+    output failure-reason install
+    output exit-code 1
+    exit 1
+}
+
+# --- which binary -----------------------------------------------------------------------------
+
+target() {
+    case "$(uname -s)/$(uname -m)" in
+    Linux/x86_64 | Linux/amd64) echo x86_64-unknown-linux-musl ;;
+    Linux/aarch64 | Linux/arm64) echo aarch64-unknown-linux-musl ;;
+    Darwin/x86_64) echo x86_64-apple-darwin ;;
+    Darwin/arm64 | Darwin/aarch64) echo aarch64-apple-darwin ;;
+    MINGW*/x86_64 | MSYS*/x86_64 | CYGWIN*/x86_64) echo x86_64-pc-windows-msvc ;;
+    *) refuse "there is no regsync for $(uname -s) on $(uname -m); build it, and name it in binary-path" ;;
+    esac
+}
+
+sha256() {
+    if command -v sha256sum >/dev/null 2>&1; then
+        sha256sum <"$1" | cut -d ' ' -f 1
+    elif command -v shasum >/dev/null 2>&1; then
+        shasum -a 256 <"$1" | cut -d ' ' -f 1
+    elif command -v openssl >/dev/null 2>&1; then
+        openssl dgst -sha256 -r <"$1" | cut -d ' ' -f 1
+    else
+        refuse "neither sha256sum, shasum nor openssl is here: the binary cannot be checked"
+    fi
+}
+
+# Downloads $1 to the file $2. Plain HTTP only from this very machine; what comes is checked in any case.
+fetch() {
+    case $1 in
+    https://*) protocols='=https' ;;
+    http://127.0.0.1:* | http://localhost:*) protocols='=http' ;;
+    *) refuse "download-url must begin with https://" ;;
+    esac
+    if command -v curl >/dev/null 2>&1; then
+        curl --fail --silent --show-error --location --proto "$protocols" --proto-redir "$protocols" \
+            --retry 3 --connect-timeout 20 --max-time 300 --output "$2" "$1"
+    elif command -v wget >/dev/null 2>&1; then
+        wget -q -T 60 -O "$2" "$1"
+    else
+        refuse "neither curl nor wget is here: name a binary in binary-path"
+    fi
+}
+
+# The version to use: the one asked for, or the last that is listed.
+pinned_version() {
+    if [ -n "${INPUT_VERSION:-}" ]; then
+        printf '%s\n' "${INPUT_VERSION#v}"
+    else
+        sed -n 's/^\([0-9][^ ]*\) .*/\1/p' "$here/checksums.txt" | tail -n 1
+    fi
+}
+
+# The SHA-256 that is listed for version $1 on target $2; nothing where none is.
+listed() {
+    awk -v version="$1" -v target="$2" '$1 == version && $2 == target { print $3 }' "$here/checksums.txt" | tail -n 1
+}
+
+# Downloads $1 and keeps it as $2, if its SHA-256 is $3.
+install_binary() {
+    mkdir -p "$(dirname "$2")"
+    part=$(mktemp -d "$2.XXXXXX")
+    trap 'rm -rf "$part"' EXIT
+    fetch "$1" "$part/regsync" || refuse "$1 could not be downloaded"
+    found=$(sha256 "$part/regsync")
+    [ "$found" = "$3" ] || refuse "$1 has the SHA-256 $found, not $3: it was not run"
+    chmod 755 "$part/regsync"
+    mv -f "$part/regsync" "$2"
+    rm -rf "$part"
+    trap - EXIT
+}
+
+# Sets `binary` to the released regsync: from the tool cache where it is sound there, from the release otherwise.
+use_release() {
+    triple=$(target)
+    version=$(pinned_version)
+    [ -n "$version" ] || refuse "no release is listed yet: set build to true, or name a binary in binary-path"
+    case $version in *[!0-9A-Za-z.+-]*) refuse "version is no version" ;; esac
+    wanted=$(listed "$version" "$triple")
+    [ -n "$wanted" ] || refuse "version $version for $triple is not in this action's checksums"
+    cache=${RUNNER_TOOL_CACHE:-${RUNNER_TEMP:-}}
+    [ -n "$cache" ] || cache=$(mktemp -d)
+    suffix=
+    case $triple in *-windows-*) suffix=.exe ;; esac
+    binary=$cache/regsync/$version/$triple/regsync$suffix
+    # What lies in the cache may have been changed by an earlier job: it is checked each time.
+    if [ -f "$binary" ] && [ "$(sha256 "$binary")" = "$wanted" ]; then
+        return
+    fi
+    base=${INPUT_DOWNLOAD_URL:-$releases}
+    install_binary "${base%/}/v$version/regsync-$triple$suffix" "$binary" "$wanted"
+}
+
+# Sets `binary` to a regsync built from this checkout.
+use_checkout() {
+    command -v cargo >/dev/null 2>&1 || refuse "build needs a Rust toolchain, and there is no cargo"
+    directory=${CARGO_TARGET_DIR:-$here/../target}
+    (cd "$here/.." && cargo build --quiet --locked --profile "${REGSYNC_BUILD_PROFILE:-release}" --bin regsync) ||
+        refuse "the build failed"
+    case ${REGSYNC_BUILD_PROFILE:-release} in
+    dev) binary=$directory/debug/regsync ;;
+    *) binary=$directory/${REGSYNC_BUILD_PROFILE:-release}/regsync ;;
+    esac
+}
+
+if [ -n "${INPUT_BINARY_PATH:-}" ]; then
+    binary=$INPUT_BINARY_PATH
+    if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
+        refuse "binary-path names no program"
+    fi
+elif [ "${INPUT_BUILD:-}" = true ]; then
+    use_checkout
+else
+    use_release
+fi
+case $binary in
+/* | [A-Za-z]:*) ;;
+*) binary=$PWD/$binary ;;
+esac
+output binary-path "$binary"
+
+# --- what it is told --------------------------------------------------------------------------
+
+# An input that was given is stronger than the variable of the job; one that was not leaves it alone.
+give() {
+    if [ -n "$2" ]; then
+        export "$1=$2"
+    fi
+}
+
+give REGSYNC_CONFIG "${INPUT_CONFIG:-}"
+give REGSYNC_EXPECT_PLAN_ID "${INPUT_EXPECT_PLAN_ID:-}"
+give REGSYNC_ONLY "${INPUT_ONLY:-}"
+give REGSYNC_EXCLUDE "${INPUT_EXCLUDE:-}"
+give REGSYNC_SHARD "${INPUT_SHARD:-}"
+give REGSYNC_CONCURRENCY "${INPUT_CONCURRENCY:-}"
+give REGSYNC_DETAILED_EXITCODE "${INPUT_DETAILED_EXITCODE:-}"
+give REGSYNC_REQUIRE_COMPLETE "${INPUT_REQUIRE_COMPLETE:-}"
+give REGSYNC_FAIL_FAST "${INPUT_FAIL_FAST:-}"
+give REGSYNC_FAIL_ON_RISK "${INPUT_FAIL_ON_RISK:-}"
+give REGSYNC_ALLOW "${INPUT_ALLOW:-}"
+give REGSYNC_COMMENT "${INPUT_COMMENT:-}"
+give REGSYNC_LABEL "${INPUT_LABEL:-}"
+give REGSYNC_SUMMARY "${INPUT_SUMMARY:-}"
+give REGSYNC_ANNOTATIONS "${INPUT_ANNOTATIONS:-}"
+give REGSYNC_REPORT "${INPUT_REPORT:-}"
+give REGSYNC_AUTH "${INPUT_REGISTRY_AUTH:-}"
+give REGSYNC_LOG "${INPUT_LOG_LEVEL:-}"
+give GITHUB_TOKEN "${INPUT_GITHUB_TOKEN:-${GITHUB_TOKEN:-${JOB_TOKEN:-}}}"
+unset INPUT_REGISTRY_AUTH INPUT_GITHUB_TOKEN JOB_TOKEN
+
+if [ -n "${INPUT_WORKING_DIRECTORY:-}" ]; then
+    cd "$INPUT_WORKING_DIRECTORY" || refuse "working-directory is no directory"
+fi
+
+case ${INPUT_COMMAND:-plan} in
+plan)
+    if [ -n "${INPUT_PLAN_FILE:-}" ]; then
+        export REGSYNC_OUT="$INPUT_PLAN_FILE"
+    elif [ -z "${REGSYNC_OUT:-}" ] && [ -n "${RUNNER_TEMP:-}" ]; then
+        mkdir -p "$RUNNER_TEMP/regsync"
+        export REGSYNC_OUT="$RUNNER_TEMP/regsync/plan.json"
+    fi
+    exec "$binary" plan
+    ;;
+apply)
+    give REGSYNC_PLAN "${INPUT_PLAN_FILE:-}"
+    exec "$binary" apply
+    ;;
+validate) exec "$binary" validate ;;
+install)
+    [ -z "${GITHUB_PATH:-}" ] || dirname "$binary" >>"$GITHUB_PATH"
+    output version "$("$binary" --version | cut -d ' ' -f 2)"
+    output exit-code 0
+    ;;
+*) refuse "command is not plan, apply, validate or install" ;;
+esac
