@@ -10,9 +10,9 @@ releases=https://github.com/org/regsync-action/releases/download
 
 # --- saying things ----------------------------------------------------------------------------
 
-# A text as the data of a workflow command.
+# A text as the data of a workflow command; what a URL may hold before its host is nobody's business.
 escaped() {
-    printf '%s' "$1" | tr '\r\n' '  ' | sed 's/%/%25/g'
+    printf '%s' "$1" | tr '\r\n' '  ' | sed -e 's/%/%25/g' -e 's#//[^/@ ]*@#//***@#g'
 }
 
 output() {
@@ -21,38 +21,78 @@ output() {
     fi
 }
 
-# Ends the step: nothing was run.
+# Ends the step: nothing was run. On stderr, since what a function prints may be what its caller takes.
 refuse() {
-    printf '::error title=regsync was not run::%s\n' "$(escaped "$1")"
-    output result failed
-    output failure-reason install
-    output exit-code 1
+    printf '::error title=regsync was not run::%s\n' "$(escaped "$1")" >&2
     exit 1
 }
 
+# What holds until somebody knows better: the last line of a name counts. Whatever ends this step, nobody has to guess.
+output result failed
+output has-changes false
+output has-risk false
+output counts '{}'
+for name in bytes-to-transfer plan-file plan-id result-file comment-url version binary-path; do
+    output "$name" ''
+done
+output failure-reason install
+output exit-code 1
+
+# --- whether it is run ------------------------------------------------------------------------
+
+command=${INPUT_COMMAND:-plan}
+case $command in
+plan | apply | validate | install) ;;
+*)
+    output failure-reason usage
+    refuse "command is not plan, apply, validate or install"
+    ;;
+esac
+
+# These events run with the rights of the repository, whoever has caused them: what a pull request brings along, and what
+# another run has left behind, is not to be carried out there unseen.
+if [ "$command" = apply ]; then
+    case ${GITHUB_EVENT_NAME:-} in
+    pull_request_target)
+        output failure-reason usage
+        refuse "apply is not run on pull_request_target, where anybody's pull request has the rights of the repository"
+        ;;
+    workflow_run)
+        if [ -n "${INPUT_PLAN_FILE:-${REGSYNC_PLAN:-}}" ] && [ -z "${INPUT_EXPECT_PLAN_ID:-${REGSYNC_EXPECT_PLAN_ID:-}}" ]; then
+            output failure-reason usage
+            refuse "a saved plan is not applied on workflow_run without expect-plan-id: anybody may have made it"
+        fi
+        ;;
+    esac
+fi
+
 # --- which binary -----------------------------------------------------------------------------
 
-target() {
-    case "$(uname -s)/$(uname -m)" in
-    Linux/x86_64 | Linux/amd64) echo x86_64-unknown-linux-musl ;;
-    Linux/aarch64 | Linux/arm64) echo aarch64-unknown-linux-musl ;;
-    Darwin/x86_64) echo x86_64-apple-darwin ;;
-    Darwin/arm64 | Darwin/aarch64) echo aarch64-apple-darwin ;;
-    MINGW*/x86_64 | MSYS*/x86_64 | CYGWIN*/x86_64) echo x86_64-pc-windows-msvc ;;
-    *) refuse "there is no regsync for $(uname -s) on $(uname -m); build it, and name it in binary-path" ;;
+# Sets `triple` to the name of what this machine runs.
+find_triple() {
+    machine=$(uname -s)/$(uname -m)
+    case $machine in
+    Linux/x86_64 | Linux/amd64) triple=x86_64-unknown-linux-musl ;;
+    Linux/aarch64 | Linux/arm64) triple=aarch64-unknown-linux-musl ;;
+    Darwin/x86_64) triple=x86_64-apple-darwin ;;
+    Darwin/arm64 | Darwin/aarch64) triple=aarch64-apple-darwin ;;
+    MINGW*/x86_64 | MSYS*/x86_64 | CYGWIN*/x86_64) triple=x86_64-pc-windows-msvc ;;
+    *) refuse "there is no regsync for $machine; build it, and name it in binary-path" ;;
     esac
 }
 
-sha256() {
+# Sets `digest` to the SHA-256 of the file $1.
+find_digest() {
     if command -v sha256sum >/dev/null 2>&1; then
-        sha256sum <"$1" | cut -d ' ' -f 1
+        digest=$(sha256sum <"$1")
     elif command -v shasum >/dev/null 2>&1; then
-        shasum -a 256 <"$1" | cut -d ' ' -f 1
+        digest=$(shasum -a 256 <"$1")
     elif command -v openssl >/dev/null 2>&1; then
-        openssl dgst -sha256 -r <"$1" | cut -d ' ' -f 1
+        digest=$(openssl dgst -sha256 -r <"$1")
     else
         refuse "neither sha256sum, shasum nor openssl is here: the binary cannot be checked"
     fi
+    digest=${digest%% *}
 }
 
 # Downloads $1 to the file $2. Plain HTTP only from this very machine; what comes is checked in any case.
@@ -66,7 +106,7 @@ fetch() {
         curl --fail --silent --show-error --location --proto "$protocols" --proto-redir "$protocols" \
             --retry 3 --connect-timeout 20 --max-time 300 --output "$2" "$1"
     elif command -v wget >/dev/null 2>&1; then
-        wget -q -T 60 -O "$2" "$1"
+        wget -q -t 3 -T 60 -O "$2" "$1"
     else
         refuse "neither curl nor wget is here: name a binary in binary-path"
     fi
@@ -92,8 +132,8 @@ install_binary() {
     part=$(mktemp -d "$2.XXXXXX")
     trap 'rm -rf "$part"' EXIT
     fetch "$1" "$part/regsync" || refuse "$1 could not be downloaded"
-    found=$(sha256 "$part/regsync")
-    [ "$found" = "$3" ] || refuse "$1 has the SHA-256 $found, not $3: it was not run"
+    find_digest "$part/regsync"
+    [ "$digest" = "$3" ] || refuse "$1 has the SHA-256 $digest, not $3: it was not run"
     chmod 755 "$part/regsync"
     mv -f "$part/regsync" "$2"
     rm -rf "$part"
@@ -102,7 +142,7 @@ install_binary() {
 
 # Sets `binary` to the released regsync: from the tool cache where it is sound there, from the release otherwise.
 use_release() {
-    triple=$(target)
+    find_triple
     version=$(pinned_version)
     [ -n "$version" ] || refuse "no release is listed yet: set build to true, or name a binary in binary-path"
     case $version in *[!0-9A-Za-z.+-]*) refuse "version is no version" ;; esac
@@ -114,8 +154,11 @@ use_release() {
     case $triple in *-windows-*) suffix=.exe ;; esac
     binary=$cache/regsync/$version/$triple/regsync$suffix
     # What lies in the cache may have been changed by an earlier job: it is checked each time.
-    if [ -f "$binary" ] && [ "$(sha256 "$binary")" = "$wanted" ]; then
-        return
+    if [ -f "$binary" ]; then
+        find_digest "$binary"
+        if [ "$digest" = "$wanted" ]; then
+            return
+        fi
     fi
     base=${INPUT_DOWNLOAD_URL:-$releases}
     install_binary "${base%/}/v$version/regsync-$triple$suffix" "$binary" "$wanted"
@@ -124,7 +167,8 @@ use_release() {
 # Sets `binary` to a regsync built from this checkout.
 use_checkout() {
     command -v cargo >/dev/null 2>&1 || refuse "build needs a Rust toolchain, and there is no cargo"
-    directory=${CARGO_TARGET_DIR:-$here/../target}
+    directory=${CARGO_TARGET_DIR:-target}
+    case $directory in /* | [A-Za-z]:*) ;; *) directory=$here/../$directory ;; esac
     (cd "$here/.." && cargo build --quiet --locked --profile "${REGSYNC_BUILD_PROFILE:-release}" --bin regsync) ||
         refuse "the build failed"
     case ${REGSYNC_BUILD_PROFILE:-release} in
@@ -162,14 +206,12 @@ give REGSYNC_CONFIG "${INPUT_CONFIG:-}"
 give REGSYNC_EXPECT_PLAN_ID "${INPUT_EXPECT_PLAN_ID:-}"
 give REGSYNC_ONLY "${INPUT_ONLY:-}"
 give REGSYNC_EXCLUDE "${INPUT_EXCLUDE:-}"
-give REGSYNC_SHARD "${INPUT_SHARD:-}"
 give REGSYNC_CONCURRENCY "${INPUT_CONCURRENCY:-}"
 give REGSYNC_DETAILED_EXITCODE "${INPUT_DETAILED_EXITCODE:-}"
 give REGSYNC_REQUIRE_COMPLETE "${INPUT_REQUIRE_COMPLETE:-}"
 give REGSYNC_FAIL_FAST "${INPUT_FAIL_FAST:-}"
 give REGSYNC_FAIL_ON_RISK "${INPUT_FAIL_ON_RISK:-}"
 give REGSYNC_ALLOW "${INPUT_ALLOW:-}"
-give REGSYNC_COMMENT "${INPUT_COMMENT:-}"
 give REGSYNC_LABEL "${INPUT_LABEL:-}"
 give REGSYNC_SUMMARY "${INPUT_SUMMARY:-}"
 give REGSYNC_ANNOTATIONS "${INPUT_ANNOTATIONS:-}"
@@ -178,12 +220,20 @@ give REGSYNC_AUTH "${INPUT_REGISTRY_AUTH:-}"
 give REGSYNC_LOG "${INPUT_LOG_LEVEL:-}"
 give GITHUB_TOKEN "${INPUT_GITHUB_TOKEN:-${GITHUB_TOKEN:-${JOB_TOKEN:-}}}"
 unset INPUT_REGISTRY_AUTH INPUT_GITHUB_TOKEN JOB_TOKEN
-
-if [ -n "${INPUT_WORKING_DIRECTORY:-}" ]; then
-    cd "$INPUT_WORKING_DIRECTORY" || refuse "working-directory is no directory"
+# Who runs a job again with debugging wants to see more; requests, not what every library thinks.
+if [ "${RUNNER_DEBUG:-}" = 1 ]; then
+    export REGSYNC_LOG="${REGSYNC_LOG:-regsync=debug}"
 fi
 
-case ${INPUT_COMMAND:-plan} in
+if [ -n "${INPUT_WORKING_DIRECTORY:-}" ]; then
+    # What a shell says of a name is not escaped.
+    CDPATH='' cd -- "$INPUT_WORKING_DIRECTORY" 2>/dev/null || refuse "working-directory is no directory"
+fi
+
+# From here on it is not for want of a binary.
+output failure-reason failed
+
+case $command in
 plan)
     if [ -n "${INPUT_PLAN_FILE:-}" ]; then
         export REGSYNC_OUT="$INPUT_PLAN_FILE"
@@ -199,9 +249,12 @@ apply)
     ;;
 validate) exec "$binary" validate ;;
 install)
+    version=$("$binary" --version)
     [ -z "${GITHUB_PATH:-}" ] || dirname "$binary" >>"$GITHUB_PATH"
-    output version "$("$binary" --version | cut -d ' ' -f 2)"
+    version=${version#* }
+    output version "${version%% *}"
+    output result no-changes
+    output failure-reason ''
     output exit-code 0
     ;;
-*) refuse "command is not plan, apply, validate or install" ;;
 esac

@@ -4,6 +4,7 @@
 #![expect(clippy::too_many_arguments, reason = "requests have many parts, and the stage names each where it is used")]
 #![expect(clippy::disallowed_methods, reason = "the stage of the tests is itself a process with an environment")]
 
+mod action;
 mod apply;
 mod auth;
 mod cli;

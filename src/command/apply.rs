@@ -21,16 +21,20 @@ use crate::report::{self, Applied};
 use crate::store::Stores;
 
 pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Refusal> {
-    check_writable(args.output.reports().map(|(_, file)| file))?;
-    let signals = Signals::listen();
     let mut account = Account::default();
-    let ended = match &args.plan {
-        Some(file) => saved(args, file, (session, signals), &mut account).await,
-        None => fresh(args, session, signals, &mut account).await,
-    };
+    let ended = plan_and_carry_out(args, session, &mut account).await;
     let json = args.output.reports().find(|(format, _)| *format == ReportArg::Json);
     account.result_file = json.map(|(_, file)| file.to_owned());
     conclude(session, &Told::by(("apply", &args.ci), (&args.config, &args.scope), &args.output), &account, ended).await
+}
+
+async fn plan_and_carry_out(args: &ApplyArgs, session: &Session, account: &mut Account) -> Result<Exit, Refusal> {
+    check_writable(args.output.reports().map(|(_, file)| file))?;
+    let signals = Signals::listen();
+    match &args.plan {
+        Some(file) => saved(args, file, (session, signals), account).await,
+        None => fresh(args, session, signals, account).await,
+    }
 }
 
 async fn fresh(

@@ -53,8 +53,13 @@ impl From<io::Error> for Refusal {
 /// Says what clap has to say. Help and version are answers; everything else that it stops at is a mistake in usage.
 /// clap's own exit code for that is 2, which means pending changes here.
 pub fn say_usage(mistake: &Mistake, variables: &[(OsString, OsString)]) -> Exit {
-    // A stream that has gone away is nobody to tell.
-    let _ = mistake.error.print();
+    if mistake.error.use_stderr() && github::is_runner(&variables.iter().cloned().collect()) {
+        // clap repeats values as they are, and they may be anybody's where the runner reads each line for commands.
+        mistake.error.render().to_string().lines().for_each(|line| say(&Untrusted::new(line).to_string()));
+    } else {
+        // A stream that has gone away is nobody to tell.
+        let _ = mistake.error.print();
+    }
     if let Some(variable) = &mistake.variable {
         say(&format!("  note: the value is that of the environment variable {variable}"));
     }
