@@ -21,6 +21,7 @@ macro_rules! root {
     () => {
         "\
 Examples:
+  regsync init                            write a regsync.yaml to begin with
   regsync validate                        check regsync.yaml, offline
   regsync plan                            show what would be copied
   regsync plan -o plan.json               save it for review
@@ -59,6 +60,11 @@ pub(super) const PLAN: &str = plan!();
 pub(super) const PLAN_LONG: &str = concat!(plan!(), "\n\n", exit_codes!());
 pub(super) const APPLY: &str = apply!();
 pub(super) const APPLY_LONG: &str = concat!(apply!(), "\n\n", exit_codes!());
+
+pub(super) const INIT: &str = "\
+Examples:
+  regsync init            regsync.yaml, to be filled in
+  regsync init --github   the workflows that plan and apply it, too";
 
 pub(super) const VALIDATE: &str = "\
 Examples:

@@ -17,8 +17,8 @@ pub use ci::{CiArgs, CommentArg, MarkArgs, RiskArgs, Risks};
 pub use flags::{ConfigArgs, FormatArg, OutputArgs, ReportArg, ScopeArgs, SizesArg, WorkArgs};
 pub use variables::{Mistake, command, parse};
 pub use verbs::{
-    ApplyArgs, AuthCheckArgs, AuthCommand, CompletionsArgs, ExplainArgs, ManArgs, PlanArgs, SchemaArgs, SchemaOf,
-    ShowArgs, ValidateArgs,
+    ApplyArgs, AuthCheckArgs, AuthCommand, CompletionsArgs, ExplainArgs, InitArgs, ManArgs, PlanArgs, SchemaArgs,
+    SchemaOf, ShowArgs, ValidateArgs,
 };
 
 /// `0.1.0 (3f9c2d1ab) x86_64-unknown-linux-gnu`; without the commit where it is not known.
@@ -44,6 +44,11 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a commented regsync.yaml to begin with; with --github, two workflows
+    ///
+    /// Nothing that is there is overwritten.
+    #[command(after_help = help::INIT)]
+    Init(InitArgs),
     /// Check the configuration, offline
     ///
     /// Every problem is reported at once, each with its place in the file. Nothing but files is read.

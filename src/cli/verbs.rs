@@ -9,6 +9,16 @@ use super::ci::{CiArgs, MarkArgs, RiskArgs};
 use super::flags::{ConfigArgs, OutputArgs, ScopeArgs, WorkArgs};
 use super::help;
 
+/// `regsync init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Write workflows for GitHub Actions: a plan on each pull request; on main and every day a plan, and its apply
+    ///
+    /// They are written below .github/workflows, and regsync.yaml where there is none.
+    #[arg(long, env = "REGSYNC_GITHUB", value_parser = BoolishValueParser::new(), action = ArgAction::SetTrue)]
+    pub github: bool,
+}
+
 /// `regsync validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {

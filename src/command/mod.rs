@@ -14,6 +14,7 @@ mod files;
 mod generate;
 mod github;
 mod gitlab;
+mod init;
 mod load;
 mod open_files;
 mod output;
@@ -37,6 +38,7 @@ use crate::cli::{AuthCommand, Cli, Command};
 /// Runs one command line to its exit code. What went wrong has been said when it returns.
 pub fn run(cli: &Cli, session: &Session) -> Exit {
     let ended = session.install_log(&cli.talk).and_then(|()| match &cli.command {
+        Command::Init(args) => init::run(args, session),
         Command::Validate(args) => validate::run(args, session),
         Command::Plan(args) => block_on(plan::run(args, session)),
         Command::Apply(args) => block_on(apply::run(args, session)),

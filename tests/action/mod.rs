@@ -3,6 +3,7 @@
 mod binary;
 mod flows;
 mod inert;
+mod printed;
 mod runner;
 mod self_check;
 

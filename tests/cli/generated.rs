@@ -53,6 +53,7 @@ fn there_is_a_page_for_every_verb() {
             "regsync-auth.1",
             "regsync-completions.1",
             "regsync-explain.1",
+            "regsync-init.1",
             "regsync-man.1",
             "regsync-plan.1",
             "regsync-schema.1",

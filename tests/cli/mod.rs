@@ -5,6 +5,7 @@ mod catalogue;
 mod colour;
 mod explain;
 mod generated;
+mod init;
 mod plan_files;
 mod quickstart;
 mod schemas;
