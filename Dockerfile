@@ -8,9 +8,7 @@
 ARG BUILD_IMAGE=docker.io/library/rust:1-alpine
 
 FROM ${BUILD_IMAGE} AS build
-# The image's own toolchain, whatever rust-toolchain.toml would have rustup fetch.
-ENV RUSTUP_TOOLCHAIN= \
-    CARGO_TERM_COLOR=never \
+ENV CARGO_TERM_COLOR=never \
     CARGO_NET_RETRY=10
 WORKDIR /src
 COPY Cargo.toml Cargo.lock build.rs ./
@@ -19,9 +17,12 @@ COPY src src
 COPY schema schema
 RUN cargo fetch --locked
 ARG PROFILE=dist
-RUN cargo build --locked --offline --profile "$PROFILE" --bin regsync \
+# What to build for where the build image's own target makes no static binary, as Alpine's does.
+ARG TARGET=
+RUN cargo build --locked --offline --profile "$PROFILE" ${TARGET:+--target "$TARGET"} --bin regsync \
  && mkdir -p /out/work /out/etc/ssl/certs /out/tmp \
- && cp "target/$PROFILE/regsync" /out/regsync \
+ && case $PROFILE in dev) directory=debug ;; *) directory=$PROFILE ;; esac \
+ && cp "target/${TARGET:+$TARGET/}$directory/regsync" /out/regsync \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
  && chmod 1777 /out/tmp
 

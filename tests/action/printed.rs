@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::runner::manifest::Manifest;
+use crate::support::harness::Regsync;
 
 const COMMIT: &str = "0123456789012345678901234567890123456789 # the commit of a release";
 
@@ -65,12 +66,25 @@ fn the_report_on_the_first_page_is_one_of_ours() {
     assert_section("README.md", "sample:markdown", report);
 }
 
-/// The blocks of YAML of a page that are workflows.
-fn workflows(page: &str) -> Vec<Value> {
+/// The blocks of YAML of a page.
+fn blocks(page: &str) -> Vec<String> {
     let text = read(page);
     let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
-    let blocks = blocks.filter(|block| block.contains("\njobs:\n"));
-    blocks.map(|block| serde_saphyr::from_str(block).unwrap()).collect()
+    blocks.map(str::to_owned).collect()
+}
+
+/// Those that are workflows.
+fn workflows(page: &str) -> Vec<Value> {
+    let blocks = blocks(page).into_iter().filter(|block| block.contains("\njobs:\n"));
+    blocks.map(|block| serde_saphyr::from_str(&block).unwrap()).collect()
+}
+
+#[test]
+fn the_configuration_on_the_first_page_is_valid() {
+    let configurations: Vec<_> =
+        blocks("README.md").into_iter().filter(|block| block.contains("\nmirrors:\n")).collect();
+    assert_eq!(configurations.len(), 1);
+    Regsync::new().config(&configurations[0]).run(["validate"]).assert_status(0);
 }
 
 #[test]
