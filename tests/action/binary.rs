@@ -296,6 +296,7 @@ fn each_input_arrives_as_its_variable_and_none_that_was_not_given() {
         ("fail-fast", "REGSYNC_FAIL_FAST"),
         ("fail-on-risk", "REGSYNC_FAIL_ON_RISK"),
         ("allow", "REGSYNC_ALLOW"),
+        ("comment", "REGSYNC_COMMENT"),
         ("summary", "REGSYNC_SUMMARY"),
         ("annotations", "REGSYNC_ANNOTATIONS"),
         ("report", "REGSYNC_REPORT"),

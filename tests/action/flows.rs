@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::REGSYNC;
 use super::runner::Job;
 use super::runner::commands::MOST;
 use super::runner::manifest::{Manifest, reference};
 use crate::support::canary::canary;
+use crate::support::forge::Forge;
 use crate::support::images::zoo;
 use crate::support::real_registry::{RealRegistry, witness_digest};
 use crate::support::registry::{Auth, FakeRegistry, Options};
-use crate::support::server::{Fault, Gate, Match};
+use crate::support::server::{Answer, Fault, Gate, Match};
 use crate::support::stage::{Mirror, Pair, yaml};
 
 const BINARY: (&str, &str) = ("binary-path", REGSYNC);
@@ -43,8 +44,8 @@ const THERE: (&str, &str) = ("working-directory", "mirror");
 #[test]
 fn a_plan_on_a_pull_request_is_saved_and_shown_and_writes_nothing() {
     let pair = pair();
-    let job = job(&[pair.mirror("app", &["1", "2"])]);
-    let mut job = job.on("pull_request", r#"{"action": "opened", "number": 7, "pull_request": {"number": 7}}"#);
+    let forge = Forge::github();
+    let mut job = on_pull_request(job(&[pair.mirror("app", &["1", "2"])]), &forge);
     let ended = job.uses(&[BINARY, THERE, ("label", "prod-eu"), ("report", "json=plan.json\nmarkdown=plan.md")]);
     ended.assert_status(0);
     assert_eq!(
@@ -64,6 +65,10 @@ fn a_plan_on_a_pull_request_is_saved_and_shown_and_writes_nothing() {
         summary.contains("/acme/mirrors/blob/3f9c2d1ab0c4e5f60718293a4b5c6d7e8f901234/mirror/regsync.yaml#L3"),
         "{summary}"
     );
+    let comment = forge.own().body;
+    assert!(comment.starts_with("<!-- regsync:plan v=1 key=prod-eu run=812.1 -->\n"), "{comment}");
+    assert!(comment.contains(summary.lines().next().unwrap()), "{comment}");
+    assert_eq!(ended.output("comment-url"), "https://github.example/acme/mirrors/pull/7#issuecomment-1001");
     let warnings = ended.log.of("warning");
     assert_eq!(warnings.len(), 1, "{:?}", ended.log);
     assert_eq!(warnings[0].properties["file"], "mirror/regsync.yaml");
@@ -75,6 +80,28 @@ fn a_plan_on_a_pull_request_is_saved_and_shown_and_writes_nothing() {
     let risk = job.uses(&[BINARY, THERE, ("fail-on-risk", "tag-move")]);
     assert_eq!(risk.assert_status(5).output("failure-reason"), "risk-blocked");
     pair.assert_read_only();
+}
+
+/// The job of a pull request of `forge`.
+fn on_pull_request(job: Job, forge: &Forge) -> Job {
+    let job = job.on("pull_request", r#"{"action": "opened", "number": 7, "pull_request": {"number": 7}}"#);
+    job.env("GITHUB_REF", "refs/pull/7/merge").env("GITHUB_API_URL", &format!("{}/api/v3", forge.url()))
+}
+
+#[test]
+fn without_the_right_to_comment_the_plan_is_in_the_summary() {
+    let (pair, forge) = (pair(), Forge::github());
+    let message = json!({"message": "Resource not accessible by integration"});
+    forge.fault(Match::new("POST", "/comments"), Fault::Reply(Answer::status(403).json(&message)));
+    let mut job = on_pull_request(job(&[pair.mirror("app", &["2"])]), &forge);
+    let ended = job.uses(&[BINARY, THERE]);
+    ended.assert_status(0);
+    assert_eq!((ended.output("result"), ended.output("comment-url")), ("changes", ""));
+    assert_eq!(ended.log.of("notice").len(), 1, "{:?}", ended.log);
+    assert!(ended.summary.as_deref().unwrap().contains("app:2"), "{:?}", ended.summary);
+    forge.clear_log();
+    let ended = job.uses(&[BINARY, THERE, ("comment", "off")]);
+    assert_eq!((ended.assert_status(0).log.of("notice").len(), forge.requests().len()), (0, 0));
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Outputs<'_> {
         lines.concat()
     }
 
-    fn rows(&self) -> [(&'static str, String); 12] {
+    fn rows(&self) -> [(&'static str, String); 13] {
         let Verdict { result, failure_reason, exit_code } = self.verdict;
         let yes = |is: bool| is.to_string();
         let of_plan = |value: fn(&Plan) -> String| self.plan.map(value).unwrap_or_default();

@@ -82,7 +82,7 @@ impl Job {
         for name in ["work space", "temp dir", "tool cache", "home", "the action"] {
             fs::create_dir(at(name)).unwrap();
         }
-        let token = canary("job token");
+        let token = canary("github-token");
         let mut env = BTreeMap::new();
         let mut set = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());
         set("PATH", std::env::var("PATH").unwrap().as_str());
