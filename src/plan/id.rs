@@ -52,24 +52,24 @@ pub(super) fn of(steps: &[Step]) -> Digest {
     Digest::sha256(&serde_json::to_vec(&intents).unwrap_or_default())
 }
 
-fn text(digest: &Option<Digest>) -> Option<String> {
-    digest.as_ref().map(ToString::to_string)
+fn text(digest: Option<&Digest>) -> Option<String> {
+    digest.map(ToString::to_string)
 }
 
 fn intent(step: &Step) -> Intent {
     let location = |reference: &Reference| reference.location.to_string();
     Intent {
         action: step.action(),
-        digest: text(&step.digest),
+        digest: text(step.digest.as_ref()),
         referrers: step.referrers.iter().map(attached).collect(),
         source: step
             .source
             .as_ref()
-            .map(|source| Source { digest: text(&source.digest), repository: location(&source.reference) }),
+            .map(|source| Source { digest: text(source.digest.as_ref()), repository: location(&source.reference) }),
         target: step
             .target
             .as_ref()
-            .map(|target| Target { digest: text(&target.digest), reference: target.reference.to_string() }),
+            .map(|target| Target { digest: text(target.digest.as_ref()), reference: target.reference.to_string() }),
         trim: step.trim.as_ref().map(|trim| Trim {
             platforms: trim.subset.platforms().map(ToString::to_string).collect(),
             single: trim.subset.single().as_str(),
@@ -82,6 +82,6 @@ fn attached(referrer: &Referrer) -> Attached {
         artifact_type: referrer.artifact_type.as_ref().map(ToString::to_string),
         digest: referrer.digest.to_string(),
         tag: referrer.tag.as_ref().map(ToString::to_string),
-        target_digest: text(&referrer.before),
+        target_digest: text(referrer.before.as_ref()),
     }
 }

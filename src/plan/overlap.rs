@@ -190,10 +190,11 @@ mod tests {
     fn two_sources_with_referrers_of_their_own_are_a_conflict() {
         let (sbom, signature) = (referrer("sbom"), referrer("signature"));
         let both = || desired(vec![of(3, UP, true), of(4, OTHER, true)]);
-        let seen = lacking(&[(UP, &[sbom.clone()]), (OTHER, &[signature.clone()])], Some("D"));
+        let seen = lacking(&[(UP, std::slice::from_ref(&sbom)), (OTHER, std::slice::from_ref(&signature))], Some("D"));
         let plan = planned(&both(), &seen);
         assert!(plan.steps.iter().all(|step| step.reason.as_str() == "conflict") && plan.steps.len() == 2);
-        let seen = lacking(&[(UP, &[sbom.clone()]), (OTHER, &[signature, sbom])], Some("D"));
+        let seen =
+            lacking(&[(UP, std::slice::from_ref(&sbom)), (OTHER, &[signature.clone(), sbom.clone()])], Some("D"));
         let plan = planned(&both(), &seen);
         assert_eq!(one_of(&plan), ("referrers-missing", 2));
         assert_eq!(plan.steps[0].source.as_ref().unwrap().reference.location, location(OTHER));
