@@ -92,9 +92,10 @@ pub struct WorkArgs {
     /// Ask for sizes and platforms, which costs manifest reads
     #[arg(long, env = "REGSYNC_SIZES", value_name = "WHEN", default_value = "auto")]
     pub sizes: SizesArg,
-    /// Where to remember what is left of images when only some platforms are wanted [default: the user's cache]
+    /// Where to remember what was found of images in place [default: the user's cache]
     ///
-    /// What is remembered saves reading the index of an image that is in place. It never decides what is written.
+    /// What is left of images of which only some platforms are wanted, and which indexes of referrers targets have all of. It
+    /// saves reading these again. It never decides what is written.
     #[arg(long, env = "REGSYNC_CACHE_DIR", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::files::write_file;
@@ -52,7 +53,7 @@ impl Cache {
     pub(super) fn open(directory: Option<&Path>, session: &Session) -> Self {
         let directory = directory.map(Path::to_owned).or_else(|| session.cache_directory());
         let file = directory.map(|directory| directory.join("subsets.json"));
-        let document = file.as_deref().and_then(read).filter(|document| document.version == VERSION);
+        let document = file.as_deref().and_then(read::<Document>).filter(|document| document.version == VERSION);
         let entries = document.map_or(Vec::new(), |document| document.subsets);
         Self { entries: entries.iter().filter_map(Entry::value).collect(), file }
     }
@@ -110,7 +111,8 @@ impl Entry {
     }
 }
 
-fn read(file: &Path) -> Option<Document> {
+/// The JSON in a file; `None` where there is none that could be read.
+pub(super) fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
     // What is no file could keep its reader waiting.
     if !file.metadata().ok()?.is_file() {
         return None;
@@ -120,7 +122,8 @@ fn read(file: &Path) -> Option<Document> {
     if read > FILE_LIMIT { None } else { serde_json::from_str(&text).ok() }
 }
 
-fn write(file: &Path, document: &Document) -> Result<(), String> {
+/// Writes a file as JSON, with the directory that it is in. Fails with the words of what went wrong.
+pub(super) fn write<T: Serialize>(file: &Path, document: &T) -> Result<(), String> {
     if let Some(directory) = file.parent() {
         std::fs::create_dir_all(directory).map_err(|error| error.to_string())?;
     }

@@ -7,6 +7,7 @@ mod apply;
 mod auth;
 mod cache;
 mod comment;
+mod complete;
 mod disk;
 mod exit;
 mod explain;

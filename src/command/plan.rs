@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Exit;
 use super::cache::Cache;
+use super::complete::Complete;
 use super::files::{check_writable, write_file};
 use super::github::{Account, Told, conclude};
 use super::load::{load, resolve};
@@ -13,7 +14,7 @@ use super::session::{Session, stamp};
 use super::signals::Signals;
 use super::voice::Voice;
 use crate::cli::{ConfigArgs, PlanArgs, RiskArgs, ScopeArgs, SizesArg, WorkArgs};
-use crate::config::Desired;
+use crate::config::{Desired, Mirror, ReferrersCheck};
 use crate::event::Event;
 use crate::observe::{Compare, Observer, read_catalogs};
 use crate::plan::{self, Filter, Observed, Plan, Risk, Scope, Step};
@@ -104,6 +105,14 @@ impl Inputs<'_> {
         let wants_parts = loaded.desired.entries().any(|mirror| mirror.subset.is_some());
         let cache = if wants_parts { Cache::open(self.work.cache_dir.as_deref(), session) } else { Cache::none() };
         let known = cache.known();
+        let by_tags = |mirror: &Mirror| {
+            let rule = &mirror.referrers;
+            mirror.needs_tag_list() && rule.types.is_some() && rule.check == ReferrersCheck::Changed
+        };
+        let looks_by_tags = loaded.desired.entries().any(by_tags);
+        let completes =
+            if looks_by_tags { Complete::open(self.work.cache_dir.as_deref(), session) } else { Complete::none() };
+        let complete = completes.known();
         let observer = Observer {
             stores: &stores,
             reporter: reporter.as_ref(),
@@ -112,12 +121,14 @@ impl Inputs<'_> {
             asks_for_blobs: !self.copies || self.work.sizes == SizesArg::Always,
             compare: self.compare(),
             known: &known,
+            complete: &complete,
             concurrency: self.work.concurrency.into(),
         };
         let observed = observe(&observer, &loaded.desired, signals).await;
         voice.clear();
         let (desired, observed) = observed?;
         cache.learn(&observed);
+        completes.learn(&observed);
         let plan = plan::plan(&desired, &observed, &scope, &filter);
         Ok(Planned { plan, stores, voice })
     }

@@ -5,12 +5,14 @@
 
 mod catalogs;
 mod changes;
+mod complete;
 mod referrers;
 mod subsets;
 mod targets;
 
 pub use catalogs::{Catalogs, read_catalogs, resolve};
 pub use changes::Compare;
+pub use complete::KnownComplete;
 pub use subsets::KnownSubsets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +76,8 @@ pub struct Observer<'a> {
     pub compare: Compare,
     /// What earlier runs found to be left of images of which only some platforms are wanted.
     pub known: &'a KnownSubsets,
+    /// Which indexes of referrers earlier runs found targets to have all of.
+    pub complete: &'a KnownComplete,
     /// Images looked into at once.
     pub concurrency: usize,
 }

@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::OnceCell;
 
-use super::{Observer, failure};
+use super::{Observer, complete, failure};
 use crate::config::{Desired, Place, ReferrerRule, ReferrersCheck};
 use crate::event::Event;
-use crate::image::{Digest, Failure, Location, MediaType, ReferrerTypes, Root, Side, Subset};
+use crate::image::{
+    Digest, Failure, Location, MediaType, ReferrerTypes, Root, Side, Subset, Tag, TagOrDigest, fallback_tag,
+};
 use crate::plan::{Attached, Observed, Reason, Referrer, Step};
 use crate::store::referrers::{Claim, Lack, ReferrerTags, Search, images_below, images_in, lacking};
 use crate::store::{Error, ImageSource};
@@ -23,14 +25,14 @@ const NAMES: usize = 8;
 /// An image that targets get, where it comes from, and which of its referrers are meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Subject {
-    source: Location,
+    pub(super) source: Location,
     /// The digest that the targets get.
-    digest: Digest,
+    pub(super) digest: Digest,
     /// The image at the source, and its type.
     image: (Digest, MediaType),
     /// Which part of it the targets get.
     subset: Option<Arc<Subset>>,
-    types: ReferrerTypes,
+    pub(super) types: ReferrerTypes,
 }
 
 /// How sure it is that a target is to be looked at.
@@ -40,6 +42,16 @@ pub(super) enum Wish {
     IfTagsDiffer,
     /// In any case.
     Sure,
+}
+
+/// What lists of tags tell of an image at a target.
+enum Told {
+    /// Nothing that would have to be looked into.
+    InPlace,
+    /// It may lack something.
+    Lacking,
+    /// It has no index of referrers, as the source has: by what that is known again where nothing of it is missing.
+    LackingIndex(Digest),
 }
 
 /// The referrers to look for, and at which targets.
@@ -98,34 +110,48 @@ impl Observer<'_> {
         }
         let lists = &lists;
         let look = |(subject, targets)| async move {
-            let found = self.look(lists, &subject, targets).await;
+            let (asked, indexes) = self.asked(lists, &subject, targets).await;
+            let found = if asked.is_empty() { Vec::new() } else { self.look(lists, &subject, asked).await };
             self.reporter.event(Event::Observed);
-            (subject, found)
+            (subject, found, indexes)
         };
         let mut looks = stream::iter(looks).map(look).buffer_unordered(self.concurrency.max(1));
-        while let Some((subject, found)) = looks.next().await {
+        while let Some((subject, found, mut indexes)) = looks.next().await {
             for (target, attached) in found {
+                let is_complete = attached.as_ref().is_ok_and(|attached| attached.missing.is_empty());
+                observed.complete.extend(indexes.remove(&target).filter(|_| is_complete));
                 let image = (subject.source.clone(), subject.digest.clone());
                 observed.referrers.insert((image, target, subject.types.clone()), attached);
             }
         }
     }
 
-    async fn look(
+    /// The targets that are looked at, and by what is known again what they are looked at for, where that is an index.
+    async fn asked(
         &self,
         lists: &TagLists,
         subject: &Subject,
         targets: BTreeMap<Location, Wish>,
-    ) -> Vec<(Location, Result<Attached, Failure>)> {
-        let mut asked = Vec::new();
+    ) -> (Vec<Location>, BTreeMap<Location, Digest>) {
+        let (mut asked, mut indexes) = (Vec::new(), BTreeMap::new());
         for (target, wish) in targets {
-            if wish == Wish::Sure || self.lacks_a_tag(lists, subject, &target).await {
-                asked.push(target);
+            let told = if wish == Wish::Sure { Told::Lacking } else { self.told(lists, subject, &target).await };
+            match told {
+                Told::InPlace => continue,
+                Told::Lacking => {}
+                Told::LackingIndex(name) => drop(indexes.insert(target.clone(), name)),
             }
+            asked.push(target);
         }
-        if asked.is_empty() {
-            return Vec::new();
-        }
+        (asked, indexes)
+    }
+
+    async fn look(
+        &self,
+        lists: &TagLists,
+        subject: &Subject,
+        asked: Vec<Location>,
+    ) -> Vec<(Location, Result<Attached, Failure>)> {
         match self.claims(lists, subject).await {
             Err(error) => {
                 let failure = with_hint(failure(error, Side::Source));
@@ -142,16 +168,32 @@ impl Observer<'_> {
 
     /// Whether the source lists a tag for the image that the target does not, and that may be of a type that is meant. Where
     /// the target's tags cannot be listed, that is not known, and looked into.
-    async fn lacks_a_tag(&self, lists: &TagLists, subject: &Subject, target: &Location) -> bool {
-        let Some(known) = lists.cell(&subject.source).get().cloned() else { return false };
+    async fn told(&self, lists: &TagLists, subject: &Subject, target: &Location) -> Told {
+        let Some(known) = lists.cell(&subject.source).get().cloned() else { return Told::InPlace };
         let tags = known.of(&subject.digest, &subject.types);
         if tags.is_empty() {
-            return false;
+            return Told::InPlace;
         }
-        match self.referrer_tags(lists, target, Side::Target).await {
-            Ok(there) => tags.iter().any(|tag| matches!(there, ReferrerTags::Unlisted) || !there.may_have(tag)),
-            Err(_) => true,
+        let there = match self.referrer_tags(lists, target, Side::Target).await {
+            Ok(there @ ReferrerTags::Listed(_)) => there,
+            Ok(ReferrerTags::Unlisted) | Err(_) => return Told::Lacking,
+        };
+        let lacking: Vec<Tag> = tags.into_iter().filter(|tag| !there.may_have(tag)).collect();
+        match &lacking[..] {
+            [] => Told::InPlace,
+            [index] if fallback_tag(&subject.digest).as_ref() == Some(index) => {
+                self.told_of_index(subject, index, target).await
+            }
+            _ => Told::Lacking,
         }
+    }
+
+    /// What is known of a target that has no index of referrers where the source has one: it may list them by itself.
+    async fn told_of_index(&self, subject: &Subject, index: &Tag, target: &Location) -> Told {
+        let Ok(source) = self.stores.source(&subject.source) else { return Told::Lacking };
+        let Ok(Some(index)) = source.resolve(&TagOrDigest::Tag(index.clone())).await else { return Told::Lacking };
+        let name = complete::name(subject, &index.digest, target);
+        if self.complete.contains(&name) { Told::InPlace } else { Told::LackingIndex(name) }
     }
 
     async fn claims(&self, lists: &TagLists, subject: &Subject) -> Result<Found, Error> {

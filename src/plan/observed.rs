@@ -70,6 +70,8 @@ pub struct Observed {
     pub referrers: BTreeMap<AttachedTo, Result<Attached, Failure>>,
     /// What changes where tags move, by the digest that a tag names now and the one wanted, where that was looked at.
     pub changes: BTreeMap<(Digest, Digest), Arc<Change>>,
+    /// Indexes of referrers that targets were found to have all of: names to know them again by in a further run.
+    pub complete: BTreeSet<Digest>,
     /// What registries have said of their quotas of pulls, where they keep any.
     pub quotas: BTreeMap<Registry, Quota>,
 }

@@ -6,7 +6,7 @@ use super::{QUICKSTART, quickstart};
 use crate::support::harness::Regsync;
 
 /// All there are. A new flag must be added here; `every_flag_has_the_variable_of_its_name` sees that it has one.
-const ALL: [&str; 25] = [
+const ALL: [&str; 26] = [
     "REGSYNC_ALLOW",
     "REGSYNC_ALLOW_PATH",
     "REGSYNC_ANNOTATIONS",

@@ -10,7 +10,7 @@ use regsync::auth::{Environment, Keychain};
 use regsync::command::Exit;
 use regsync::config::{self, Rules, SourceFile};
 use regsync::event::{Event, Outcome, Reporter};
-use regsync::observe::{Compare, KnownSubsets, Observer, Sizes};
+use regsync::observe::{Compare, KnownComplete, KnownSubsets, Observer, Sizes};
 use regsync::plan::{self, Filter, Plan, Scope};
 use regsync::store::Stores;
 use regsync::store::registry::{Limits, Network};
@@ -110,6 +110,7 @@ impl Built {
             asks_for_blobs: true,
             compare: Compare::ToTell,
             known: &KnownSubsets::new(),
+            complete: &KnownComplete::new(),
             concurrency: 4,
         };
         let observed = observer.observe(&desired).await;

@@ -139,6 +139,28 @@ fn changed_costs_nothing_more_where_tags_stand_for_other_types() {
 }
 
 #[test]
+fn changed_remembers_which_index_a_target_with_lists_has_all_of() {
+    let pair = pair(false, true);
+    let mut all: Vec<Attached> = (0..3).map(|n| attached(&n.to_string())).collect();
+    for (n, attached) in all.iter().enumerate() {
+        attached.push_to(&pair.source, &n.to_string(), false);
+    }
+    let regsync = pair.regsync(&[pair.mirror(REPOSITORY, &["*"])]);
+    for _ in 0..2 {
+        regsync.run(["apply"]).assert_status(0);
+    }
+    let case = "in place under `changed`: three with an index of referrers, at a target with lists, remembered";
+    as_documented(idle(&regsync, &pair), case);
+    // An index that has been added to is another one.
+    let root = all[0].image.root.clone();
+    all[0].referrers.push((root.clone(), referrer(&root, kind::SBOM, "added")));
+    all[0].push_to(&pair.source, "0", false);
+    let result = regsync.run(["apply", "--format", "json"]).assert_status(0).json();
+    assert_eq!(steps(&result)[0], "app:0 updated referrers-missing");
+    all[0].assert_at(&pair.target, "0", true);
+}
+
+#[test]
 fn never_leaves_what_tags_show() {
     let pair = pair(false, false);
     let (all, regsync) = in_sync(&pair, "never", (&["*"], "referrers-check: never"));
