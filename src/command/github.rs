@@ -185,15 +185,10 @@ impl Conclusion<'_> {
     /// Writes the outputs.
     fn give(&self, comment: Option<&str>) {
         let environment = self.session.environment();
-        let render =
-            |form: fn(&Outputs<'_>) -> String| outputs((self.account, self.ended), comment.unwrap_or_default(), form);
-        let told = if is_runner(environment) {
-            append(environment, "GITHUB_OUTPUT", &render(|outputs| outputs.render()))
-        } else {
-            Ok(())
-        };
-        let files = self.told.dotenv.iter().map(|file| write_file(file, &render(|outputs| outputs.dotenv())));
-        for refusal in files.chain([told]).filter_map(Result::err) {
+        let Rendered { lines, variables } = outputs((self.account, self.ended), comment.unwrap_or_default());
+        let given = if is_runner(environment) { append(environment, "GITHUB_OUTPUT", &lines) } else { Ok(()) };
+        let files = self.told.dotenv.iter().map(|file| write_file(file, &variables));
+        for refusal in files.chain([given]).filter_map(Result::err) {
             say_error(&refusal, self.session.error_color());
         }
     }
@@ -204,11 +199,7 @@ pub(super) fn usage(environment: &Environment) {
     if is_runner(environment) {
         let ended = Err(Refusal::new(Exit::Usage, ""));
         // What is wrong with the command line has been said; who cannot be told of it is nobody to complain to.
-        let _ = append(
-            environment,
-            "GITHUB_OUTPUT",
-            &outputs((&Account::default(), &ended), "", |outputs| outputs.render()),
-        );
+        let _ = append(environment, "GITHUB_OUTPUT", &outputs((&Account::default(), &ended), "").lines);
     }
 }
 
@@ -243,15 +234,17 @@ fn append(environment: &Environment, variable: &str, text: &str) -> Result<(), R
     })
 }
 
-fn outputs(
-    (account, ended): (&Account, &Result<Exit, Refusal>),
-    comment_url: &str,
-    form: fn(&Outputs<'_>) -> String,
-) -> String {
+/// The outputs, in both of their forms.
+struct Rendered {
+    lines: String,
+    variables: String,
+}
+
+fn outputs((account, ended): (&Account, &Result<Exit, Refusal>), comment_url: &str) -> Rendered {
     let exit = ended.as_ref().map_or_else(|refusal| refusal.exit, |exit| *exit);
     let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let failure_reason = failure_reason(account, exit, ended.is_err());
-    form(&Outputs {
+    let outputs = Outputs {
         verdict: Verdict { result: result(account, exit), failure_reason, exit_code: exit as u8 },
         plan: account.plan.as_ref(),
         outcomes: account.outcomes.as_deref(),
@@ -259,7 +252,8 @@ fn outputs(
         result_file: &text(&account.result_file).unwrap_or_default(),
         comment_url,
         version: env!("CARGO_PKG_VERSION"),
-    })
+    };
+    Rendered { lines: outputs.render(), variables: outputs.dotenv() }
 }
 
 fn result(account: &Account, exit: Exit) -> &'static str {

@@ -1,4 +1,4 @@
-//! Plans and results as JUnit's XML, which most CI systems show as a list of tests: a suite for each mirror, a case for each
+//! Plans and results as `JUnit`'s XML, which most CI systems show as a list of tests: a suite for each mirror, a case for each
 //! step.
 //!
 //! Owns which steps fail (in error, blocked, failed), which are skipped (stale, not run), and that text from outside is
@@ -73,7 +73,9 @@ fn render<'a>(
         let counts = Counts::of(&cases);
         total.add(&counts);
         let _ = writeln!(suites, "  <testsuite name=\"{}\"{counts}>", attribute(&suite_name(&group)));
-        cases.iter().for_each(|case| suites.push_str(&case.render()));
+        for case in &cases {
+            suites.push_str(&case.render());
+        }
         suites.push_str("  </testsuite>\n");
     }
     let time = elapsed.map(time).unwrap_or_default();
