@@ -42,6 +42,8 @@ mod tests;
 pub use credential::{Credential, Secret};
 pub use environment::Environment;
 pub use error::{Error, Flaw, Trouble};
+#[cfg(any(test, fuzzing))]
+pub(crate) use exchange::witness::{Sent, watch};
 pub use exchange::{Connect, Mask, Surroundings, Way};
 pub use identity::Claims;
 pub use keychain::{Keychain, Place, Rule};

@@ -12,6 +12,8 @@ mod disk;
 mod exit;
 mod explain;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod generate;
 mod github;
 mod gitlab;

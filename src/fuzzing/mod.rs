@@ -21,6 +21,7 @@ pub type Check = fn(&[u8]);
 pub const TARGETS: &[(&str, Check)] = &[
     ("configuration", configuration),
     ("content_range", content_range),
+    ("credentials", credentials),
     ("docker_config", docker_config),
     ("error_body", error_body),
     ("layout", layout),
@@ -36,6 +37,11 @@ pub const TARGETS: &[(&str, Check)] = &[
 /// `Content-Range` of a part, `Range` of a session: a part fits one place, and no bytes are taken for others.
 pub fn content_range(bytes: &[u8]) {
     crate::store::registry::fuzzing::content_range(bytes);
+}
+
+/// `regsync.yaml` beside an environment with secrets: none of them goes to anybody but whose it is.
+pub fn credentials(bytes: &[u8]) {
+    crate::command::fuzzing::credentials(bytes);
 }
 
 /// docker's `config.json`: helpers have names and no paths, secrets are not shown.

@@ -68,6 +68,14 @@ const PIECES: &[&[u8]] = &[
     b"Bearer ",
     b"Basic ",
     b"realm=",
+    b"${TOKEN}",
+    b"$TOKEN",
+    b"{{ env.TOKEN }}",
+    b"auth: ",
+    b"exchange: ",
+    b"url: ",
+    b"registry.example.com",
+    b".evil.example",
 ];
 
 fn root() -> &'static Path {
@@ -204,6 +212,7 @@ macro_rules! targets {
 targets!(
     configuration,
     content_range,
+    credentials,
     docker_config,
     error_body,
     layout,

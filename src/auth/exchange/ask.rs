@@ -103,6 +103,19 @@ impl Ask {
         redactor
     }
 
+    /// All that is sent beside the URL, with what is in `Authorization: Basic` spelt out.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn spoken(&self) -> String {
+        use base64::Engine as _;
+        let plain = |value: &str| {
+            let pair = base64::prelude::BASE64_STANDARD.decode(value.strip_prefix("Basic ")?).ok()?;
+            String::from_utf8(pair).ok()
+        };
+        let headers = self.headers.iter().map(|(_, value)| plain(value.expose()).unwrap_or(value.expose().to_owned()));
+        let body = self.body.iter().map(|(_, text)| text.expose().to_owned());
+        headers.chain(body).collect::<Vec<_>>().join("\n")
+    }
+
     pub(super) fn request(&self, client: &Client) -> RequestBuilder {
         let mut request = client.request(self.method.clone(), self.endpoint.url.clone());
         for (name, value) in &self.headers {

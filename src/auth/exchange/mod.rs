@@ -16,6 +16,8 @@
 mod answer;
 mod ask;
 mod endpoint;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod witness;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -113,6 +115,10 @@ impl Exchange {
     }
 
     async fn once(&self, ask: &Ask) -> Result<Answer, ProviderError> {
+        #[cfg(any(test, fuzzing))]
+        if let Some(answer) = witness::answer(ask) {
+            return Ok(answer);
+        }
         let limit = if ask.endpoint.way == Way::Metadata { METADATA_LIMIT } else { LIMIT };
         let started = Instant::now();
         let unreachable = |problem: String| ProviderError::Unreachable {

@@ -53,7 +53,7 @@ impl Claims {
     }
 
     /// Reads them from a JWT; `None` where the text is none.
-    pub(in crate::auth) fn of(token: &str) -> Option<Self> {
+    pub(crate) fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;

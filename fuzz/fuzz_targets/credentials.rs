@@ -1,0 +1,5 @@
+//! See `regsync::fuzzing::credentials`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| regsync::fuzzing::credentials(data));
