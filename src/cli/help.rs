@@ -77,6 +77,12 @@ Examples:
   regsync show -v plan.json         unchanged tags and full digests too
   regsync show --format json FILE   as JSON that is safe to print";
 
+pub(super) const REPORT_MERGE: &str = "\
+Examples:
+  regsync report merge shard-*.json                       what all shards came to, and the exit code of it
+  regsync report merge shard-*.json --format markdown     for reviewers
+  regsync report merge 1.json 2.json --report json=a.json as JSON to a file";
+
 pub(super) const EXPLAIN: &str = "\
 Examples:
   regsync explain docker.io/library/nginx:1.27.4-perl   one tag of a source

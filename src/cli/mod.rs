@@ -17,8 +17,8 @@ pub use ci::{CiArgs, CommentArg, MarkArgs, RiskArgs, Risks};
 pub use flags::{ConfigArgs, FormatArg, OutputArgs, ReportArg, ScopeArgs, SizesArg, WorkArgs};
 pub use variables::{Mistake, command, parse};
 pub use verbs::{
-    ApplyArgs, AuthCheckArgs, AuthCommand, CompletionsArgs, ExplainArgs, InitArgs, ManArgs, PlanArgs, SchemaArgs,
-    SchemaOf, ShowArgs, ValidateArgs,
+    ApplyArgs, AuthCheckArgs, AuthCommand, CompletionsArgs, ExplainArgs, InitArgs, ManArgs, MergeArgs, PlanArgs,
+    ReportCommand, SchemaArgs, SchemaOf, ShowArgs, ValidateArgs,
 };
 
 /// `0.1.0 (3f9c2d1ab) x86_64-unknown-linux-gnu`; without the commit where it is not known.
@@ -79,6 +79,9 @@ pub enum Command {
     /// Look into credentials
     #[command(subcommand, arg_required_else_help = true)]
     Auth(AuthCommand),
+    /// Work on reports that were saved
+    #[command(subcommand, arg_required_else_help = true)]
+    Report(ReportCommand),
     /// Print the JSON Schema of the configuration, a plan or a result
     #[command(after_help = help::SCHEMA)]
     Schema(SchemaArgs),

@@ -149,6 +149,30 @@ pub struct AuthCheckArgs {
     pub config: ConfigArgs,
 }
 
+/// `regsync report`.
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// Join the plans, or the results, of several shards into one report and one exit code
+    ///
+    /// They must be of one configuration, and no target in two of them. Nothing is asked of any registry.
+    #[command(after_help = help::REPORT_MERGE)]
+    Merge(MergeArgs),
+}
+
+/// `regsync report merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Plans, or results, that were saved as JSON
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// What comes out.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// What is told to a CI system.
+    #[command(flatten)]
+    pub ci: CiArgs,
+}
+
 /// `regsync schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {

@@ -58,10 +58,15 @@ pub(super) struct Told<'a> {
 impl<'a> Told<'a> {
     /// What the arguments of `verb` ask for.
     pub(super) fn by(
-        (verb, args): (&'static str, &'a CiArgs),
+        ci: (&'static str, &'a CiArgs),
         (config, scope): (&'a ConfigArgs, &'a ScopeArgs),
         output: &'a OutputArgs,
     ) -> Self {
+        Self { configs: config_paths(config), scope: Some(scope), ..Self::of_ci(ci, output) }
+    }
+
+    /// The same where no configuration is read.
+    pub(super) fn of_ci((verb, args): (&'static str, &'a CiArgs), output: &'a OutputArgs) -> Self {
         let dotenv = output.reports().filter(|(format, _)| *format == ReportArg::Dotenv);
         Self {
             dotenv: dotenv.map(|(_, file)| file).collect(),
@@ -70,8 +75,7 @@ impl<'a> Told<'a> {
             summary: args.summary,
             annotations: args.marks.annotations,
             comment: args.comment,
-            configs: config_paths(config),
-            scope: Some(scope),
+            ..Self::default()
         }
     }
 }

@@ -19,6 +19,7 @@ mod github;
 mod gitlab;
 mod init;
 mod load;
+mod merge;
 mod open_files;
 mod output;
 mod plan;
@@ -36,7 +37,7 @@ pub use session::{Session, environment};
 use output::say_error;
 use session::block_on;
 
-use crate::cli::{AuthCommand, Cli, Command};
+use crate::cli::{AuthCommand, Cli, Command, ReportCommand};
 
 /// Runs one command line to its exit code. What went wrong has been said when it returns.
 pub fn run(cli: &Cli, session: &Session) -> Exit {
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli, session: &Session) -> Exit {
         Command::Show(args) => show::run(args, session),
         Command::Explain(args) => block_on(explain::run(args, session)),
         Command::Auth(AuthCommand::Check(args)) => block_on(auth::check(args, session)),
+        Command::Report(ReportCommand::Merge(args)) => block_on(merge::run(args, session)),
         Command::Schema(args) => generate::schema(args),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),

@@ -47,7 +47,7 @@ fn show(
 }
 
 /// Layouts are only named here, never opened: they may lead anywhere below an imagined root.
-fn bases(configs: &[ConfigDocument]) -> Bases {
+pub(super) fn bases(configs: &[ConfigDocument]) -> Bases {
     let root = PathBuf::from("/");
     let directories = configs.iter().map(|config| (config.path.clone(), root.join("shown"))).collect();
     Bases { directories, allowed: vec![root] }

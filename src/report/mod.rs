@@ -11,6 +11,7 @@ mod groups;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+mod merge;
 pub mod progress;
 mod quantity;
 mod setting;
@@ -24,6 +25,7 @@ mod writer;
 
 use std::time::Duration;
 
+pub use merge::{Run, merge};
 pub use setting::{Checkout, Setting};
 pub use style::Style;
 pub use tally::Tally;

@@ -11,9 +11,20 @@ fn completions_know_every_verb() {
     let regsync = Regsync::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = regsync.run(["completions", shell]).assert_status(0).stdout.clone();
-        for word in
-            ["validate", "plan", "apply", "show", "explain", "auth", "check", "schema", "completions", "man", "only"]
-        {
+        for word in [
+            "validate",
+            "plan",
+            "apply",
+            "show",
+            "explain",
+            "auth",
+            "check",
+            "schema",
+            "completions",
+            "man",
+            "only",
+            "merge",
+        ] {
             assert!(script.contains(word), "{shell} does not know {word}");
         }
     }

@@ -6,6 +6,7 @@ mod colour;
 mod explain;
 mod generated;
 mod init;
+mod merge;
 mod plan_files;
 mod quickstart;
 mod schemas;

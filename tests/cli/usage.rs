@@ -76,6 +76,7 @@ fn short_help_has_examples_and_long_help_has_exit_codes_too() {
         let short = regsync.run([verb, "-h"]);
         assert!(short.assert_status(0).stdout.contains("\nExamples:\n"), "{}", short.stdout);
     }
+    assert!(regsync.run(["report", "merge", "-h"]).assert_status(0).stdout.contains("\nExamples:\n"));
     assert!(regsync.run(["auth", "check", "-h"]).assert_status(0).stdout.contains("\nExamples:\n"));
     insta::assert_snapshot!("help of plan", regsync.run(["plan", "-h"]).stdout);
 }

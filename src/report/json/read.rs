@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::Applied;
+use super::super::{Applied, Run};
 use super::{Ended, KIND, MovedDocument, ResultDocument, StepResult};
 use crate::event::{Ending, Moved, Outcome};
 use crate::image::{Code, Failure};
@@ -26,6 +26,13 @@ impl Saved {
     /// The result, to be shown again.
     pub fn applied(&self) -> Applied<'_> {
         Applied { plan: &self.plan, outcomes: &self.outcomes, elapsed: self.elapsed }
+    }
+}
+
+impl Saved {
+    /// The same as the result of a run.
+    pub fn into_run(self) -> Run {
+        Run { plan: self.plan, outcomes: Some(self.outcomes), elapsed: self.elapsed }
     }
 }
 

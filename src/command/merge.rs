@@ -1,0 +1,73 @@
+//! `regsync report merge`: one report, and one exit code, from those of several shards.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Exit;
+use super::files::check_writable;
+use super::github::{Account, Told, conclude};
+use super::load::read_text;
+use super::output::{Refusal, deliver};
+use super::session::{Session, stamp};
+use super::show::bases;
+use crate::cli::{MergeArgs, ReportArg};
+use crate::event::{Ending, Outcome};
+use crate::plan;
+use crate::plan::file::FileError;
+use crate::report::{self, Applied, Run, json, merge};
+
+pub(super) async fn run(args: &MergeArgs, session: &Session) -> Result<Exit, Refusal> {
+    let mut account = Account::default();
+    let ended = joined(args, session, &mut account);
+    let json = args.output.reports().find(|(format, _)| *format == ReportArg::Json);
+    account.result_file = json.filter(|_| account.outcomes.is_some()).map(|(_, file)| file.to_owned());
+    // The whole stands in the place of the runs that its parts are of.
+    let verb = if account.outcomes.is_some() { "apply" } else { "plan" };
+    conclude(session, &Told::of_ci((verb, &args.ci), &args.output), &account, ended).await
+}
+
+fn joined(args: &MergeArgs, session: &Session, account: &mut Account) -> Result<Exit, Refusal> {
+    check_writable(args.output.reports().map(|(_, file)| file))?;
+    let runs = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    let Run { plan, outcomes, elapsed } = merge(runs)
+        .map_err(|problem| Refusal::new(Exit::Invalid, format!("these reports are not of one whole: {problem}")))?;
+    let plan = &*account.plan.insert(plan);
+    let (stamp, setting) = (stamp(), session.setting(args.ci.label.as_deref()));
+    let Some(outcomes) = outcomes else {
+        deliver(&args.output, session, true, |format, style| report::plan(format, plan, (&stamp, &setting), style))?;
+        return Ok(Exit::of_plan(plan, false));
+    };
+    let outcomes = &*account.outcomes.insert(outcomes);
+    let applied = Applied { plan, outcomes, elapsed };
+    deliver(&args.output, session, true, |format, style| report::result(format, &applied, (&stamp, &setting), style))?;
+    Ok(exit(outcomes))
+}
+
+/// A run that was interrupted or refused has left steps that nobody began: the whole is not done.
+fn exit(outcomes: &[Outcome]) -> Exit {
+    let is_left = outcomes.iter().any(|outcome| matches!(outcome.ending, Ending::NotRun(_)));
+    let wrote = outcomes.iter().any(|outcome| outcome.ending.wrote());
+    match Exit::of_outcomes(outcomes) {
+        Exit::Done | Exit::Blocked | Exit::Stale if is_left && wrote => Exit::Partial,
+        Exit::Done | Exit::Blocked | Exit::Stale if is_left => Exit::Failed,
+        exit => exit,
+    }
+}
+
+/// A plan or a result.
+fn read(file: &Path) -> Result<Run, Refusal> {
+    let text = read_text(file)?;
+    let invalid = |error: FileError| Refusal::new(Exit::Invalid, format!("{}: {error}", file.display()));
+    match plan::document(&text) {
+        Ok(document) => {
+            let plan = document.plan(&bases(&document.config)).map_err(invalid)?;
+            Ok(Run { plan, outcomes: None, elapsed: Duration::ZERO })
+        }
+        Err(FileError::Kind(kind)) if kind == json::KIND => {
+            let document = json::read(&text).map_err(invalid)?;
+            let saved = document.saved(&bases(&document.config)).map_err(invalid)?;
+            Ok(saved.into_run())
+        }
+        Err(error) => Err(invalid(error)),
+    }
+}
