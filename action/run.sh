@@ -32,6 +32,7 @@ output result failed
 output has-changes false
 output has-risk false
 output counts '{}'
+output shards '[]'
 for name in bytes-to-transfer plan-file plan-id result-file comment-url version binary-path; do
     output "$name" ''
 done
@@ -206,6 +207,7 @@ give REGSYNC_CONFIG "${INPUT_CONFIG:-}"
 give REGSYNC_EXPECT_PLAN_ID "${INPUT_EXPECT_PLAN_ID:-}"
 give REGSYNC_ONLY "${INPUT_ONLY:-}"
 give REGSYNC_EXCLUDE "${INPUT_EXCLUDE:-}"
+give REGSYNC_SHARD "${INPUT_SHARD:-}"
 give REGSYNC_CONCURRENCY "${INPUT_CONCURRENCY:-}"
 give REGSYNC_DETAILED_EXITCODE "${INPUT_DETAILED_EXITCODE:-}"
 give REGSYNC_REQUIRE_COMPLETE "${INPUT_REQUIRE_COMPLETE:-}"

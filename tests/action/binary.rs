@@ -290,6 +290,7 @@ fn each_input_arrives_as_its_variable_and_none_that_was_not_given() {
         ("config", "REGSYNC_CONFIG"),
         ("only", "REGSYNC_ONLY"),
         ("exclude", "REGSYNC_EXCLUDE"),
+        ("shard", "REGSYNC_SHARD"),
         ("concurrency", "REGSYNC_CONCURRENCY"),
         ("detailed-exitcode", "REGSYNC_DETAILED_EXITCODE"),
         ("require-complete", "REGSYNC_REQUIRE_COMPLETE"),

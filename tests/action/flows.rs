@@ -137,6 +137,30 @@ fn a_plan_that_was_approved_is_carried_out_by_another_job_and_nothing_else_is() 
     assert_eq!(target.access_log().iter().filter(|access| access.path.ends_with("/manifests/2")).count(), 0);
 }
 
+/// As a matrix does it: a job for each shard that the plan names.
+#[test]
+fn the_shards_of_a_plan_do_all_of_it_in_jobs_of_their_own() {
+    let pair = Pair::start();
+    let names: Vec<String> = (0..3).map(|n| format!("app{n}")).collect();
+    let tags: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    for (name, tag) in names.iter().flat_map(|name| tags.iter().map(move |tag| (name, tag))) {
+        zoo::single(name).push_to(&pair.source, name, tag);
+    }
+    let mirrors: Vec<Mirror> = names.iter().map(|name| pair.mirror(name, &["*"])).collect();
+    let planned = job(&mirrors).uses(&[BINARY, THERE]);
+    let shards: Vec<String> = serde_json::from_str(planned.assert_status(0).output("shards")).unwrap();
+    assert!(!shards.is_empty() && shards.iter().all(|shard| shard.ends_with("/2")), "{shards:?}");
+    for shard in &shards {
+        let with = [BINARY, THERE, ("command", "apply"), ("shard", shard.as_str())];
+        assert_eq!(job(&mirrors).uses(&with).assert_status(0).output("result"), "applied");
+    }
+    for name in &names {
+        assert_eq!(pair.target.store.tags(name).len(), tags.len());
+    }
+    let again = job(&mirrors).uses(&[BINARY, THERE]);
+    assert_eq!((again.output("result"), again.output("shards")), ("no-changes", "[]"));
+}
+
 #[test]
 fn what_failed_in_part_is_told_step_by_step() {
     let pair = pair();
