@@ -86,8 +86,9 @@ fn killed_after_each_write_of_a_manifest() {
     for (later, lists) in [(false, [true, true]), (false, [false, false]), (true, [true, false]), (true, [false, true])]
     {
         let scene = Scene::new(later, lists);
-        let reached = (1..).take_while(|n| scene.killed_after(*n)).count();
-        assert!(reached >= 6, "only {reached} writes");
+        // No scene has as many writes.
+        let reached = (1..100).take_while(|n| scene.killed_after(*n)).count();
+        assert!((6..99).contains(&reached), "{reached} writes");
     }
 }
 

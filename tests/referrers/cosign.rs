@@ -50,7 +50,7 @@ fn a_signature_tag_that_moved_since_the_plan_is_left_alone() {
         assert_eq!(saved(&regsync)["steps"][0]["referrers"][0]["target_digest"], first.digest());
         let now = now.map(|now| signatures(&image, &[now]));
         match &now {
-            Some(now) => drop(now.push_to(&pair.target, REPOSITORY, &tag)),
+            Some(now) => now.push_to(&pair.target, REPOSITORY, &tag),
             None => pair.target.delete_tag(REPOSITORY, &tag),
         }
         let result = regsync.run(["apply", "plan.json", "--format", "json"]).assert_status(0).json();

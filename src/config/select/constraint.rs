@@ -377,28 +377,3 @@ fn unknown(operator: &str) -> ConstraintError {
     };
     error(format!("`{operator}` is not an operator"), Some(help))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_without_blanks_is_no_pre_release() {
-        for text in ["1.2-1.4", "1-2", ">=1.2-1.4", "1.2-1.x", "1.x-2.x", "1.x-2", "*-2.*", ">=1.x-2.x"] {
-            let error = Constraint::parse(text).expect_err(text);
-            assert!(error.help.is_some_and(|help| help.contains("`1.2 - 1.4`")), "{text}");
-        }
-        for text in ["1.2 - 1.4", "1.2.0-1", ">=1.30-0", ">=1.30-rc.1", ">=1.x-0", "1.x-rc.1"] {
-            assert!(Constraint::parse(text).is_ok(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_broken_range_is_an_error() {
-        for text in
-            ["1.2 -1.4", "1.2- 1.4", "1.2 -", "- 1.4", "1.2 - >=1.4", "1.2 - 1.4 - 1.6", ">=1.2 - 1.4", "1.4 - 1.2"]
-        {
-            Constraint::parse(text).expect_err(text);
-        }
-    }
-}

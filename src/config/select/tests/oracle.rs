@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::constraint::Fit;
 use super::*;
 
 fn strict() -> impl Strategy<Value = String> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::super::constraint::Fit;
 use super::*;
 
 /// Lists and rules that meet often.
