@@ -72,8 +72,11 @@ impl Observer<'_> {
         [source, target].into_iter().flatten().all(|location| sizes.asks(location, observed))
     }
 
-    /// Compares them.
-    pub(super) async fn read_changes(&self, comparisons: Comparisons, roots: &Roots, observed: &mut Observed) {
+    /// Compares them. An image that was found to be broken is not read again: its step is an error.
+    pub(super) async fn read_changes(&self, mut comparisons: Comparisons, roots: &Roots, observed: &mut Observed) {
+        comparisons.retain(|_, Comparison { new: (location, digest, _), .. }| {
+            !matches!(observed.contents.get(&(location.clone(), digest.clone())), Some(Err(_)))
+        });
         let look = |(key, comparison): ((Digest, Digest), Comparison)| async move {
             let change = self.change(&comparison, roots.get(&key.1)).await;
             self.reporter.event(Event::Observed);

@@ -67,6 +67,8 @@ fn there_is_a_page_for_every_verb() {
             "regsync-init.1",
             "regsync-man.1",
             "regsync-plan.1",
+            "regsync-report-merge.1",
+            "regsync-report.1",
             "regsync-schema.1",
             "regsync-show.1",
             "regsync-validate.1",

@@ -20,8 +20,8 @@ fn with(ward: &mut Ward, image: Image) {
     ward.image = image;
 }
 
-/// An image that the source serves in the place of the faulty one, without having it; gives back how much of it was asked
-/// for.
+/// An image that the source serves in the place of the faulty one, without having it; gives back how many of its
+/// manifests were asked for.
 #[track_caller]
 fn refused(ward: &Ward, image: &Image, code: &str) -> usize {
     for child in &image.children {
@@ -29,7 +29,7 @@ fn refused(ward: &Ward, image: &Image, code: &str) -> usize {
     }
     ward.serve_instead(&image.root);
     let asked = Counted::default();
-    asked.count(&ward.source, Match::new("GET", "/v2/faulty/"));
+    asked.count(&ward.source, Match::new("GET", "/v2/faulty/manifests/"));
     let error = ward.fails(code);
     assert_eq!(error["side"], "source", "{error:#}");
     asked.get()
@@ -66,7 +66,7 @@ fn an_index_of_thousands_is_refused_before_its_children_are_read() {
         |n: usize| json!({"mediaType": media_type::OCI_MANIFEST, "digest": format!("sha256:{n:064x}"), "size": 500});
     let image = Image::index_of(media_type::OCI_INDEX, &(0..2_001).map(child).collect::<Vec<_>>(), &[]);
     let asked = refused(&Ward::of(Species::Single), &image, "E_LIMIT");
-    assert!(asked <= 4, "{asked} requests for an image of which nothing can be had");
+    assert!(asked <= 4, "{asked} manifests of an image of which nothing can be had");
 }
 
 #[test]
