@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::Exit;
 use super::load::{Loaded, load, read_text};
-use super::output::{Refusal, print};
+use super::output::{Refusal, print, say_error};
 use super::providers::Purpose;
 use super::session::Session;
 use crate::cli::ExplainArgs;
@@ -25,10 +25,13 @@ const LIST_LIMIT: u64 = 256 << 20;
 pub(super) async fn run(args: &ExplainArgs, session: &Session) -> Result<Exit, Refusal> {
     let loaded = load(&args.config, session)?;
     let question = question(&args.reference)?;
-    let desired = resolved(&question, &loaded, session).await?;
+    let (desired, open) = match args.tags_from {
+        Some(_) => unasked(&question, &loaded.desired),
+        None => resolved(&question, &loaded, session).await?,
+    };
     let mirrors = question.mirrors(&desired);
     if mirrors.is_empty() {
-        return Err(unknown(&question, &desired));
+        return Err(open.into_iter().next().unwrap_or_else(|| unknown(&question, &desired)));
     }
     let sources: Vec<&Location> =
         mirrors.iter().filter(|mirror| mirror.needs_tag_list()).map(|mirror| &mirror.source).collect();
@@ -43,41 +46,67 @@ pub(super) async fn run(args: &ExplainArgs, session: &Session) -> Result<Exit, R
     };
     let answers = question.answers(&desired, &lists);
     print(&text::explain(&args.reference, &answers, session.style()))?;
+    open.iter().for_each(|refusal| say_error(refusal, session.error_color()));
     let unlisted = answers.iter().any(|explanation| matches!(explanation.answer, Answer::Unlisted(_)));
-    Ok(if unlisted { Exit::Failed } else { Exit::Done })
+    Ok(if unlisted || !open.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
-/// The configuration with the mirrors that its globs of repositories stand for, as far as `question` needs them: for what
-/// may be a target of theirs, the catalog says of which repository.
-async fn resolved(question: &Question, loaded: &Loaded, session: &Session) -> Result<Desired, Refusal> {
-    let desired = &loaded.desired;
-    if let Location::Repository(asked) = &question.location
-        && desired.globs.iter().any(|glob| glob.source.matches(asked))
-    {
-        let only = std::slice::from_ref(asked);
-        return Ok(desired.resolved(|registry| (registry == asked.registry()).then_some(only)));
-    }
+/// The configuration with the mirrors that its globs of repositories stand for, and what could not be found out of them.
+type Resolved = (Desired, Vec<Refusal>);
+
+/// A source is asked for: it is one of those that a glob stands for, or none is.
+fn by_source(question: &Question, desired: &Desired) -> Option<Desired> {
+    let Location::Repository(asked) = &question.location else { return None };
+    let only = std::slice::from_ref(asked);
+    let is_one = desired.globs.iter().any(|glob| glob.source.matches(asked));
+    is_one.then(|| desired.resolved(|registry| (registry == asked.registry()).then_some(only)))
+}
+
+/// The globs that may write what is asked for: the catalog says from which repository.
+fn writing<'d>(question: &Question, desired: &'d Desired) -> impl Iterator<Item = &'d MirrorGlob> {
     let text = question.location.to_string();
-    let may_write = |glob: &&MirrorGlob| glob.targets.iter().any(|target| text.starts_with(target.prefix()));
-    let globs: Vec<MirrorGlob> = desired.globs.iter().filter(may_write).cloned().collect();
+    desired.globs.iter().filter(move |glob| glob.targets.iter().any(|target| text.starts_with(target.prefix())))
+}
+
+/// Without any registry: which repository a target is of cannot be told.
+fn unasked(question: &Question, desired: &Desired) -> Resolved {
+    if let Some(desired) = by_source(question, desired) {
+        return (desired, Vec::new());
+    }
+    let open = writing(question, desired).map(|glob| {
+        let message = format!(
+            "{}: only a catalog says which of {} writes to {}",
+            glob.like.place, glob.source, question.location
+        );
+        Refusal::new(Exit::Failed, message)
+            .hint("ask for the source; or leave --tags-from out, and the catalog is read")
+    });
+    (desired.clone(), open.collect())
+}
+
+/// With the catalogs of the globs that matter.
+async fn resolved(question: &Question, loaded: &Loaded, session: &Session) -> Result<Resolved, Refusal> {
+    let desired = &loaded.desired;
+    if let Some(desired) = by_source(question, desired) {
+        return Ok((desired, Vec::new()));
+    }
+    let globs: Vec<MirrorGlob> = writing(question, desired).cloned().collect();
     if globs.is_empty() {
-        return Ok(desired.clone());
+        return Ok((desired.clone(), Vec::new()));
     }
     let voice = session.voice();
     let stores = session.stores(loaded, session.keychain(loaded, Purpose::Plan), &voice)?;
     let asked = Desired { globs, ..Desired::default() };
     let catalogs = read_catalogs(&asked, &Filter::default(), (&stores, voice.reporter().as_ref())).await;
     voice.clear();
-    match catalogs.values().find_map(|catalog| catalog.as_ref().err()) {
-        Some(failure) => {
-            let refusal = Refusal::new(Exit::Failed, failure.message.clone());
-            Err(match &failure.hint {
-                Some(hint) => refusal.hint(hint.clone()),
-                None => refusal,
-            })
+    let open = catalogs.values().filter_map(|catalog| catalog.as_ref().err()).map(|failure| {
+        let refusal = Refusal::new(Exit::Failed, failure.message.clone());
+        match &failure.hint {
+            Some(hint) => refusal.hint(hint.clone()),
+            None => refusal,
         }
-        None => Ok(observe::resolve(desired, &catalogs)),
-    }
+    });
+    Ok((observe::resolve(desired, &catalogs), open.collect()))
 }
 
 /// Layouts are looked for from here, as from a configuration that lies here.

@@ -88,6 +88,41 @@ fn what_belongs_to_no_mirror_is_refused() {
     }
 }
 
+const GLOB: &str = r#"  - source: registry.example.com/up/*
+    target: ghcr.io/acme/{name}
+    tags: ["*"]
+"#;
+
+#[test]
+fn without_a_registry_a_glob_hides_nothing_else() {
+    let regsync = offline().config(&format!("{CONFIG}{GLOB}"));
+    // A plain mirror answers, and the glob may write the same target.
+    let both = super::run(&regsync, &["explain", "ghcr.io/acme/nginx:up-1.27.3", "--tags-from", "tags.txt"]);
+    // The glob alone; and asked of the source, which needs no catalog.
+    let glob = super::run(&regsync, &["explain", "ghcr.io/acme/redis:1", "--tags-from", "tags.txt"]);
+    let source = super::run(&regsync, &["explain", "registry.example.com/up/redis:1.26.2", "--tags-from", "tags.txt"]);
+    let shown =
+        [both.assert_status(1), glob.assert_status(1), source.assert_status(0)].map(|output| output.transcript());
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn a_catalog_that_is_refused_hides_no_other_answer() {
+    let pair = Pair::start();
+    zoo::single("seed").push_to(&pair.source, "up/app", "1.2");
+    pair.source.fault(Match::new("GET", "/v2/_catalog"), Fault::status(403));
+    let (source, target) = (pair.source.host(), pair.target.host());
+    let rules = format!(
+        "version: 1\nmirrors:\n\
+         \x20 - {{ source: {source}/up/app, target: {target}/acme/app, tags: [\"*\"] }}\n\
+         \x20 - {{ source: {source}/other/*, target: \"{target}/acme/{{name}}\", tags: [\"*\"] }}\n"
+    );
+    let regsync = pair.regsync(&[]).config(&rules);
+    let output = super::run(&regsync, &["explain", &format!("{target}/acme/app:1.2")]);
+    assert!(output.assert_status(1).stdout.contains("1.2"), "{}", output.stdout);
+    assert!(output.stderr.contains("catalog"), "{}", output.stderr);
+}
+
 #[test]
 fn lists_that_are_none_are_refused() {
     let regsync = offline();
