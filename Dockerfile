@@ -19,7 +19,9 @@ RUN cargo fetch --locked
 ARG PROFILE=dist
 # What to build for where the build image's own target makes no static binary, as Alpine's does.
 ARG TARGET=
-RUN cargo build --locked --offline --profile "$PROFILE" ${TARGET:+--target "$TARGET"} --bin regsync \
+# There is no .git to ask for it.
+ARG REVISION=
+RUN env ${REVISION:+REGSYNC_COMMIT="$REVISION"} cargo build --locked --offline --profile "$PROFILE" ${TARGET:+--target "$TARGET"} --bin regsync \
  && mkdir -p /out/work /out/etc/ssl/certs /out/tmp \
  && case $PROFILE in dev) directory=debug ;; *) directory=$PROFILE ;; esac \
  && cp "target/${TARGET:+$TARGET/}$directory/regsync" /out/regsync \

@@ -64,6 +64,13 @@ fn a_link_is_not_written_through() {
     std::os::unix::fs::symlink(regsync.home().join("elsewhere"), regsync.path("regsync.yaml")).unwrap();
     regsync.run(["init"]).assert_status(1);
     assert!(!regsync.home().join("elsewhere").exists());
+    // Nor is a directory that is one.
+    let (regsync, outside) = (Regsync::new(), tempfile::tempdir().unwrap());
+    std::os::unix::fs::symlink(outside.path(), regsync.path(".github")).unwrap();
+    let output = regsync.run(["init", "--github"]);
+    assert!(output.assert_status(1).stderr.contains(".github is a link; nothing was written"), "{}", output.stderr);
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert!(!regsync.path("regsync.yaml").exists());
 }
 
 /// What linters would say of them is a stage of the gate; this is what they do not know.

@@ -30,6 +30,11 @@ pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Exit, Refusal> {
         let refusal = Refusal::new(Exit::Failed, format!("{name} is there already; nothing was written"));
         return Err(refusal.hint("take it away, or change it by hand"));
     }
+    let links = files.iter().flat_map(|(name, _)| Path::new(name).ancestors().skip(1));
+    let is_link = |path: &&Path| path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+    if let Some(link) = links.filter(|path| !path.as_os_str().is_empty()).find(is_link) {
+        return Err(Refusal::new(Exit::Failed, format!("{} is a link; nothing was written", link.display())));
+    }
     for (name, text) in &files {
         write_new(Path::new(name), text)
             .map_err(|error| Refusal::new(Exit::Failed, format!("could not write {name}: {}", in_words(&error))))?;
