@@ -45,7 +45,7 @@ async fn fresh(
 ) -> Result<Exit, Refusal> {
     let inputs =
         Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: true, risks: &args.risks };
-    let Planned { plan, stores, voice } = inputs.plan(session, &mut signals).await?;
+    let Planned { plan, stores, voice, .. } = inputs.plan(session, &mut signals).await?;
 
     if args.output.format == FormatArg::Text {
         let gap = if plan.has_changes() { "\n" } else { "" };

@@ -3,27 +3,16 @@
 //! Owns what the variables of GitHub Actions and GitLab CI say of it. Refuses to change how a run ends: a comment that could
 //! not be written is told, and the job summary has the same.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
-
-use serde_json::Value;
-
 use super::Exit;
 use super::github::{Conclusion, is_runner};
-use super::output::say;
 use super::providers::mask;
+use super::pull_request::PullRequest;
 use super::signals::Signals;
 use crate::auth::{Environment, Secret};
 use crate::cli::CommentArg;
 use crate::comment::{Access, Draft, Error, Kept, Marker, Mode, Run, Thread, keep};
 use crate::plan::Plan;
-use crate::report::Untrusted;
-use crate::report::github::{Annotation, Level, annotations};
 use crate::report::markdown::Budget;
-
-/// A webhook's payload is no longer (GitHub, "Webhook events and payloads": 25 MB).
-const EVENT_BYTES: u64 = 25 << 20;
 
 /// What is commented on.
 struct Place {
@@ -48,7 +37,7 @@ pub(super) async fn publish(conclusion: &Conclusion<'_>) -> Option<String> {
     match write(conclusion, place, draft).await {
         Ok(address) => address,
         Err(message) => {
-            notice(conclusion, message);
+            conclusion.notice(message);
             None
         }
     }
@@ -73,7 +62,7 @@ async fn write(conclusion: &Conclusion<'_>, place: Place, draft: Draft) -> Resul
         Ok(Kept::Written(address)) => Ok(address),
         Ok(Kept::None) => Ok(None),
         Ok(Kept::Newer(address)) => {
-            notice(conclusion, format!("the comment on {name} is that of a newer run, and was left alone"));
+            conclusion.notice(format!("the comment on {name} is that of a newer run, and was left alone"));
             Ok(address)
         }
         Err(error) => Err(failed(&error)),
@@ -83,7 +72,8 @@ async fn write(conclusion: &Conclusion<'_>, place: Place, draft: Draft) -> Resul
 /// What is to be said, and under which name.
 fn draft(conclusion: &Conclusion<'_>, place: &Place) -> Option<Draft> {
     let marker = Marker { verb: conclusion.told.verb, key: key(conclusion), run: place.run };
-    let is_notable = conclusion.exit() != Exit::Done || conclusion.account.plan.as_ref().is_some_and(Plan::has_changes);
+    let is_open = |plan: &Plan| plan.has_changes() || !plan.is_complete();
+    let is_notable = conclusion.exit() != Exit::Done || conclusion.account.plan.as_ref().is_some_and(is_open);
     let mode = match conclusion.told.comment {
         CommentArg::Off => return None,
         CommentArg::ChangesOnly if !is_notable => Mode::Update,
@@ -115,23 +105,10 @@ fn key(conclusion: &Conclusion<'_>) -> String {
     format!("{}{only}{exclude}{shard}", files.join(","))
 }
 
-fn notice(conclusion: &Conclusion<'_>, message: String) {
-    if is_runner(conclusion.session.environment()) && conclusion.told.annotations {
-        let note = Annotation { level: Level::Notice, place: None, title: "regsync".to_owned(), message };
-        say(annotations(&[note], &conclusion.setting).trim_end());
-    } else {
-        say(&format!("note: {}", Untrusted::new(&message)));
-    }
-}
-
 /// The pull request that a job of GitHub Actions runs for.
 fn github(environment: &Environment) -> Option<Place> {
-    let event = environment.get("GITHUB_EVENT_PATH").and_then(|path| event(Path::new(path))).unwrap_or_default();
-    let pull = &event["pull_request"];
-    let commented = if event["issue"]["pull_request"].is_object() { event["issue"]["number"].as_u64() } else { None };
-    let number = pull["number"].as_u64().or(commented).or_else(|| number_of(environment.get("GITHUB_REF")?))?;
-    let name_of = |side: &str| pull[side]["repo"]["full_name"].as_str();
-    let is_fork = pull.is_object() && name_of("head") != name_of("base");
+    let pull = PullRequest::read(environment);
+    let number = pull.number.or_else(|| number_of(environment.get("GITHUB_REF")?))?;
     let get = |name: &'static str| environment.get(name).ok_or_else(|| Error::Setting(format!("{name} is not set")));
     let thread = get("GITHUB_API_URL").and_then(|api| Thread::github(api, get("GITHUB_REPOSITORY")?, number));
     Some(Place {
@@ -139,7 +116,7 @@ fn github(environment: &Environment) -> Option<Place> {
         thread,
         token: environment.get("GITHUB_TOKEN").map(Secret::new),
         run: Run { id: figure(environment, "GITHUB_RUN_ID"), attempt: figure(environment, "GITHUB_RUN_ATTEMPT") },
-        needs: if is_fork {
+        needs: if pull.is_of_fork {
             "it comes from a fork, for which the token can only read; the job summary has the same"
         } else {
             "the job needs `permissions: pull-requests: write`; the job summary has the same"
@@ -168,13 +145,6 @@ fn gitlab(environment: &Environment) -> Option<Place> {
         run: Run { id: figure(environment, "CI_PIPELINE_ID"), attempt: figure(environment, "CI_JOB_ID") },
         needs: "GITLAB_TOKEN needs the scope `api`, and the role of a reporter",
     })
-}
-
-/// What the runner says of the event. All but numbers in it may be anybody's.
-fn event(path: &Path) -> Option<Value> {
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(EVENT_BYTES).read_to_end(&mut bytes).ok()?;
-    serde_json::from_slice(&bytes).ok()
 }
 
 /// `refs/pull/7/merge`.

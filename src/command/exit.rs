@@ -1,7 +1,7 @@
 //! Exit codes: a pure function of what happened.
 
 use crate::event::{Ending, Outcome};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Step};
 
 /// How the process ends. The numbers are part of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The exit code of a plan.
-    pub fn of_plan(plan: &Plan, detailed: bool) -> Self {
-        let any = |action| plan.steps.iter().any(|step| step.action() == action);
+    /// The exit code of a plan: with `detailed`, changes have one of their own. Steps that are `excused` are no failures.
+    pub fn of_plan(plan: &Plan, detailed: bool, excused: impl Fn(&Step) -> bool) -> Self {
+        let any = |action| plan.steps.iter().any(|step| step.action() == action && !excused(step));
         if any(Action::Error) {
             Self::Failed
         } else if any(Action::Blocked) {

@@ -11,6 +11,7 @@ use super::files::{in_words, write_file};
 use super::load::config_paths;
 use super::output::{Refusal, say, say_error};
 use super::plan::scope;
+use super::pull_request::{Excuse, lacks_credentials};
 use super::session::Session;
 use super::{Exit, comment};
 use crate::auth::Environment;
@@ -18,10 +19,10 @@ use crate::cli::{CiArgs, CommentArg, ConfigArgs, OutputArgs, ReportArg, ScopeArg
 use crate::config::Problem;
 use crate::event::{Ending, Outcome};
 use crate::image::Code;
-use crate::plan::{Action, Plan, Scope};
+use crate::plan::{Action, Plan, Scope, Step};
 use crate::report::github::{Annotation, Level, Outputs, Verdict, annotations, of_plan, of_result};
 use crate::report::markdown::{self, Budget};
-use crate::report::{Applied, Checkout, Setting};
+use crate::report::{Applied, Checkout, Setting, Untrusted};
 
 /// The least room of a summary that is worth writing one, in bytes.
 const LEAST_ROOM: usize = 16 << 10;
@@ -31,12 +32,21 @@ const LEAST_ROOM: usize = 16 << 10;
 pub(super) struct Account {
     /// Its plan.
     pub(super) plan: Option<Plan>,
+    /// What the plan is excused.
+    pub(super) excuse: Option<Excuse>,
     /// What came of it.
     pub(super) outcomes: Option<Vec<Outcome>>,
     /// Where the plan is saved.
     pub(super) plan_file: Option<PathBuf>,
     /// Where the result is saved as JSON.
     pub(super) result_file: Option<PathBuf>,
+}
+
+impl Account {
+    /// Whether a step in error is none of the failures of the run.
+    pub(super) fn is_excused(&self, step: &Step) -> bool {
+        self.excuse.is_some() && lacks_credentials(step)
+    }
 }
 
 /// What is told, beside the outputs.
@@ -161,6 +171,19 @@ impl Conclusion<'_> {
         if let Err(refusal) = summarized {
             say_error(&refusal, self.session.error_color());
         }
+        if let (Some(excuse), Some(plan)) = (&self.account.excuse, &self.account.plan) {
+            self.notice(excuse.notice(plan));
+        }
+    }
+
+    /// Says what is good to know and changes nothing.
+    pub(super) fn notice(&self, message: String) {
+        if is_runner(self.session.environment()) && self.told.annotations {
+            let note = Annotation { level: Level::Notice, place: None, title: "regsync".to_owned(), message };
+            say(annotations(&[note], &self.setting).trim_end());
+        } else {
+            say(&format!("note: {}", Untrusted::new(&message)));
+        }
     }
 
     /// What is said beside the lines of the configuration.
@@ -168,7 +191,7 @@ impl Conclusion<'_> {
         let mut all = self.ended.as_ref().err().map(problems).unwrap_or_default();
         all.extend(match (self.applied(), &self.account.plan) {
             (Some(applied), _) => of_result(&applied),
-            (None, Some(plan)) => of_plan(plan),
+            (None, Some(plan)) => of_plan(plan, |step| self.account.is_excused(step)),
             (None, None) => Vec::new(),
         });
         all
@@ -263,6 +286,8 @@ fn outputs((account, ended): (&Account, &Result<Exit, Refusal>), comment_url: &s
 fn result(account: &Account, exit: Exit) -> &'static str {
     let has_changes = account.plan.as_ref().is_some_and(Plan::has_changes);
     match exit {
+        // That nothing is left to do cannot be said where not all could be read.
+        Exit::Done | Exit::Changes if account.excuse.is_some() => "partial",
         Exit::Done | Exit::Changes if !has_changes => "no-changes",
         Exit::Done | Exit::Changes if account.outcomes.is_some() => "applied",
         Exit::Done | Exit::Changes => "changes",
@@ -292,7 +317,7 @@ fn failure_reason(account: &Account, exit: Exit, refused: bool) -> &'static str 
 /// What all failures have in common, where they have.
 fn cause(account: &Account) -> &'static str {
     let errors = account.plan.iter().flat_map(|plan| &plan.steps).filter(|step| step.action() == Action::Error);
-    let planned = errors.filter_map(|step| step.reason.failure());
+    let planned = errors.filter(|step| !account.is_excused(step)).filter_map(|step| step.reason.failure());
     let ended = account.outcomes.iter().flatten().filter_map(|outcome| match &outcome.ending {
         Ending::Failed(failure) => Some(failure),
         _ => None,

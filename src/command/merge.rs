@@ -8,6 +8,7 @@ use super::files::check_writable;
 use super::github::{Account, Told, conclude};
 use super::load::read_text;
 use super::output::{Refusal, deliver};
+use super::pull_request::Excuse;
 use super::session::{Session, stamp};
 use super::show::bases;
 use crate::cli::{MergeArgs, ReportArg};
@@ -31,11 +32,15 @@ fn joined(args: &MergeArgs, session: &Session, account: &mut Account) -> Result<
     let runs = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
     let Run { plan, outcomes, elapsed } = merge(runs)
         .map_err(|problem| Refusal::new(Exit::Invalid, format!("these reports are not of one whole: {problem}")))?;
+    if outcomes.is_none() {
+        account.excuse = Excuse::of(&plan, session.environment());
+    }
+    let exit_of_plan = Exit::of_plan(&plan, false, |step| account.is_excused(step));
     let plan = &*account.plan.insert(plan);
     let (stamp, setting) = (stamp(), session.setting(args.ci.label.as_deref()));
     let Some(outcomes) = outcomes else {
         deliver(&args.output, session, true, |format, style| report::plan(format, plan, (&stamp, &setting), style))?;
-        return Ok(Exit::of_plan(plan, false));
+        return Ok(exit_of_plan);
     };
     let outcomes = &*account.outcomes.insert(outcomes);
     let applied = Applied { plan, outcomes, elapsed };

@@ -24,6 +24,7 @@ mod open_files;
 mod output;
 mod plan;
 mod providers;
+mod pull_request;
 mod session;
 mod show;
 mod signals;

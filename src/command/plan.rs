@@ -1,5 +1,6 @@
 //! `regsync plan`: read both sides, decide, show. Nothing is written to a target.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Exit;
@@ -10,12 +11,14 @@ use super::github::{Account, Told, conclude};
 use super::load::{load, resolve};
 use super::output::{Refusal, deliver_until_signal, say};
 use super::providers::Purpose;
+use super::pull_request::{Excuse, unlisted};
 use super::session::{Session, stamp};
 use super::signals::Signals;
 use super::voice::Voice;
 use crate::cli::{ConfigArgs, PlanArgs, RiskArgs, ScopeArgs, SizesArg, WorkArgs};
 use crate::config::{Desired, Mirror, ReferrersCheck};
 use crate::event::Event;
+use crate::image::Registry;
 use crate::observe::{Compare, Observer, read_catalogs};
 use crate::plan::{self, Filter, Observed, Plan, Risk, Scope, Step};
 use crate::report::{self, Untrusted};
@@ -32,8 +35,10 @@ async fn show(args: &PlanArgs, session: &Session, account: &mut Account) -> Resu
     let mut signals = Signals::listen();
     let inputs =
         Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: false, risks: &args.risks };
-    let Planned { plan, .. } = inputs.plan(session, &mut signals).await?;
+    let Planned { plan, unlisted, .. } = inputs.plan(session, &mut signals).await?;
 
+    account.excuse = Excuse::of(&plan, session.environment()).map(|excuse| excuse.and(unlisted));
+    let exit = Exit::of_plan(&plan, args.detailed_exitcode, |step| account.is_excused(step));
     let plan = &*account.plan.insert(plan);
     let (stamp, setting) = (stamp(), session.setting(args.ci.label.as_deref()));
     let saved = args.out.as_ref().map_or(Ok(()), |path| write_file(path, &plan.to_json(&stamp)));
@@ -44,7 +49,6 @@ async fn show(args: &PlanArgs, session: &Session, account: &mut Account) -> Resu
     if let (Some(path), false) = (&args.out, session.is_quiet()) {
         say_saved(path, plan, session);
     }
-    let exit = Exit::of_plan(plan, args.detailed_exitcode);
     let risk = risky(plan, &args.risks).filter(|_| matches!(exit, Exit::Done | Exit::Changes));
     if let (Some(refusal), None) = (risk, signals.received()) {
         return Err(refusal);
@@ -88,6 +92,8 @@ pub(super) struct Inputs<'a> {
 /// A plan, and what it was made with: the stores know by now what they will be asked again.
 pub(super) struct Planned {
     pub(super) plan: Plan,
+    /// The hosts that list nothing without a credential.
+    pub(super) unlisted: BTreeSet<Registry>,
     pub(super) stores: Stores,
     pub(super) voice: Voice,
 }
@@ -130,7 +136,7 @@ impl Inputs<'_> {
         cache.learn(&observed);
         completes.learn(&observed);
         let plan = plan::plan(&desired, &observed, &scope, &filter);
-        Ok(Planned { plan, stores, voice })
+        Ok(Planned { plan, unlisted: unlisted(&observed), stores, voice })
     }
 
     /// What changes is shown before it is done; where it is done at once, it is only asked for where it may prevent that.

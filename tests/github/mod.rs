@@ -1,6 +1,7 @@
 //! GitHub Actions: what a run leaves in the files of the runner, and on its log, however it ends.
 
 mod comment;
+mod fork;
 
 use std::collections::BTreeMap;
 

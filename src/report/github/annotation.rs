@@ -92,9 +92,10 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// What a plan has to say: its errors and blocked steps, risks and remarks.
-pub fn of_plan(plan: &Plan) -> Vec<Annotation> {
-    let troubles = plan.steps.iter().filter_map(|step| Some((step, Level::Error, step.reason.failure()?)));
+/// What a plan has to say: its errors and blocked steps but for those `excused`, risks and remarks.
+pub fn of_plan(plan: &Plan, excused: impl Fn(&Step) -> bool) -> Vec<Annotation> {
+    let troubles = plan.steps.iter().filter(|step| !excused(step));
+    let troubles = troubles.filter_map(|step| Some((step, Level::Error, step.reason.failure()?)));
     [crowded(troubles), risks(plan), remarks(plan)].concat()
 }
 
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_told_on_its_lines() {
-        insta::assert_snapshot!(shown(&of_plan(&mixed())), @r"
+        insta::assert_snapshot!(shown(&of_plan(&mixed(), |_| false)), @r"
         ::error file=regsync.yaml,line=44,col=5,title=E_AUTH::source: ghcr.io/acme/grafana:11.4.0: answered 401 (token lacks pull on acme/grafana) — see which credential is used: regsync auth check ghcr.io
         ::warning file=regsync.yaml,line=27,col=5,title=tag-move::registry.acme.io/mirror/alpine:3.20 would move from a1b2c3d4e5f6 to 5566778899aa
         ");
@@ -209,7 +210,7 @@ mod tests {
 
     #[test]
     fn each_risk_is_told() {
-        insta::assert_snapshot!(shown(&of_plan(&plan_of(vec![risky()]))), @r"
+        insta::assert_snapshot!(shown(&of_plan(&plan_of(vec![risky()]), |_| false)), @r"
         ::warning file=regsync.yaml,line=27,col=5,title=tag-move::registry.acme.io/mirror/alpine:3.20 would move from a1b2c3d4e5f6 to 5566778899aa
         ::warning file=regsync.yaml,line=27,col=5,title=platform-loss::registry.acme.io/mirror/alpine:3.20 would lose linux/386, linux/arm/v7
         ::warning file=regsync.yaml,line=27,col=5,title=downgrade::registry.acme.io/mirror/alpine:3.20 would go back a version: 3.20.4 -> 3.20.3
@@ -223,7 +224,7 @@ mod tests {
             let failure = Failure { cause: Some("no connection".into()), ..failure };
             NGINX.step(&tag.to_string(), Reason::SourceUnreadable(failure), ("", ""))
         };
-        let all = of_plan(&plan_of((0..30).map(gone).collect()));
+        let all = of_plan(&plan_of((0..30).map(gone).collect()), |_| false);
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].message, "no answer for 0; and 29 more tags like it");
     }
@@ -282,7 +283,7 @@ mod tests {
             let trouble = failure(Code::Denied, bad, bad);
             let ends = outcomes(&some, |_, _| Some(Ending::Failed(trouble.clone())));
             let applied = Applied { plan: &some, outcomes: &ends, elapsed: Duration::ZERO };
-            for line in (shown(&of_plan(&some)) + &shown(&of_result(&applied))).lines() {
+            for line in (shown(&of_plan(&some, |_| false)) + &shown(&of_result(&applied))).lines() {
                 assert!(line.starts_with("::error ") || line.starts_with("::warning "), "{line:?}");
                 assert!(!line.contains("##[") && !line.chars().any(is_unsafe), "{line:?}");
             }
