@@ -5,6 +5,13 @@
 # proven is not run.
 set -eu
 
+# Secrets go to regsync and to nothing that is run before it: what is given to this step is kept out of the environment until
+# then, and what the job has besides while the binary is looked for.
+unset registry_auth github_token
+registry_auth=${INPUT_REGISTRY_AUTH:-${REGSYNC_AUTH:-}}
+github_token=${INPUT_GITHUB_TOKEN:-${GITHUB_TOKEN:-${JOB_TOKEN:-}}}
+unset INPUT_REGISTRY_AUTH REGSYNC_AUTH INPUT_GITHUB_TOKEN GITHUB_TOKEN JOB_TOKEN
+
 here=$(cd "$(dirname "$0")" && pwd)
 releases=https://github.com/org/regsync-action/releases/download
 
@@ -68,6 +75,28 @@ if [ "$command" = apply ]; then
 fi
 
 # --- which binary -----------------------------------------------------------------------------
+
+# Takes the secrets of the job out of the environment. For a subshell: regsync is to have them.
+forget_secrets() {
+    unset ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_RUNTIME_TOKEN GH_TOKEN
+    unset DOCKER_AUTH_CONFIG AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AZURE_CLIENT_SECRET
+    # By no other program, which would have them too. A line within a value is no name, or one that is a secret's anyway.
+    set -f
+    variables=$(export -p)
+    IFS='
+'
+    for variable in $variables; do
+        variable=${variable#export }
+        variable=${variable#declare -x }
+        variable=${variable%%=*}
+        case $variable in
+        *[!0-9A-Za-z_]*) ;;
+        REGSYNC_AUTH_* | REGSYNC_TOKEN_* | REGSYNC_ID_TOKEN*) unset "$variable" ;;
+        esac
+    done
+    unset IFS variables variable
+    set +f
+}
 
 # Sets `triple` to the name of what this machine runs.
 find_triple() {
@@ -170,7 +199,7 @@ use_checkout() {
     command -v cargo >/dev/null 2>&1 || refuse "build needs a Rust toolchain, and there is no cargo"
     directory=${CARGO_TARGET_DIR:-target}
     case $directory in /* | [A-Za-z]:*) ;; *) directory=$here/../$directory ;; esac
-    (cd "$here/.." && cargo build --quiet --locked --profile "${REGSYNC_BUILD_PROFILE:-release}" --bin regsync) ||
+    (cd "$here/.." && cargo build --quiet --locked --profile "${REGSYNC_BUILD_PROFILE:-release}" --bin regsync >&2) ||
         refuse "the build failed"
     case ${REGSYNC_BUILD_PROFILE:-release} in
     dev) binary=$directory/debug/regsync ;;
@@ -178,16 +207,25 @@ use_checkout() {
     esac
 }
 
-if [ -n "${INPUT_BINARY_PATH:-}" ]; then
-    binary=$INPUT_BINARY_PATH
-    if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
-        refuse "binary-path names no program"
+# Sets `binary` to what is to be run.
+find_binary() {
+    if [ -n "${INPUT_BINARY_PATH:-}" ]; then
+        binary=$INPUT_BINARY_PATH
+        if [ ! -f "$binary" ] || [ ! -x "$binary" ]; then
+            refuse "binary-path names no program"
+        fi
+    elif [ "${INPUT_BUILD:-}" = true ]; then
+        use_checkout
+    else
+        use_release
     fi
-elif [ "${INPUT_BUILD:-}" = true ]; then
-    use_checkout
-else
-    use_release
-fi
+}
+
+binary=$(
+    forget_secrets
+    find_binary
+    printf '%s' "$binary"
+)
 case $binary in
 /* | [A-Za-z]:*) ;;
 *) binary=$PWD/$binary ;;
@@ -219,10 +257,7 @@ give REGSYNC_LABEL "${INPUT_LABEL:-}"
 give REGSYNC_SUMMARY "${INPUT_SUMMARY:-}"
 give REGSYNC_ANNOTATIONS "${INPUT_ANNOTATIONS:-}"
 give REGSYNC_REPORT "${INPUT_REPORT:-}"
-give REGSYNC_AUTH "${INPUT_REGISTRY_AUTH:-}"
 give REGSYNC_LOG "${INPUT_LOG_LEVEL:-}"
-give GITHUB_TOKEN "${INPUT_GITHUB_TOKEN:-${GITHUB_TOKEN:-${JOB_TOKEN:-}}}"
-unset INPUT_REGISTRY_AUTH INPUT_GITHUB_TOKEN JOB_TOKEN
 # Who runs a job again with debugging wants to see more; requests, not what every library thinks.
 if [ "${RUNNER_DEBUG:-}" = 1 ]; then
     export REGSYNC_LOG="${REGSYNC_LOG:-regsync=debug}"
@@ -236,6 +271,13 @@ fi
 # From here on it is not for want of a binary.
 output failure-reason failed
 
+# Becomes regsync, with all that it is told.
+become_regsync() {
+    give REGSYNC_AUTH "$registry_auth"
+    give GITHUB_TOKEN "$github_token"
+    exec "$binary" "$command"
+}
+
 case $command in
 plan)
     if [ -n "${INPUT_PLAN_FILE:-}" ]; then
@@ -244,13 +286,13 @@ plan)
         mkdir -p "$RUNNER_TEMP/regsync"
         export REGSYNC_OUT="$RUNNER_TEMP/regsync/plan.json"
     fi
-    exec "$binary" plan
+    become_regsync
     ;;
 apply)
     give REGSYNC_PLAN "${INPUT_PLAN_FILE:-}"
-    exec "$binary" apply
+    become_regsync
     ;;
-validate) exec "$binary" validate ;;
+validate) become_regsync ;;
 install)
     version=$("$binary" --version)
     [ -z "${GITHUB_PATH:-}" ] || dirname "$binary" >>"$GITHUB_PATH"

@@ -13,7 +13,7 @@ use crate::support::server::{Answer, Bound, Call, Close, Fault, Handler, Match, 
 use crate::support::tools::require_tool;
 
 /// What the action needs of a machine, beside one program to download with and one to hash with.
-const TOOLS: [&str; 16] = [
+pub(super) const TOOLS: [&str; 16] = [
     "sh", "uname", "sed", "awk", "tr", "cut", "tail", "dirname", "mkdir", "mktemp", "chmod", "mv", "rm", "cat", "env",
     "pwd",
 ];
@@ -35,7 +35,7 @@ fn triple() -> String {
 }
 
 /// A job whose action knows the release of [`TELLS`], with programs of its own, and where its releases are.
-fn job(tools: &[&str]) -> (Job, Server, String) {
+pub(super) fn job(tools: &[&str]) -> (Job, Server, String) {
     let server = Bound::new(None).serve(Releases);
     let mirror = format!("{}/mirror/", server.url());
     let job = Job::new();

@@ -308,7 +308,7 @@ fn inputs_and_outputs_are_those_of_the_binary() {
     let text = include_str!("../../action.yml");
     let manifest = Manifest::read(text);
     let script = include_str!("../../action/run.sh");
-    let given = |line: &str| line.strip_prefix("give ")?.split_whitespace().next().map(str::to_owned);
+    let given = |line: &str| line.trim_start().strip_prefix("give ")?.split_whitespace().next().map(str::to_owned);
     let mut given: BTreeSet<String> = script.lines().filter_map(given).collect();
     assert!(given.remove("GITHUB_TOKEN") && given.remove("REGSYNC_AUTH"));
     let known = variables(&regsync::cli::command());

@@ -5,6 +5,7 @@ mod flows;
 mod inert;
 mod printed;
 mod runner;
+mod secrets;
 mod self_check;
 
 use std::fs;
