@@ -46,7 +46,9 @@ pub(super) async fn run(args: &ExplainArgs, session: &Session) -> Result<Exit, R
     };
     let answers = question.answers(&desired, &lists);
     print(&text::explain(&args.reference, &answers, session.style()))?;
-    open.iter().for_each(|refusal| say_error(refusal, session.error_color()));
+    for refusal in &open {
+        say_error(refusal, session.error_color());
+    }
     let unlisted = answers.iter().any(|explanation| matches!(explanation.answer, Answer::Unlisted(_)));
     Ok(if unlisted || !open.is_empty() { Exit::Failed } else { Exit::Done })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::support::harness::Regsync;
+use crate::support::harness::{Output, Regsync};
 use crate::support::images::zoo;
 use crate::support::server::{Fault, Match};
 use crate::support::stage::{Pair, steps};
@@ -101,8 +101,7 @@ fn without_a_registry_a_glob_hides_nothing_else() {
     // The glob alone; and asked of the source, which needs no catalog.
     let glob = super::run(&regsync, &["explain", "ghcr.io/acme/redis:1", "--tags-from", "tags.txt"]);
     let source = super::run(&regsync, &["explain", "registry.example.com/up/redis:1.26.2", "--tags-from", "tags.txt"]);
-    let shown =
-        [both.assert_status(1), glob.assert_status(1), source.assert_status(0)].map(|output| output.transcript());
+    let shown = [both.assert_status(1), glob.assert_status(1), source.assert_status(0)].map(Output::transcript);
     insta::assert_snapshot!(shown.join("\n"));
 }
 

@@ -69,7 +69,7 @@ fn a_link_is_not_written_through() {
     std::os::unix::fs::symlink(outside.path(), regsync.path(".github")).unwrap();
     let output = regsync.run(["init", "--github"]);
     assert!(output.assert_status(1).stderr.contains(".github is a link; nothing was written"), "{}", output.stderr);
-    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(!regsync.path("regsync.yaml").exists());
 }
 

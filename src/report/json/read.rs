@@ -51,8 +51,7 @@ impl ResultDocument {
             complete: self.complete,
             summary: Summary::default(),
             bytes: None,
-            // All of them stand with the outcome.
-            warnings: Vec::new(),
+            warnings: self.warnings.clone(),
             quotas: Vec::new(),
             selections: Vec::new(),
             steps: self.steps.iter().map(StepResult::planned).collect(),
@@ -87,7 +86,8 @@ impl StepResult {
             location: self.location.clone(),
             message: self.message.clone(),
             error: self.error.clone(),
-            warnings: self.warnings.clone(),
+            // All of them stand with the outcome.
+            warnings: Vec::new(),
         }
     }
 

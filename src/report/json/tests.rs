@@ -12,7 +12,7 @@ use super::super::untrusted::tests::{HOSTILE, assert_harmless};
 use super::*;
 use crate::image::Code;
 use crate::plan::file::FileError;
-use crate::plan::{Bases, Reason};
+use crate::plan::{Bases, Reason, Warning};
 
 fn stamp() -> Stamp {
     Stamp { tool_version: "0.1.0".into(), created_at: "2026-01-02T03:04:05Z".into() }
@@ -78,6 +78,20 @@ fn a_saved_result_reads_back_and_looks_the_same() {
     let applied = Applied { plan: &some, outcomes: &ends, elapsed: Duration::from_millis(6_200) };
     let style = super::super::Style::default();
     assert_eq!(text::result(&saved.applied(), style), text::result(&applied, style));
+}
+
+#[test]
+fn each_remark_reads_back_once() {
+    let step = super::super::tests::warned(WEB.copy("2.5", "9f1a2b3c4d5e", (2, 10, 0)), "of the plan");
+    let mut some = plan_of(vec![step]);
+    some.warnings.push(Warning { place: Some(some.steps[0].place.clone()), message: "of a mirror".into() });
+    some.warnings.push(Warning { place: None, message: "of the whole".into() });
+    let mut ends = outcomes(&some, |_, _| None);
+    ends[0].warnings.push("of the outcome".into());
+    let text = json(&some, &ends);
+    let saved = read(&text).unwrap().saved(&bases()).unwrap();
+    assert_eq!(saved.applied().plan.warnings, some.warnings);
+    assert_eq!(json(saved.applied().plan, saved.applied().outcomes), text);
 }
 
 #[test]

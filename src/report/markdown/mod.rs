@@ -18,7 +18,7 @@ pub use refusal::refusal;
 pub use result::result;
 
 use self::inert::{code, html_code, prose};
-use self::page::{Fold, Row, Table, cells};
+use self::page::{Fold, Note, Row, Table, cells};
 use super::groups::groups;
 use super::quantity::count;
 use super::text::one_registry;
@@ -98,6 +98,22 @@ fn place(place: &(impl std::fmt::Display + ?Sized), link: Option<String>) -> Str
 fn place_of(step: &Step, setting: &Setting) -> String {
     let link = setting.checkout.as_ref().and_then(|checkout| checkout.link(&step.place.file, step.place.line));
     place(&step.place, link)
+}
+
+/// What is said of the whole, or of a mirror.
+fn warnings(plan: &Plan, setting: &Setting) -> impl Iterator<Item = String> {
+    plan.warnings.iter().map(|warning| match &warning.place {
+        Some(at) => {
+            let link = setting.checkout.as_ref().and_then(|checkout| checkout.link(&at.file, at.line));
+            format!("{}: {}", place(at, link), prose(&warning.message, REMARK))
+        }
+        None => prose(&warning.message, REMARK),
+    })
+}
+
+/// Remarks, where there are any.
+fn note_of(items: Vec<String>) -> Option<Note> {
+    (!items.is_empty()).then(|| Note { kind: "NOTE", title: count(items.len(), "remark"), items })
 }
 
 /// The name of a step's target: without its registry, where all are in one.

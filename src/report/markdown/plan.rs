@@ -8,7 +8,8 @@ use super::change::{changes, losses};
 use super::inert::{code, prose};
 use super::page::{Budget, Note, Page};
 use super::{
-    REMARK, change, digests, failure_words, foot, name, place, place_of, steps_table, subtitle, title, unchanged,
+    REMARK, change, digests, failure_words, foot, name, note_of, place_of, steps_table, subtitle, title, unchanged,
+    warnings,
 };
 use crate::plan::{Action, Plan, Reason, Step, Summary};
 
@@ -135,13 +136,5 @@ fn troubles(plan: &Plan, setting: &Setting, crowds: &Crowds) -> Option<Note> {
 
 /// What is said of the whole, or of a mirror.
 fn remarks(plan: &Plan, setting: &Setting) -> Option<Note> {
-    let warnings = plan.warnings.iter().map(|warning| match &warning.place {
-        Some(at) => {
-            let link = setting.checkout.as_ref().and_then(|checkout| checkout.link(&at.file, at.line));
-            format!("{}: {}", place(at, link), prose(&warning.message, REMARK))
-        }
-        None => prose(&warning.message, REMARK),
-    });
-    let items: Vec<String> = warnings.chain(quotas(plan).map(|text| prose(&text, REMARK))).collect();
-    (!items.is_empty()).then(|| Note { kind: "NOTE", title: count(items.len(), "remark"), items })
+    note_of(warnings(plan, setting).chain(quotas(plan).map(|text| prose(&text, REMARK))).collect())
 }

@@ -6,7 +6,10 @@ use super::super::text::{advice, amounts, one_registry};
 use super::super::{Applied, Setting, Tally, failure_of, tally};
 use super::inert::{code, prose};
 use super::page::{Budget, Note, Page};
-use super::{REMARK, change, digests, failure_words, foot, name, place_of, steps_table, subtitle, title, unchanged};
+use super::{
+    REMARK, change, digests, failure_words, foot, name, note_of, place_of, steps_table, subtitle, title, unchanged,
+    warnings,
+};
 use crate::event::{Ending, Outcome};
 use crate::plan::{Action, Step};
 
@@ -27,7 +30,10 @@ pub fn result(applied: &Applied<'_>, setting: &Setting, budget: Budget) -> Strin
     });
     let page = Page {
         head,
-        notes: troubles(applied, setting, &crowds).into_iter().collect(),
+        notes: [troubles(applied, setting, &crowds), note_of(warnings(plan, setting).collect())]
+            .into_iter()
+            .flatten()
+            .collect(),
         table,
         changes: Vec::new(),
         folds: unchanged(plan).into_iter().chain(plan.has_changes().then(|| digests(plan))).collect(),

@@ -282,3 +282,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_result_shows_the_remarks_of_its_plan() {
+    let mut some = mixed();
+    some.warnings = vec![Warning { place: Some(place(33)), message: "without shard 2/3".into() }];
+    let shown = show_result(&some, &outcomes(&some, |_, _| None), Budget::COMMENT);
+    assert!(shown.contains("> [!NOTE]\n") && shown.contains("): without shard 2/3"), "{shown}");
+}

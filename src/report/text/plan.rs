@@ -261,7 +261,7 @@ fn show_quiet(sheet: &mut Sheet, quiet: &[Group<'_>]) {
     }
 }
 
-fn show_warnings(sheet: &mut Sheet, plan: &Plan) {
+pub(super) fn show_warnings(sheet: &mut Sheet, plan: &Plan) {
     for warning in &plan.warnings {
         let place = warning.place.as_ref().map(|place| format!("{}: ", clean(place))).unwrap_or_default();
         remark(sheet, &format!("{place}{}", clean(&warning.message)));

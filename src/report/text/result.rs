@@ -8,6 +8,7 @@ use super::super::crowds::Crowds;
 use super::super::quantity::{count, size, time};
 use super::super::style::{BAD, CAUTION, FAINT, GOOD, STRONG, Style, look};
 use super::super::{Applied, Tally, failure_of, tally};
+use super::plan::show_warnings;
 use super::sheet::{Cell, Sheet};
 use super::{clean, failure_cell, files, help, one_registry, same, short_name};
 use crate::event::{Ending, Moved, Outcome};
@@ -29,6 +30,8 @@ pub fn result(applied: &Applied<'_>, style: Style) -> String {
             help(&mut sheet, 1, hint);
         }
     }
+    sheet.gap();
+    show_warnings(&mut sheet, applied.plan);
     sheet.gap();
     sheet.text(closing(&sheet, applied));
     sheet.render()

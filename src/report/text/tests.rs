@@ -334,3 +334,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_result_shows_the_remarks_of_its_plan() {
+    let mut some = first_run();
+    some.warnings = vec![Warning { place: None, message: "without shard 2/3".into() }];
+    let shown = show_result(&some, &outcomes(&some, |_, _| None));
+    assert!(shown.contains("\n\nwarning: without shard 2/3\n\nApplied: "), "{shown}");
+}
