@@ -4,7 +4,7 @@
 //! made inert besides: none can end it.
 
 use super::super::text::{layers_in_words, left_out, named, versions};
-use super::inert::{html_code, prose};
+use super::inert::{html_code, preformatted, prose};
 use super::{NAME, REMARK};
 use crate::image::Change;
 use crate::plan::{Plan, Risk, Step};
@@ -42,7 +42,7 @@ fn details(step: &Step, change: &Change) -> String {
             "Nothing differs in configuration, platforms and layers.\n".to_owned()
         }
         Some(image) => {
-            let lines: Vec<String> = image.diff.lines().map(|line| prose(&line, REMARK) + "\n").collect();
+            let lines: Vec<String> = image.diff.lines().map(|line| preformatted(&line, REMARK) + "\n").collect();
             let more = if image.diff_left_out > 0 { left_out(image.diff_left_out) + "\n" } else { String::new() };
             format!("<pre lang=\"diff\">\n{}{more}</pre>\n", lines.concat())
         }

@@ -12,7 +12,7 @@ use super::super::tests::{
 use super::super::untrusted::is_unsafe;
 use super::super::untrusted::tests::HOSTILE;
 use super::super::{Applied, Checkout, Setting};
-use super::inert::tests::MARKUP;
+use super::inert::tests::{GITLAB, MARKUP, live_reference};
 use super::{Budget, plan, refusal, result};
 use crate::event::{Ending, Outcome};
 use crate::image::{Code, Failure};
@@ -91,6 +91,26 @@ fn assert_nothing_acts(page: &str) {
             assert!(!prose.replace(" @ ", "").contains(bad), "{bad} in {line:?}");
         }
     }
+    for line in outside_code(page) {
+        assert_eq!(live_reference(&line), None, "in {line:?}");
+    }
+}
+
+/// The lines of a page without what is code, where no forge links anything; of preformatted lines only how they begin,
+/// its own counts all the same as a line that could be a command.
+fn outside_code(page: &str) -> Vec<String> {
+    let mut is_code = false;
+    let mut lines = Vec::new();
+    for line in page.lines() {
+        is_code |= line.starts_with("<pre");
+        let spans = line.split("<code>").map(|piece| piece.split_once("</code>").map_or(piece, |(_, rest)| rest));
+        let spans = spans.collect::<Vec<_>>().join("·");
+        let bare = spans.split('`').step_by(2).collect::<Vec<_>>().join("·");
+        let bare = bare.replace("> [!", "> ");
+        lines.push(if is_code { line.chars().take_while(|c| " /".contains(*c)).collect() } else { bare });
+        is_code &= line != "</pre>";
+    }
+    lines
 }
 
 #[test]
@@ -206,7 +226,7 @@ fn what_needs_eyes_is_cut_off_last() {
 
 #[test]
 fn text_from_outside_stays_text() {
-    for bad in HOSTILE.iter().chain(MARKUP) {
+    for bad in HOSTILE.iter().chain(MARKUP).chain(GITLAB) {
         let some = poisoned(bad);
         assert_nothing_acts(&show(&some));
         let problem = Annotation { title: (*bad).to_owned(), ..problem(bad, 2) };
@@ -229,7 +249,7 @@ fn text_from_outside_stays_text() {
 }
 
 fn many() -> impl Strategy<Value = Plan> {
-    let messages = prop::sample::select([HOSTILE, MARKUP].concat());
+    let messages = prop::sample::select([HOSTILE, MARKUP, GITLAB].concat());
     let kinds = prop::collection::vec(0..6_u8, 1..40);
     (kinds, messages, prop_oneof![Just(1_usize), Just(40), Just(250)], 1..4_usize).prop_map(
         |(kinds, bad, times, long)| {
@@ -273,7 +293,7 @@ proptest! {
     }
 
     #[test]
-    fn a_page_of_problems_keeps_its_budget(bad in prop::sample::select([HOSTILE, MARKUP].concat()), number in 1..500_usize) {
+    fn a_page_of_problems_keeps_its_budget(bad in prop::sample::select([HOSTILE, MARKUP, GITLAB].concat()), number in 1..500_usize) {
         let problems = vec![problem(&bad.repeat(100), 2); number];
         for budget in [Budget::COMMENT, Budget::COMMENT.without(55_000)] {
             let page = refusal("plan", &problems, &setting(), budget);
