@@ -283,8 +283,9 @@ plan)
     if [ -n "${INPUT_PLAN_FILE:-}" ]; then
         export REGSYNC_OUT="$INPUT_PLAN_FILE"
     elif [ -z "${REGSYNC_OUT:-}" ] && [ -n "${RUNNER_TEMP:-}" ]; then
-        mkdir -p "$RUNNER_TEMP/regsync"
-        export REGSYNC_OUT="$RUNNER_TEMP/regsync/plan.json"
+        # Each step has its own: a job may plan more than once.
+        directory=$(mktemp -d "$RUNNER_TEMP/regsync.XXXXXX")
+        export REGSYNC_OUT="$directory/plan.json"
     fi
     become_regsync
     ;;

@@ -5,7 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use super::files::{in_words, write_file};
 use super::load::config_paths;
@@ -261,7 +261,8 @@ fn append(environment: &Environment, variable: &str, text: &str) -> Result<(), R
     })
 }
 
-/// The outputs, in both of their forms.
+/// The outputs, in both of their forms. Lines are for the steps of this job, whose paths start elsewhere than those of a run
+/// in a directory of its own: they name files in full. Variables are for other jobs, whose checkout is elsewhere.
 struct Rendered {
     lines: String,
     variables: String,
@@ -269,18 +270,23 @@ struct Rendered {
 
 fn outputs((account, ended): (&Account, &Result<Exit, Refusal>), comment_url: &str) -> Rendered {
     let exit = ended.as_ref().map_or_else(|refusal| refusal.exit, |exit| *exit);
-    let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let text =
+        |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    let in_full =
+        |path: &Option<PathBuf>| text(&path.as_ref().map(|path| absolute(path).unwrap_or_else(|_| path.clone())));
+    let (plan_file, result_file) = (&account.plan_file, &account.result_file);
     let failure_reason = failure_reason(account, exit, ended.is_err());
     let outputs = Outputs {
         verdict: Verdict { result: result(account, exit), failure_reason, exit_code: exit as u8 },
         plan: account.plan.as_ref(),
         outcomes: account.outcomes.as_deref(),
-        plan_file: &text(&account.plan_file).unwrap_or_default(),
-        result_file: &text(&account.result_file).unwrap_or_default(),
+        plan_file: &text(plan_file),
+        result_file: &text(result_file),
         comment_url,
         version: env!("CARGO_PKG_VERSION"),
     };
-    Rendered { lines: outputs.render(), variables: outputs.dotenv() }
+    let lines = Outputs { plan_file: &in_full(plan_file), result_file: &in_full(result_file), ..outputs }.render();
+    Rendered { lines, variables: outputs.dotenv() }
 }
 
 fn result(account: &Account, exit: Exit) -> &'static str {

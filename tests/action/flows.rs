@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::REGSYNC;
-use super::runner::Job;
 use super::runner::commands::MOST;
 use super::runner::manifest::{Manifest, reference};
+use super::runner::{Ended, Job};
 use crate::support::canary::canary;
 use crate::support::forge::Forge;
 use crate::support::images::zoo;
@@ -82,6 +83,30 @@ fn a_plan_on_a_pull_request_is_saved_and_shown_and_writes_nothing() {
     pair.assert_read_only();
 }
 
+#[test]
+fn each_plan_of_a_job_is_a_file_of_its_own_that_later_steps_find() {
+    let pair = pair();
+    let mut job = job(&[pair.mirror("app", &["2"])]);
+    let plan = |ended: &Ended| -> Value {
+        serde_json::from_str(&fs::read_to_string(ended.assert_status(0).output("plan-file")).unwrap()).unwrap()
+    };
+    let first = job.uses(&[BINARY, THERE]);
+    job.write("other/regsync.yaml", yaml(&[pair.mirror("app", &["3"])]));
+    let second = job.uses(&[BINARY, ("working-directory", "other")]);
+    assert_ne!(first.output("plan-id"), second.output("plan-id"));
+    for ended in [&first, &second] {
+        assert_eq!(plan(ended)["plan_id"], ended.output("plan-id"));
+    }
+    // Paths of other steps, and of what they use, start at the workspace.
+    let third = job.uses(&[BINARY, THERE, ("plan-file", "./plan.json")]);
+    assert_eq!(plan(&third)["plan_id"], first.output("plan-id"));
+    assert!(Path::new(third.output("plan-file")).is_absolute());
+    let apply = [BINARY, THERE, ("command", "apply"), ("plan-file", third.output("plan-file"))];
+    let applied = job.uses(&apply);
+    assert_eq!(applied.assert_status(0).output("plan-file"), third.output("plan-file"));
+    assert_eq!(pair.target.store.tags("app"), ["1", "2"]);
+}
+
 /// The job of a pull request of `forge`.
 fn on_pull_request(job: Job, forge: &Forge) -> Job {
     let job = job.on("pull_request", r#"{"action": "opened", "number": 7, "pull_request": {"number": 7}}"#);
@@ -114,7 +139,7 @@ fn a_plan_that_was_approved_is_carried_out_by_another_job_and_nothing_else_is() 
     let mut first = job(&mirrors);
     let planned = first.uses(&[BINARY, THERE, ("plan-file", "plan.json")]);
     planned.assert_status(0);
-    assert_eq!(planned.output("plan-file"), "plan.json");
+    assert_eq!(Path::new(planned.output("plan-file")), first.path("mirror/plan.json"));
     let plan = fs::read(first.path("mirror/plan.json")).unwrap();
 
     // Meanwhile the tag moves, and there is another one. Neither was reviewed.
@@ -170,7 +195,7 @@ fn what_failed_in_part_is_told_step_by_step() {
     let ended = job.uses(&[BINARY, THERE, ("command", "apply"), ("report", "json=result.json")]);
     ended.assert_status(3);
     assert_eq!((ended.output("result"), ended.output("failure-reason")), ("partial", "partial-apply"));
-    assert_eq!(ended.output("result-file"), "result.json");
+    assert_eq!(Path::new(ended.output("result-file")), job.path("mirror/result.json"));
     assert_eq!(ended.errors().len(), 2, "{:?}", ended.log);
     assert!(ended.log.of("error").iter().all(|error| error.properties["file"] == "mirror/regsync.yaml"));
     assert!(ended.summary.as_deref().unwrap().contains("app:9"), "{:?}", ended.summary);

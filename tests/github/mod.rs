@@ -4,6 +4,7 @@ mod comment;
 mod fork;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::support::harness::Regsync;
 use crate::support::images::zoo;
@@ -64,7 +65,7 @@ fn a_plan_is_told_in_outputs_summary_and_annotations() {
     assert_eq!((outputs["has-changes"].as_str(), outputs["has-risk"].as_str()), ("true", "true"));
     assert_eq!(outputs["counts"], r#"{"copy":1,"update":1,"skip":0,"blocked":0,"error":1}"#);
     assert!(outputs["bytes-to-transfer"].parse::<u64>().unwrap() > 0);
-    assert_eq!(outputs["plan-file"], "plan.json");
+    assert_eq!(Path::new(&outputs["plan-file"]), regsync.path("plan.json"));
     assert_eq!(outputs["shards"], r#"["1/1"]"#);
     let plan: serde_json::Value = serde_json::from_str(&regsync.read("plan.json")).unwrap();
     assert_eq!(plan["plan_id"], outputs["plan-id"]);
@@ -89,7 +90,7 @@ fn what_was_applied_is_told_and_both_can_be_left_out() {
     run.assert_status(3);
     let told = outputs(&regsync);
     assert_eq!((told["result"].as_str(), told["failure-reason"].as_str()), ("partial", "partial-apply"));
-    assert_eq!(told["result-file"], "result.json");
+    assert_eq!(Path::new(&told["result-file"]), regsync.path("result.json"));
     assert!(told["counts"].contains(r#""updated":1"#) && told["counts"].contains(r#""failed":1"#), "{told:?}");
     assert!(!regsync.path("summary").exists());
     assert!(!run.stderr.contains("::error "), "{}", run.stderr);
