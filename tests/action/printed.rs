@@ -109,3 +109,57 @@ fn a_printed_workflow_gives_the_action_what_it_takes() {
     }
     assert!(number >= 6, "{number} steps use the action");
 }
+
+/// The workflows that are printed, each with the page that prints it.
+fn all_workflows() -> Vec<(&'static str, Value)> {
+    let of = |page: &'static str| workflows(page).into_iter().map(move |workflow| (page, workflow));
+    ["README.md", "docs/github.md"].into_iter().flat_map(of).collect()
+}
+
+#[test]
+fn a_printed_workflow_is_given_no_more_than_it_needs_and_ends() {
+    let releases =
+        read("action/checksums.txt").lines().any(|line| line.starts_with(|first: char| first.is_ascii_digit()));
+    for (page, workflow) in all_workflows() {
+        let events = workflow.get("on").or_else(|| workflow.get("true")).and_then(Value::as_object).unwrap();
+        for (name, job) in workflow["jobs"].as_object().unwrap() {
+            let of = format!("{page}: {name} on {events:?}");
+            assert!(job["timeout-minutes"].is_u64(), "{of} may run for hours");
+            assert!(job["permissions"].is_object(), "{of} does not say what it needs");
+            let in_turn = workflow["concurrency"].is_object() || job["concurrency"].is_object();
+            assert!(in_turn, "{of} has no concurrency");
+            let on_pull_requests = events.contains_key("pull_request")
+                && job["if"].as_str() != Some("${{ github.event_name != 'pull_request' }}");
+            let pushes = job["permissions"]["packages"] == "write";
+            assert!(!(pushes && on_pull_requests), "{of} may push for a pull request");
+            for step in job["steps"].as_array().unwrap() {
+                let with = &step["with"];
+                if step["uses"].as_str().is_some_and(|uses| uses.contains("regsync-action@")) {
+                    assert!(releases || with["build"] == "true", "{of}: there is no binary to download yet");
+                    assert!(with["command"] != "plan" || !pushes, "{of} plans, and may push");
+                }
+                let script = step["run"].as_str().unwrap_or_default();
+                assert!(!script.contains("${{") && !script.contains("head -c"), "{of}: {script}");
+            }
+        }
+    }
+}
+
+#[test]
+fn printed_shards_are_one_report_also_where_one_fails() {
+    let mut number = 0;
+    for (page, workflow) in all_workflows() {
+        let jobs = workflow["jobs"].as_object().unwrap();
+        for (name, _) in jobs.iter().filter(|(_, job)| !job["strategy"]["matrix"]["shard"].is_null()) {
+            number += 1;
+            let after =
+                |job: &&Value| job["needs"].as_array().is_some_and(|needs| needs.contains(&name.as_str().into()));
+            let report = jobs.values().find(after).unwrap_or_else(|| panic!("{page}: nothing comes after {name}"));
+            assert!(report["if"].as_str().unwrap().contains("always()"), "{page}: {report:#}");
+            let merges =
+                |step: &Value| step["run"].as_str().is_some_and(|run| run.starts_with("regsync report merge "));
+            assert!(report["steps"].as_array().unwrap().iter().any(merges), "{page}: {report:#}");
+        }
+    }
+    assert_eq!(number, 1);
+}
