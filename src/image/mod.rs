@@ -8,6 +8,7 @@ mod change;
 mod creation;
 mod descriptor;
 mod digest;
+mod ecr;
 mod failure;
 #[cfg(test)]
 mod grammar;
@@ -32,6 +33,9 @@ pub use change::{
 pub use creation::{Creation, Encryption};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
+#[cfg(test)]
+pub(crate) use ecr::LOOK_ALIKES;
+pub use ecr::{AwsPartition, EcrHost};
 pub use failure::{Code, Failure, Side};
 pub(crate) use location::normalize;
 pub use location::{LayoutPath, Location, Repository};

@@ -4,15 +4,15 @@
 //! one that nobody but the provider can give out names under.
 
 use super::ProviderKind;
-use crate::image::Registry;
+use crate::image::{EcrHost, Registry};
 
 /// Whether the host of `registry` is one that only `kind` itself can hand out.
 pub(super) fn is_own(kind: ProviderKind, registry: &Registry) -> bool {
     let host = registry.as_str();
     match kind {
-        ProviderKind::Aws => matches!(host, "public.ecr.aws" | "ecr-public.aws.com") || is_ecr(host),
+        ProviderKind::Aws => EcrHost::of(registry).is_some(),
         ProviderKind::Gcp => host == "gcr.io" || below(host, "gcr.io") || is_artifact_registry(host),
-        ProviderKind::Azure => ["azurecr.io", "azurecr.cn", "azurecr.us", "azurecr.de"].iter().any(|d| below(host, d)),
+        ProviderKind::Azure => ["azurecr.io", "azurecr.cn", "azurecr.us"].iter().any(|d| below(host, d)),
         ProviderKind::Github => host == "ghcr.io",
         ProviderKind::Gitlab => host == "registry.gitlab.com",
         ProviderKind::DockerHub => matches!(host, "docker.io" | "dhi.io"),
@@ -34,31 +34,10 @@ fn is_artifact_registry(host: &str) -> bool {
     host.strip_suffix("-docker.pkg.dev").is_some_and(|location| !location.is_empty() && !location.contains('.'))
 }
 
-/// `<account>.dkr.ecr[-fips].<region>.<suffix>`, and the dual-stack form `<account>.dkr-ecr.<region>.on.aws`
-/// (amazon-ecr-credential-helper, `registry.go`).
-fn is_ecr(host: &str) -> bool {
-    const SUFFIXES: [&str; 9] = [
-        "amazonaws.com",
-        "amazonaws.com.cn",
-        "amazonaws.eu",
-        "on.aws",
-        "on.amazonwebservices.com.cn",
-        "sc2s.sgov.gov",
-        "c2s.ic.gov",
-        "cloud.adc-e.uk",
-        "csp.hci.ic.gov",
-    ];
-    let Some((account, rest)) = host.split_once('.') else { return false };
-    let service = ["dkr.ecr.", "dkr.ecr-fips.", "dkr-ecr.", "dkr-ecr-fips."];
-    let Some(place) = service.iter().find_map(|service| rest.strip_prefix(service)) else { return false };
-    let Some((region, suffix)) = place.split_once('.') else { return false };
-    let is_region = !region.is_empty() && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) && is_region && SUFFIXES.contains(&suffix)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::LOOK_ALIKES;
 
     fn owners(host: &str) -> Vec<&'static str> {
         let registry: Registry = host.parse().unwrap();
@@ -100,15 +79,15 @@ mod tests {
             "azurecr.io",
             "evilazurecr.io",
             "acme.azurecr.io.evil.example",
-            "12345678901.dkr.ecr.eu-west-1.amazonaws.com",
-            "123456789012.dkr.ecr.evil.example.amazonaws.com",
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.example",
-            "123456789012.dkr.ecr.eu-west-1.evil.com",
+            "acme.azurecr.de",
             "x.docker.pkg.dev",
             "a.b-docker.pkg.dev",
             "localhost:5000",
             "127.0.0.1:5000",
-        ] {
+        ]
+        .into_iter()
+        .chain(LOOK_ALIKES)
+        {
             assert!(owners(host).is_empty(), "{host}: {:?}", owners(host));
         }
     }

@@ -25,6 +25,7 @@ use keys::Keys;
 use place::Place;
 
 use super::Issued;
+use super::ambient::is_bound;
 use crate::auth::exchange::Exchange;
 use crate::auth::{Claims, Environment, ProviderError};
 use crate::image::Registry;
@@ -60,11 +61,8 @@ impl Aws {
     /// What the environment is, at hosts that are AWS's by their name or by a binding of the environment. `None` elsewhere.
     /// ECR Public is asked as nobody unless it is bound: most images there are public, and most roles may not log in.
     pub(super) fn ambient(registry: &Registry, environment: &Environment) -> Option<Self> {
-        let is_bound = registry
-            .in_variable()
-            .is_some_and(|host| environment.get(&format!("REGSYNC_PROVIDER_{host}")) == Some("aws"));
         let is_private = Place::of(registry).is_some_and(|place| !place.is_public);
-        (is_bound || is_private).then(Self::default)
+        (is_private || is_bound(registry, environment, "aws")).then(Self::default)
     }
 
     pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
@@ -75,7 +73,7 @@ impl Aws {
     }
 
     fn place(&self, exchange: &Exchange, registry: &Registry) -> Result<Place, ProviderError> {
-        Place::of(registry).map_or_else(|| Place::bound(self.region.as_deref(), &exchange.environment), Ok)
+        Place::at(registry, self.region.as_deref(), &exchange.environment)
     }
 
     async fn principal(

@@ -8,11 +8,12 @@
 //! | `public.ecr.aws`, `ecr-public.aws.com` | `api.ecr-public.us-east-1.amazonaws.com` |
 //! | one that the environment binds | by `region`, or `AWS_REGION` |
 //!
-//! <https://docs.aws.amazon.com/general/latest/gr/ecr.html>; the hosts: amazon-ecr-credential-helper, `registry.go`.
+//! <https://docs.aws.amazon.com/general/latest/gr/ecr.html>. Refuses all other hosts, whatever the environment says of regions.
 
 use crate::auth::exchange::{Endpoint, Exchange};
+use crate::auth::provider::ambient::is_bound;
 use crate::auth::{Environment, ProviderError};
-use crate::image::Registry;
+use crate::image::{AwsPartition, EcrHost, Registry};
 
 /// A registry's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,85 +21,50 @@ pub(super) struct Place {
     /// The account that the registry belongs to, where its host says so.
     pub(super) account: Option<String>,
     pub(super) region: String,
-    pub(super) partition: &'static Partition,
+    pub(super) partition: &'static AwsPartition,
     /// Whether it is ECR Public, whose API is in one region.
     pub(super) is_public: bool,
     is_fips: bool,
     is_dual: bool,
 }
 
-/// A part of AWS with accounts of its own.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Partition {
-    /// As in ARNs.
-    pub(super) name: &'static str,
-    /// What its regions begin with; the first partition has all others.
-    regions: &'static str,
-    suffix: &'static str,
-    /// Of registries with IPv6, and of APIs with IPv6.
-    dual: Option<(&'static str, &'static str)>,
-}
-
-/// The most particular first.
-static PARTITIONS: [Partition; 8] = [
-    Partition {
-        name: "aws-cn",
-        regions: "cn-",
-        suffix: "amazonaws.com.cn",
-        dual: Some(("on.amazonwebservices.com.cn", "api.amazonwebservices.com.cn")),
-    },
-    Partition { name: "aws-us-gov", regions: "us-gov-", suffix: "amazonaws.com", dual: Some(("on.aws", "api.aws")) },
-    Partition { name: "aws-eusc", regions: "eusc-", suffix: "amazonaws.eu", dual: None },
-    Partition { name: "aws-iso-b", regions: "us-isob-", suffix: "sc2s.sgov.gov", dual: None },
-    Partition { name: "aws-iso-e", regions: "eu-isoe-", suffix: "cloud.adc-e.uk", dual: None },
-    Partition { name: "aws-iso-f", regions: "us-isof-", suffix: "csp.hci.ic.gov", dual: None },
-    Partition { name: "aws-iso", regions: "us-iso-", suffix: "c2s.ic.gov", dual: None },
-    Partition { name: "aws", regions: "", suffix: "amazonaws.com", dual: Some(("on.aws", "api.aws")) },
-];
-
-/// The API of ECR Public is nowhere else.
-const PUBLIC_REGION: &str = "us-east-1";
-
 impl Place {
+    /// The place of `registry`: by its name, or else by `region` of the configuration or the environment's, where the
+    /// environment says that it is AWS's.
+    pub(super) fn at(
+        registry: &Registry,
+        region: Option<&str>,
+        environment: &Environment,
+    ) -> Result<Self, ProviderError> {
+        if let Some(place) = Self::of(registry) {
+            return Ok(place);
+        }
+        if is_bound(registry, environment, "aws") {
+            return Self::bound(region, environment);
+        }
+        // A password of AWS is shown to nobody else, whatever the name looks like.
+        let hint = match registry.in_variable() {
+            Some(host) => format!("whoever runs regsync can say that it is: `REGSYNC_PROVIDER_{host}=aws`"),
+            None => "give it a name: `REGSYNC_PROVIDER_<HOST>` cannot name an IPv6 address".to_owned(),
+        };
+        Err(ProviderError::Absent { missing: format!("{registry} is no host of Amazon ECR"), hint })
+    }
+
     /// The place of a registry that is AWS's by its name.
     pub(super) fn of(registry: &Registry) -> Option<Self> {
-        let host = registry.as_str();
-        if matches!(host, "public.ecr.aws" | "ecr-public.aws.com") {
-            let partition = Partition::of(PUBLIC_REGION);
-            return Some(Self {
-                account: None,
-                region: PUBLIC_REGION.to_owned(),
-                partition,
-                is_public: true,
-                is_fips: false,
-                is_dual: false,
-            });
-        }
-        let (account, rest) = host.split_once('.')?;
-        let services = [
-            ("dkr.ecr.", (false, false)),
-            ("dkr.ecr-fips.", (true, false)),
-            ("dkr-ecr.", (false, true)),
-            ("dkr-ecr-fips.", (true, true)),
-        ];
-        let (rest, (is_fips, is_dual)) =
-            services.iter().find_map(|(start, kind)| Some((rest.strip_prefix(start)?, *kind)))?;
-        let (region, suffix) = rest.split_once('.')?;
-        let partition = Partition::of(region);
-        let expected = if is_dual { partition.dual?.0 } else { partition.suffix };
-        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        (is_account && is_region(region) && suffix == expected).then(|| Self {
-            account: Some(account.to_owned()),
-            region: region.to_owned(),
-            partition,
-            is_public: false,
-            is_fips,
-            is_dual,
+        let host = EcrHost::of(registry)?;
+        Some(Self {
+            account: host.account.map(str::to_owned),
+            region: host.region.to_owned(),
+            partition: host.partition,
+            is_public: host.is_public(),
+            is_fips: host.is_fips,
+            is_dual: host.is_dual,
         })
     }
 
     /// The place of a registry that is AWS's because the environment says so: `region` is the configuration's.
-    pub(super) fn bound(region: Option<&str>, environment: &Environment) -> Result<Self, ProviderError> {
+    fn bound(region: Option<&str>, environment: &Environment) -> Result<Self, ProviderError> {
         let named =
             ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| Some((name, environment.get(name)?)));
         let (name, region) =
@@ -106,10 +72,9 @@ impl Place {
                 missing: "the host names no region, and neither does anything else".to_owned(),
                 hint: "write `region: …` beside `role`, or set `AWS_REGION`".to_owned(),
             })?;
-        if !is_region(region) {
-            return Err(ProviderError::Variable { name: name.into(), problem: "is not the name of a region" });
-        }
-        let partition = Partition::of(region);
+        let problem = "is not the name of a region";
+        let partition =
+            AwsPartition::of(region).ok_or_else(|| ProviderError::Variable { name: name.into(), problem })?;
         Ok(Self {
             account: None,
             region: region.to_owned(),
@@ -154,13 +119,6 @@ impl Place {
     }
 }
 
-impl Partition {
-    fn of(region: &str) -> &'static Self {
-        let known = PARTITIONS.iter().find(|partition| region.starts_with(partition.regions));
-        known.unwrap_or(&PARTITIONS[PARTITIONS.len() - 1])
-    }
-}
-
 /// Elsewhere only where the environment says so, as all of AWS's tools do it.
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
 fn endpoint(exchange: &Exchange, service: &str, own: &str) -> Result<Endpoint, ProviderError> {
@@ -175,20 +133,11 @@ fn endpoint(exchange: &Exchange, service: &str, own: &str) -> Result<Endpoint, P
     Ok(Endpoint::fixed(own))
 }
 
-/// What can be a label of a host, and no disguise of another one.
-fn is_region(text: &str) -> bool {
-    let shape = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    shape
-        && (3..=32).contains(&text.len())
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && !text.contains("--")
-        && !text.ends_with('-')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::auth::Surroundings;
+    use crate::image::LOOK_ALIKES;
 
     /// Endpoints of ECR and STS for a host, with these variables.
     fn endpoints(host: &str, variables: &[(&str, &str)]) -> (String, String) {
@@ -253,17 +202,7 @@ mod tests {
 
     #[test]
     fn a_name_that_only_looks_like_it_has_no_place() {
-        for host in [
-            "12345678901.dkr.ecr.eu-west-1.amazonaws.com",
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.cn",
-            "123456789012.dkr.ecr.cn-north-1.amazonaws.com",
-            "123456789012.dkr.ecr.eu-west-1.evil.com",
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com.evil.com",
-            "123456789012.dkr.ecr.eu-west-1.amazonaws.com:444",
-            "123456789012.dkr-ecr.eu-west-1.amazonaws.com",
-            "public.ecr.aws:444",
-            "docker.io",
-        ] {
+        for host in LOOK_ALIKES.into_iter().chain(["docker.io"]) {
             assert_eq!(Place::of(&host.parse().unwrap()), None, "{host}");
         }
     }
@@ -282,13 +221,30 @@ mod tests {
         );
     }
 
+    /// `AWS_REGION` alone makes no host one of AWS's.
+    #[test]
+    fn a_host_is_bound_by_its_name_or_by_the_environment() {
+        let region = [("AWS_REGION", "eu-west-1")];
+        let at = |host: &str, variables: &[(&str, &str)]| {
+            Place::at(&host.parse().unwrap(), Some("eu-west-1"), &variables.iter().copied().collect())
+        };
+        for host in LOOK_ALIKES.into_iter().chain(["docker.io", "[::1]:5000"]) {
+            assert!(matches!(at(host, &region), Err(ProviderError::Absent { .. })), "{host}");
+        }
+        let (host, variable) = ("registry.example.com", "REGSYNC_PROVIDER_REGISTRY_EXAMPLE_COM");
+        assert_eq!(at(host, &[(variable, "aws")]).unwrap().region, "eu-west-1");
+        assert!(at(host, &[(variable, "gcp")]).is_err());
+        let own = at("123456789012.dkr.ecr.us-east-1.amazonaws.com", &region).unwrap();
+        assert_eq!(own.region, "us-east-1", "what the host says");
+    }
+
     #[test]
     fn a_bound_host_needs_a_region() {
         let environment: Environment = [("AWS_DEFAULT_REGION", "cn-north-1")].into_iter().collect();
         assert_eq!(Place::bound(None, &environment).unwrap().partition.name, "aws-cn");
         assert_eq!(Place::bound(Some("us-iso-east-1"), &environment).unwrap().partition.name, "aws-iso");
         assert!(Place::bound(None, &Environment::default()).is_err());
-        for wrong in ["eu.west", "a/b", "xn--a", "EU-WEST-1", "-a-", "x@y"] {
+        for wrong in ["eu.west", "a/b", "xn--a", "EU-WEST-1", "-a-", "x@y", "s3", "s3-us-west-2", "s3-accelerate"] {
             assert!(Place::bound(Some(wrong), &environment).is_err(), "{wrong}");
         }
     }

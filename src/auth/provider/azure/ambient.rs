@@ -8,7 +8,7 @@ use crate::auth::provider::Provider;
 use crate::auth::provider::ambient::{Ambient, is_bound, is_made_by};
 use crate::image::Registry;
 
-const DOMAINS: [&str; 4] = [".azurecr.io", ".azurecr.cn", ".azurecr.us", ".azurecr.de"];
+const DOMAINS: [&str; 3] = [".azurecr.io", ".azurecr.cn", ".azurecr.us"];
 /// By which each virtual machine of Azure is known (cloud-init, `DataSourceAzure`).
 const CHASSIS: (&str, &str) = ("chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77");
 
@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn nothing_is_offered_to_others() {
-        for host in ["azurecr.io", "acme.azurecr.io.evil.example", "acme.azurecr.io:444", "ghcr.io"] {
+        for host in ["azurecr.io", "acme.azurecr.de", "acme.azurecr.io.evil.example", "acme.azurecr.io:444", "ghcr.io"]
+        {
             assert_eq!(offered(host, &["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"]), None, "{host}");
         }
         let registry: Registry = "registry.example.com".parse().unwrap();

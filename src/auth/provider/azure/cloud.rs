@@ -15,13 +15,12 @@ pub(super) enum Cloud {
     Public,
     China,
     Government,
-    Germany,
 }
 
 impl Cloud {
     /// The cloud of `registry`; the public one for names that are not Azure's.
     pub(super) fn of(registry: &Registry) -> Self {
-        let clouds = [(".azurecr.cn", Self::China), (".azurecr.us", Self::Government), (".azurecr.de", Self::Germany)];
+        let clouds = [(".azurecr.cn", Self::China), (".azurecr.us", Self::Government)];
         let known = clouds.into_iter().find(|(end, _)| registry.as_str().ends_with(end));
         known.map_or(Self::Public, |(_, cloud)| cloud)
     }
@@ -29,7 +28,7 @@ impl Cloud {
     /// For whom the ID token of a federated credential is made.
     pub(super) fn audience(self) -> &'static str {
         match self {
-            Self::Public | Self::Germany => "api://AzureADTokenExchange",
+            Self::Public => "api://AzureADTokenExchange",
             Self::China => "api://AzureADTokenExchangeChina",
             Self::Government => "api://AzureADTokenExchangeUSGov",
         }
@@ -41,7 +40,6 @@ impl Cloud {
             Self::Public => "https://login.microsoftonline.com",
             Self::China => "https://login.partner.microsoftonline.cn",
             Self::Government => "https://login.microsoftonline.us",
-            Self::Germany => "https://login.microsoftonline.de",
         };
         let authority = exchange.environment.get(AUTHORITY).unwrap_or(own).trim_end_matches('/');
         Endpoint::given(AUTHORITY, &format!("{authority}/{tenant}/oauth2/v2.0/token"))

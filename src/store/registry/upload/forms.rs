@@ -4,7 +4,7 @@
 //! form that nearly all registries take, so everything else is an exception with a reason; docs/registries.md has the table.
 //! Refuses to try one form after another: a host is given one other chance.
 
-use crate::image::Registry;
+use crate::image::{EcrHost, Registry};
 use crate::store::limits::{CHUNK, LARGEST_LEAST_CHUNK};
 use crate::store::registry::error::Said;
 
@@ -50,10 +50,9 @@ impl Family {
         match host {
             "ghcr.io" => Self::GitHub,
             "gcr.io" => Self::Google,
-            "public.ecr.aws" => Self::Aws,
-            _ if below(&["azurecr.io", "azurecr.cn", "azurecr.us", "azurecr.de"]) => Self::Azure,
+            _ if below(&["azurecr.io", "azurecr.cn", "azurecr.us"]) => Self::Azure,
             _ if below(&["pkg.dev", "gcr.io"]) => Self::Google,
-            _ if host.contains(".dkr.ecr") && below(&["amazonaws.com", "amazonaws.com.cn", "on.aws"]) => Self::Aws,
+            _ if EcrHost::of(registry).is_some() => Self::Aws,
             _ => Self::Usual,
         }
     }
@@ -207,7 +206,7 @@ mod tests {
             ("acme.azurecr.io", Family::Azure),
             ("acme.azurecr.cn", Family::Azure),
             ("acme.azurecr.us:443", Family::Azure),
-            ("acme.azurecr.de", Family::Azure),
+            ("acme.azurecr.de", Family::Usual),
             ("acme.westeurope.data.azurecr.io", Family::Azure),
             ("azurecr.io", Family::Usual),
             ("notazurecr.io", Family::Usual),
@@ -220,6 +219,7 @@ mod tests {
             ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", Family::Aws),
             ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", Family::Aws),
             ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", Family::Aws),
+            ("123456789012.dkr-ecr.eu-west-1.on.aws", Family::Aws),
             ("docker.io", Family::Usual),
             ("quay.io", Family::Usual),
             ("registry.example.com:5000", Family::Usual),
@@ -235,7 +235,7 @@ mod tests {
         for host in ["docker.io", "quay.io", "ghcr.io", "gcr.io", "public.ecr.aws", "127.0.0.1:5000"] {
             assert_eq!([form(host, 0), form(host, 1), form(host, 15_000_000_000)], [Form::Put; 3], "{host}");
         }
-        for host in ["acme.azurecr.io", "acme.azurecr.cn", "acme.azurecr.us", "acme.azurecr.de"] {
+        for host in ["acme.azurecr.io", "acme.azurecr.cn", "acme.azurecr.us"] {
             assert_eq!(form(host, 20_000_000), Form::Put);
             assert_eq!(form(host, 20_000_001), Form::Chunks(16 * MIB));
         }
