@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::support::aws::{Cloud, READER, WRITER, ecr_error, sts_error, with_keys};
 use crate::support::harness::{Output, Regsync};
-use crate::support::identity::{Actions, Desk, ISSUER, SUBJECT, id_token, in_variable};
+use crate::support::identity::{
+    Actions, CAUTION, Desk, ISSUER, OF_PULL_REQUESTS, SUBJECT, id_token, in_variable, of_pull_request,
+};
 use crate::support::images::zoo;
 use crate::support::registry::{FakeRegistry, Options};
 use crate::support::server::{Answer, Fault, Match};
@@ -315,4 +317,26 @@ fn an_id_token_with_a_fixed_audience() {
     scene.cloud.fault(Match::new("POST", "/"), Fault::Reply(wrong));
     let output = scene.check(&scene.with_role().env("CIRCLE_OIDC_TOKEN_V2", &id_token("an-organisation", 1)));
     assert!(output.assert_status(1).stdout.contains("audience an-organisation"), "{}", output.stdout);
+}
+
+/// The role that writes is not to trust pull requests.
+#[test]
+fn no_pull_request_is_let_in_to_write() {
+    for subject in OF_PULL_REQUESTS {
+        let scene = Scene::new();
+        let words = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
+        scene.cloud.fault(Match::new("POST", "/"), Fault::Reply(sts_error(403, "AccessDenied", words)));
+        let token = of_pull_request(subject, "sts.amazonaws.com");
+        let output = scene.check(&scene.with_role().env("CIRCLE_OIDC_TOKEN_V2", &token));
+        let provider = ISSUER.trim_start_matches("https://");
+        let policy = format!(
+            "the role of `plan-role` must exist, and its trust policy must allow `sts:AssumeRoleWithWebIdentity` to the OIDC \
+             provider `{provider}` with `\"{provider}:sub\": \"{subject}\"`"
+        );
+        output.assert_status(1);
+        for part in [policy.as_str(), CAUTION] {
+            assert!(output.stdout.contains(part), "{part}:\n{}", output.stdout);
+        }
+        assert!(!output.stdout.contains(WRITER), "{}", output.stdout);
+    }
 }

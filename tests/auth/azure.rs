@@ -7,7 +7,9 @@ use serde_json::json;
 
 use crate::support::azure::Acr;
 use crate::support::harness::{Output, Regsync};
-use crate::support::identity::{Actions, ISSUER, SUBJECT, Service, form, in_variable};
+use crate::support::identity::{
+    Actions, CAUTION, ISSUER, OF_PULL_REQUESTS, SUBJECT, Service, form, in_variable, of_pull_request,
+};
 use crate::support::images::zoo;
 use crate::support::registry::{FakeRegistry, Options};
 use crate::support::server::{Answer, Fault, Match};
@@ -251,5 +253,36 @@ fn no_redirect_is_followed_with_a_token() {
         }
         scene.check().assert_status(1);
         assert_eq!(elsewhere.requests().len(), 0);
+    }
+}
+
+/// The application that writes is not to trust pull requests, nor may one that does write.
+#[test]
+fn no_pull_request_is_let_in_to_write() {
+    for subject in OF_PULL_REQUESTS {
+        let scene = Scene::new();
+        let job = scene.regsync().env("CIRCLE_OIDC_TOKEN_V2", &of_pull_request(subject, AUDIENCE));
+        let words = format!("AADSTS700213: No matching federated identity record found for subject '{subject}'.");
+        let body = json!({"error": "invalid_client", "error_description": words});
+        scene.entra.fault(Match::new("POST", "/oauth2/").first(1), Fault::Reply(Answer::status(401).json(&body)));
+        let output = job.run(["auth", "check", &scene.target.host()]);
+        let credential = format!(
+            "give the application of `plan-client-id` a federated credential for this job (a new one is known after some \
+             minutes): `az ad app federated-credential create --id PLAN_CLIENT_ID --parameters '{{\"name\": \"regsync\", \
+             \"issuer\": \"{ISSUER}\", \"subject\": \"{subject}\""
+        );
+        output.assert_status(1);
+        for part in [credential.as_str(), CAUTION] {
+            assert!(output.stdout.contains(part), "{part}:\n{}", output.stdout);
+        }
+        assert!(!output.stdout.contains(WRITER), "{}", output.stdout);
+
+        let token = json!({"access_token": scene.acr.entra_token(Some(TENANT))});
+        scene.entra.fault(Match::new("POST", "/oauth2/"), Fault::Reply(Answer::status(200).json(&token)));
+        let denied = Answer::error(401, "UNAUTHORIZED", "authentication required");
+        scene.target.fault(Match::new("POST", "/oauth2/exchange"), Fault::Reply(denied));
+        let output = job.run(["auth", "check", &scene.target.host()]);
+        assert!(output.assert_status(1).stdout.contains("--role AcrPull --scope"), "{}", output.stdout);
+        assert!(!output.stdout.contains("AcrPush"), "{}", output.stdout);
     }
 }

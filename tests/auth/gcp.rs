@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::support::canary::canary;
 use crate::support::harness::{Output, Regsync};
-use crate::support::identity::{Actions, Desk, ISSUER, SUBJECT, Service, bearer, form, in_variable};
+use crate::support::identity::{
+    Actions, CAUTION, Desk, ISSUER, OF_PULL_REQUESTS, SUBJECT, Service, bearer, form, in_variable, of_pull_request,
+};
 use crate::support::images::zoo;
 use crate::support::registry::{FakeRegistry, Options};
 use crate::support::server::{Answer, Call, Fault, Match};
@@ -291,4 +293,36 @@ fn endpoints_are_google_s_or_the_environment_s() {
     let plain = scene.job(&accounts()).env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STS", "http://sts.example.com");
     let output = plain.run(["auth", "check", &scene.target.host()]);
     assert!(output.assert_status(1).stdout.contains("is not https: nothing is sent there"), "{}", output.stdout);
+}
+
+/// The service account that writes is not to trust pull requests.
+#[test]
+fn no_pull_request_is_let_in_to_write() {
+    for subject in OF_PULL_REQUESTS {
+        let scene = Scene::new(false, 3600);
+        let token = of_pull_request(subject, &audience());
+        let job = scene.regsync(&accounts()).env("CIRCLE_OIDC_TOKEN_V2", &token);
+        let words = "The given credential is rejected by the attribute condition.";
+        let closed = json!({"error": "unauthorized_client", "error_description": words});
+        let open = json!({"access_token": canary("federated"), "token_type": "Bearer", "expires_in": 3600});
+        let denied =
+            json!({"error": {"code": 403, "message": "Permission denied on resource", "status": "PERMISSION_DENIED"}});
+        scene.iam.fault(Match::new("POST", ":generateAccessToken"), Fault::Reply(Answer::status(403).json(&denied)));
+        let binding = format!(
+            "let the job act as the service account of `plan-service-account`: `gcloud iam service-accounts \
+             add-iam-policy-binding PLAN_SERVICE_ACCOUNT --role=roles/iam.workloadIdentityUser \
+             --member=\"principal://iam.googleapis.com/{POOL}/subject/{subject}\""
+        );
+        let condition = "only where no identity that writes trusts the whole pool or this subject";
+        for (status, body, advice) in [(200, open, binding.as_str()), (400, closed, condition)] {
+            let answer = Answer::status(status).json(&body);
+            scene.sts.fault(Match::new("POST", "/v1/token").first(1), Fault::Reply(answer));
+            let output = job.run(["auth", "check", &scene.target.host()]);
+            output.assert_status(1);
+            for part in [advice, CAUTION] {
+                assert!(output.stdout.contains(part), "{part}:\n{}", output.stdout);
+            }
+            assert!(!output.stdout.contains(WRITER), "{}", output.stdout);
+        }
+    }
 }

@@ -52,6 +52,16 @@ pub fn id_token_with(claims: &Value, number: usize) -> String {
     jwt(claims, &canary(&format!("id-token-{number}")))
 }
 
+/// The subjects that any pull request has: GitHub's form of old, and the one with ids that stay.
+pub const OF_PULL_REQUESTS: [&str; 2] = ["repo:acme/mirror:pull_request", "repo:acme@1234/mirror@5678:pull_request"];
+/// What is said of them.
+pub const CAUTION: &str = "each pull request has this subject: let nothing trust it but an identity that can only read";
+
+/// An ID token of a job of a pull request.
+pub fn of_pull_request(subject: &str, audience: &str) -> String {
+    id_token_with(&json!({"iss": ISSUER, "sub": subject, "aud": audience, "exp": 4_102_444_800_u64}), 1)
+}
+
 /// A JWT with these claims, and this in the place of its signature.
 pub fn jwt(claims: &Value, signature: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());

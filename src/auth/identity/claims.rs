@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// What a person must match in a trust policy. Text from outside: shown through the escaper only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Claims {
     pub audience: Vec<String>,
     /// `exp`: when it ends, in seconds since 1970.
     pub expires: Option<i64>,
+    /// `ref_protected`, of GitHub and GitLab: whether the branch or tag that the job runs for is protected.
+    pub ref_protected: Option<bool>,
 }
 
 /// Longer ones are cut: they are for reading.
@@ -30,6 +33,8 @@ struct Wire {
     sub: Option<String>,
     aud: Option<Audience>,
     exp: Option<f64>,
+    #[serde(default)]
+    ref_protected: Value,
 }
 
 /// RFC 7519 §4.1.3: one text, or a list.
@@ -52,6 +57,26 @@ impl Claims {
         in_command(self.issuer.as_deref(), "ISSUER")
     }
 
+    /// Why nothing that writes may trust the subject: whoever can open a pull request, or push a branch, has it. `None` where
+    /// nothing is known against it. Both forms of GitHub's subject are understood, `repo:o/r:…` and `repo:o@1/r@2:…`
+    /// (<https://docs.github.com/en/actions/reference/security/oidc>).
+    pub(in crate::auth) fn caution(&self) -> Option<&'static str> {
+        let has = |wanted: &str| self.subject.iter().flat_map(|subject| subject.split(':')).any(|part| part == wanted);
+        if has("pull_request") {
+            return Some(
+                "each pull request has this subject: let nothing trust it but an identity that can only read, named by \
+                 `plan-…` beside the one that writes",
+            );
+        }
+        // An environment says itself which branches it lets in.
+        let is_open = self.ref_protected == Some(false) && !has("environment");
+        is_open.then_some(
+            "whoever may push has this subject, as the branch is not protected: let nothing trust it but an identity that \
+             can only read, named by `plan-…` beside the one that writes; and to write, run the job in an `environment:` \
+             or for a protected branch",
+        )
+    }
+
     /// Reads them from a JWT; `None` where the text is none.
     pub(crate) fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
@@ -66,11 +91,18 @@ impl Claims {
         };
         #[expect(clippy::cast_possible_truncation, reason = "saturates, and is only compared")]
         let expires = wire.exp.map(|seconds| seconds as i64);
-        Some(Self { issuer: wire.iss.map(cut), subject: wire.sub.map(cut), audience, expires })
+        let ref_protected = match wire.ref_protected {
+            Value::Bool(is) => Some(is),
+            // Both systems write it as a text.
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        Some(Self { issuer: wire.iss.map(cut), subject: wire.sub.map(cut), audience, expires, ref_protected })
     }
 }
 
-fn in_command<'t>(text: Option<&'t str>, placeholder: &'static str) -> &'t str {
+/// `text` where it may stand in a command that a person is told to run, between quotes or not; `placeholder` elsewhere.
+pub(in crate::auth) fn in_command<'t>(text: Option<&'t str>, placeholder: &'static str) -> &'t str {
     let is_plain = |text: &&str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@+=,".contains(c));
     text.filter(is_plain).unwrap_or(placeholder)
 }
@@ -109,6 +141,30 @@ mod tests {
             assert_eq!(named(hostile).subject_in_command(), "SUBJECT", "{hostile}");
         }
         assert_eq!(Claims::default().issuer_in_command(), "ISSUER");
+    }
+
+    #[test]
+    fn subjects_that_anybody_has() {
+        let claims = |subject: &str, is_protected: &str| {
+            Claims::of(&token(&format!(r#"{{"sub":"{subject}","ref_protected":{is_protected}}}"#))).unwrap()
+        };
+        for repository in ["repo:acme/mirror", "repo:acme@1234/mirror@5678"] {
+            let caution = |rest: &str, is_protected| claims(&format!("{repository}:{rest}"), is_protected).caution();
+            for of_pull_request in ["pull_request", "pull_request:actor:eve"] {
+                let words = caution(of_pull_request, "\"true\"").expect(of_pull_request);
+                assert!(words.starts_with("each pull request has this subject"), "{words}");
+            }
+            for no in ["false", "\"false\""] {
+                let words = caution("ref:refs/heads/wip", no).expect(no);
+                assert!(words.starts_with("whoever may push has this subject"), "{words}");
+                assert_eq!(caution("environment:production", no), None);
+            }
+            for yes_or_unknown in ["true", "\"true\"", "null", "7"] {
+                assert_eq!(caution("ref:refs/heads/main", yes_or_unknown), None);
+            }
+            assert_eq!(caution("ref:refs/heads/pull_request", "true"), None);
+        }
+        assert_eq!(Claims::default().caution(), None);
     }
 
     #[test]

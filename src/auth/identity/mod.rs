@@ -17,6 +17,7 @@ mod github;
 use std::path::Path;
 
 pub use claims::Claims;
+pub(super) use claims::in_command;
 
 use super::exchange::Exchange;
 use super::{ProviderError, Secret};

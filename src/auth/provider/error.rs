@@ -103,8 +103,10 @@ impl ProviderError {
             Self::Absent { hint, .. } | Self::Token { hint, .. } => Some(hint.clone()),
             Self::Unfit { hint, .. } => hint.clone(),
             Self::Refused { claims, hint, .. } => {
-                let matching =
-                    claims.as_ref().map(|claims| format!("what it trusts must match the ID token: {claims}"));
+                let matching = claims.as_ref().map(|claims| match claims.caution() {
+                    Some(caution) => format!("{caution}; the ID token: {claims}"),
+                    None => format!("what it trusts must match the ID token: {claims}"),
+                });
                 match (hint.clone(), matching) {
                     (Some(hint), Some(matching)) => Some(format!("{hint}; {matching}")),
                     (hint, matching) => hint.or(matching),

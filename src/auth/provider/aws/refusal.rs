@@ -12,13 +12,15 @@ pub(super) fn of_id_token(answer: &Answer, assumed: &Assumed<'_>, claims: &Claim
     let (code, words, role) = (code(answer), message(answer), assumed.role);
     let account = role.split(':').nth(4).unwrap_or_default();
     let audience = assumed.place.audience();
-    let issuer = claims.issuer.as_deref().unwrap_or("its issuer");
+    let issuer = claims.issuer_in_command();
     let provider = issuer.strip_prefix("https://").unwrap_or(issuer);
     let advice = match code.as_str() {
         "AccessDenied" => {
-            let subject = claims.subject.as_deref().unwrap_or("…");
+            let subject = claims.subject_in_command();
+            // Never the one that is used to write, for a subject that anybody has.
+            let role = if claims.caution().is_some() { "role of `plan-role`" } else { "role" };
             Some(format!(
-                "the role must exist, and its trust policy must allow `sts:AssumeRoleWithWebIdentity` to the OIDC provider \
+                "the {role} must exist, and its trust policy must allow `sts:AssumeRoleWithWebIdentity` to the OIDC provider \
                  `{provider}` with `\"{provider}:sub\": \"{subject}\"` and `\"{provider}:aud\": \"{audience}\"`"
             ))
         }

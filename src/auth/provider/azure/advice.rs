@@ -5,6 +5,7 @@
 
 use super::entra::Application;
 use crate::auth::exchange::Answer;
+use crate::auth::identity::in_command;
 use crate::auth::{Claims, ProviderError};
 use crate::image::Registry;
 
@@ -63,11 +64,15 @@ fn advice(code: u32, application: &Application<'_>, claims: Option<&Claims>) -> 
 fn federated_credential(application: &Application<'_>, claims: Option<&Claims>) -> String {
     let unknown = Claims::default();
     let claims = claims.unwrap_or(&unknown);
+    // Never for the one that is used to write, where anybody has the subject.
+    let (application_name, id) = match claims.caution() {
+        Some(_) => ("application of `plan-client-id`", "PLAN_CLIENT_ID"),
+        None => ("application", in_command(Some(application.client), "CLIENT_ID")),
+    };
     format!(
-        "give the application a federated credential for this job (a new one is known after some minutes): \
-         `az ad app federated-credential create --id {} --parameters '{{\"name\": \"regsync\", \"issuer\": \"{}\", \
+        "give the {application_name} a federated credential for this job (a new one is known after some minutes): \
+         `az ad app federated-credential create --id {id} --parameters '{{\"name\": \"regsync\", \"issuer\": \"{}\", \
          \"subject\": \"{}\", \"audiences\": [\"{}\"]}}'`",
-        application.client,
         claims.issuer_in_command(),
         claims.subject_in_command(),
         application.cloud.audience()
@@ -79,13 +84,19 @@ pub(super) fn of_registry(
     error: ProviderError,
     answer: &Answer,
     (registry, client): (&Registry, Option<&str>),
+    claims: Option<&Claims>,
 ) -> ProviderError {
     let name = registry.as_str().split('.').next().unwrap_or_default();
-    let who = client.unwrap_or("ID");
+    let who = in_command(client, "ID");
+    // An identity that trusts what anybody has gets no right to write.
+    let (role, beside) = match claims.and_then(Claims::caution) {
+        Some(_) => ("AcrPull", ", to read and no more"),
+        None => ("AcrPush", " (AcrPull to plan)"),
+    };
     match answer.status {
         401 => error.advise(format!(
-            "give the identity a role at the registry (AcrPull to plan): `az role assignment create --assignee {who} \
-             --role AcrPush --scope \"$(az acr show --name {name} --query id --output tsv)\"`; its directory must be that of \
+            "give the identity a role at the registry{beside}: `az role assignment create --assignee {who} \
+             --role {role} --scope \"$(az acr show --name {name} --query id --output tsv)\"`; its directory must be that of \
              the registry"
         )),
         403 => error.advise(format!(

@@ -109,8 +109,9 @@ impl EntraToken {
         let endpoint = Endpoint::at(registry, "/oauth2/exchange")?;
         let ask = Ask::post("a refresh token", endpoint).form(&form).secret(&self.text);
         let answer = exchange.send(ask).await?;
+        let whose = (registry, self.client.as_deref());
         let refresh: Refresh =
-            answer.json().map_err(|error| advice::of_registry(error, &answer, (registry, self.client.as_deref())))?;
+            answer.json().map_err(|error| advice::of_registry(error, &answer, whose, claims.as_ref()))?;
         let text = refresh.refresh_token.expose();
         let credential = Credential::identity(text).map_err(|_| answer.nonsense("sent something that is no token"))?;
         Ok(Issued { lifetime: lifetime(exchange, text), credential, renewable: true, claims })

@@ -6,6 +6,7 @@
 use super::federation::Shown;
 use crate::auth::ProviderError;
 use crate::auth::exchange::Answer;
+use crate::auth::identity::in_command;
 
 /// The keys of the issuer could not be read by Google: it may be able to, a moment later.
 pub(super) fn is_accident(answer: &Answer) -> bool {
@@ -20,7 +21,14 @@ pub(super) fn of_federation(error: ProviderError, answer: &Answer, shown: &Shown
     let words = answer.words();
     let says = |part: &str| words.contains(part);
     let provider = shown.provider;
-    let advice = if says("attribute condition") {
+    let is_open = shown.token.claims.caution().is_some();
+    let advice = if says("attribute condition") && is_open {
+        format!(
+            "the attribute condition of {provider} does not hold for this job: let it hold (`gcloud iam \
+             workload-identity-pools providers describe` shows it) only where no identity that writes trusts the whole pool or \
+             this subject"
+        )
+    } else if says("attribute condition") {
         format!(
             "change the attribute condition of {provider}: it does not hold for this job; \
              `gcloud iam workload-identity-pools providers describe` shows it"
@@ -58,11 +66,18 @@ pub(super) fn of_impersonation(
             "enable the API: `gcloud services enable iamcredentials.googleapis.com` in the project that it names"
                 .to_owned()
         }
-        403 => format!(
-            "let the job act as the service account: `gcloud iam service-accounts add-iam-policy-binding {account} \
-             --role=roles/iam.workloadIdentityUser --member=\"{}\"`",
-            member(shown)
-        ),
+        403 => {
+            // Never the one that is used to write, for a subject that anybody has.
+            let (whose, account) = match shown.token.claims.caution() {
+                Some(_) => ("service account of `plan-service-account`", "PLAN_SERVICE_ACCOUNT"),
+                None => ("service account", in_command(Some(account), "SERVICE_ACCOUNT")),
+            };
+            format!(
+                "let the job act as the {whose}: `gcloud iam service-accounts add-iam-policy-binding {account} \
+                 --role=roles/iam.workloadIdentityUser --member=\"{}\"`",
+                member(shown)
+            )
+        }
         404 => format!("see that the service account {account} exists"),
         _ => return error,
     };
@@ -72,5 +87,28 @@ pub(super) fn of_impersonation(
 /// The job, as policies name it: where `google.subject` is mapped to the subject, as is usual.
 fn member(shown: &Shown<'_>) -> String {
     let pool = shown.provider.split_once("/providers/").map_or(shown.provider, |(pool, _)| pool);
+    // It may be from a file.
+    let pool = in_command(Some(pool), "POOL");
     format!("principal://iam.googleapis.com/{pool}/subject/{}", shown.token.claims.subject_in_command())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::identity::IdToken;
+    use crate::auth::provider::gcp::federation::JWT;
+    use crate::auth::{Claims, Secret};
+
+    #[test]
+    fn a_file_writes_no_part_of_a_command() {
+        let claims = Claims { subject: Some("repo:a/b:environment:x".to_owned()), ..Claims::default() };
+        let token = IdToken { text: Secret::new("t"), claims };
+        let pool = "projects/1/locations/global/workloadIdentityPools/ci";
+        for (pool, named) in [(pool, pool), ("projects/1\"; id; \"", "POOL"), ("projects/$(id)", "POOL")] {
+            let provider = format!("{pool}/providers/p");
+            let shown = Shown { token: &token, provider: &provider, kind: JWT };
+            let expected = format!("principal://iam.googleapis.com/{named}/subject/repo:a/b:environment:x");
+            assert_eq!(member(&shown), expected);
+        }
+    }
 }
