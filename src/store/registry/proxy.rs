@@ -9,8 +9,9 @@ use crate::auth::Secret;
 use crate::image::Code;
 use crate::store::Error;
 
-/// Never proxied: this machine, and link-local addresses, where metadata services live.
-const NEVER: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16,fd00:ec2::254";
+/// Never proxied: this machine, and the addresses and names of metadata services.
+const NEVER: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16,fe80::/10,168.63.129.16,100.100.100.200,192.0.0.192,\
+     fd00:ec2::/32,fd20:ce::/32,fd00:c1::/32,metadata.google.internal,metadata";
 
 /// The proxies for http and https, and what goes past them. Their URLs may hold passwords.
 #[derive(Clone, Default)]
@@ -109,6 +110,26 @@ mod tests {
     fn this_machine_is_always_an_exception() {
         let proxies = read(&[("NO_PROXY", "corp.internal")]);
         assert_eq!(proxies.exceptions, format!("{NEVER},corp.internal"));
+    }
+
+    #[test]
+    fn no_metadata_service_is_asked_through_a_proxy() {
+        let excepted: Vec<&str> = NEVER.split(',').collect();
+        let services = [
+            "169.254.0.0/16",
+            "fe80::/10",
+            "168.63.129.16",
+            "100.100.100.200",
+            "192.0.0.192",
+            "fd00:ec2::/32",
+            "fd20:ce::/32",
+            "fd00:c1::/32",
+            "metadata.google.internal",
+            "metadata",
+        ];
+        for service in services {
+            assert!(excepted.contains(&service), "{service}");
+        }
     }
 
     #[test]
