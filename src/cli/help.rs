@@ -94,7 +94,8 @@ pub(super) const AUTH_CHECK: &str = "\
 Examples:
   regsync auth check                     all registries of regsync.yaml
   regsync auth check ghcr.io             one of them, or any other
-  regsync auth check ghcr.io/acme/app    one repository";
+  regsync auth check ghcr.io/acme/app    one repository
+  regsync auth check --for plan          what a pull request needs";
 
 pub(super) const SCHEMA: &str = "\
 Examples:

@@ -18,7 +18,7 @@ pub use flags::{ConfigArgs, FormatArg, OutputArgs, ReportArg, ScopeArgs, SizesAr
 pub use variables::{Mistake, command, parse};
 pub use verbs::{
     ApplyArgs, AuthCheckArgs, AuthCommand, CompletionsArgs, ExplainArgs, InitArgs, ManArgs, MergeArgs, PlanArgs,
-    ReportCommand, SchemaArgs, SchemaOf, ShowArgs, ValidateArgs,
+    ReportCommand, SchemaArgs, SchemaOf, ShowArgs, ValidateArgs, VerbArg,
 };
 
 /// `0.1.0 (3f9c2d1ab) x86_64-unknown-linux-gnu`; without the commit where it is not known.

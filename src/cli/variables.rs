@@ -79,12 +79,13 @@ mod tests {
         command().debug_assert();
     }
 
-    /// Positional arguments apart, and what clap adds itself.
+    /// Positional arguments apart, and what clap adds itself. `REGSYNC_FOR` would not say what for.
     #[test]
     fn every_flag_has_the_variable_of_its_name() {
         fn check(command: &clap::Command) {
             for arg in command.get_arguments().filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version")) {
                 let Some(long) = arg.get_long() else { continue };
+                let long = if long == "for" { "check-for" } else { long };
                 let expected = format!("REGSYNC_{}", long.to_uppercase().replace('-', "_"));
                 assert_eq!(arg.get_env().and_then(OsStr::to_str), Some(expected.as_str()), "{}", command.get_name());
             }

@@ -144,9 +144,23 @@ pub struct AuthCheckArgs {
     /// Hosts or repositories to check; without one, all that the configuration names
     #[arg(value_name = "HOST")]
     pub hosts: Vec<String>,
+    /// Check what this verb needs, with its identity: `plan` reads, with those named by `plan-…`
+    ///
+    /// Without it, `apply`, and `plan` too where the configuration names an identity for it.
+    #[arg(long = "for", env = "REGSYNC_CHECK_FOR", value_name = "VERB")]
+    pub verb: Option<VerbArg>,
     /// Which configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
+}
+
+/// What credentials are checked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VerbArg {
+    /// Reading, with the identity of `plan`.
+    Plan,
+    /// Reading sources and writing targets, with the identity of `apply`.
+    Apply,
 }
 
 /// `regsync report`.

@@ -49,7 +49,7 @@ impl Scene {
     }
 
     fn check(&self, regsync: &Regsync) -> Output {
-        regsync.run(["auth", "check", &self.target.host()])
+        regsync.run(["auth", "check", "--for", "apply", &self.target.host()])
     }
 }
 
@@ -338,5 +338,29 @@ fn no_pull_request_is_let_in_to_write() {
             assert!(output.stdout.contains(part), "{part}:\n{}", output.stdout);
         }
         assert!(!output.stdout.contains(WRITER), "{}", output.stdout);
+    }
+}
+
+/// Each identity is asked for what it is for: a pull request can be the reader alone.
+#[test]
+fn a_check_for_plan_and_for_apply() {
+    let given = |role: &str| vec![format!("session {role} regsync"), format!("password {role}")];
+    let cases = [
+        ("plan", "--config=regsync.yaml", given(READER), "pull app: "),
+        ("apply", "--for=plan", given(READER), "pull app: "),
+        ("apply", "--config=regsync.yaml", given(WRITER), "push app: "),
+        ("", "--config=regsync.yaml", [given(READER), given(WRITER)].concat(), "push app: "),
+    ];
+    for (variable, flag, asked, said) in cases {
+        let scene = Scene::new();
+        let host = scene.target.host();
+        let output = scene.job().env("REGSYNC_CHECK_FOR", variable).run(["auth", "check", &host, flag]);
+        output.assert_status(0);
+        assert_eq!(scene.cloud.given(), asked, "{variable} {flag}");
+        assert!(output.stdout.contains(said), "{}", output.stdout);
+        assert_eq!(output.stdout.contains("push"), said.starts_with("push"), "{}", output.stdout);
+        let both = ["to plan", "to apply"].map(|verb| output.stdout.contains(&format!("{host}, {verb}\n")));
+        assert_eq!(both, [variable.is_empty(); 2], "{}", output.stdout);
+        assert!(output.stdout.contains("at 1 registry"), "{}", output.stdout);
     }
 }

@@ -82,7 +82,7 @@ impl Scene {
     }
 
     fn check(&self) -> Output {
-        self.job().run(["auth", "check", &self.target.host()])
+        self.job().run(["auth", "check", "--for", "apply", &self.target.host()])
     }
 
     fn clients(&self) -> Vec<String> {
@@ -235,7 +235,8 @@ fn answers_that_make_no_sense_are_errors() {
 #[test]
 fn without_an_identity_it_says_what_the_job_lacks() {
     let scene = Scene::new();
-    let output = scene.regsync().env("GITHUB_ACTIONS", "true").run(["auth", "check", &scene.target.host()]);
+    let output =
+        scene.regsync().env("GITHUB_ACTIONS", "true").run(["auth", "check", "--for", "apply", &scene.target.host()]);
     output.assert_status(1);
     assert!(output.stdout.contains("id-token: write") && output.stdout.contains(AUDIENCE), "{}", output.stdout);
 }
@@ -265,7 +266,7 @@ fn no_pull_request_is_let_in_to_write() {
         let words = format!("AADSTS700213: No matching federated identity record found for subject '{subject}'.");
         let body = json!({"error": "invalid_client", "error_description": words});
         scene.entra.fault(Match::new("POST", "/oauth2/").first(1), Fault::Reply(Answer::status(401).json(&body)));
-        let output = job.run(["auth", "check", &scene.target.host()]);
+        let output = job.run(["auth", "check", "--for", "apply", &scene.target.host()]);
         let credential = format!(
             "give the application of `plan-client-id` a federated credential for this job (a new one is known after some \
              minutes): `az ad app federated-credential create --id PLAN_CLIENT_ID --parameters '{{\"name\": \"regsync\", \
@@ -281,7 +282,7 @@ fn no_pull_request_is_let_in_to_write() {
         scene.entra.fault(Match::new("POST", "/oauth2/"), Fault::Reply(Answer::status(200).json(&token)));
         let denied = Answer::error(401, "UNAUTHORIZED", "authentication required");
         scene.target.fault(Match::new("POST", "/oauth2/exchange"), Fault::Reply(denied));
-        let output = job.run(["auth", "check", &scene.target.host()]);
+        let output = job.run(["auth", "check", "--for", "apply", &scene.target.host()]);
         assert!(output.assert_status(1).stdout.contains("--role AcrPull --scope"), "{}", output.stdout);
         assert!(!output.stdout.contains("AcrPush"), "{}", output.stdout);
     }

@@ -93,7 +93,7 @@ impl Scene {
     }
 
     fn check(&self, accounts: &str) -> Output {
-        self.job(accounts).run(["auth", "check", &self.target.host()])
+        self.job(accounts).run(["auth", "check", "--for", "apply", &self.target.host()])
     }
 
     fn is_copied(&self) -> bool {
@@ -272,10 +272,12 @@ fn answers_that_make_no_sense_are_errors() {
 #[test]
 fn without_an_identity_it_says_what_the_job_lacks() {
     let scene = Scene::new(true, 3600);
-    let output = scene.regsync("").env("GITHUB_ACTIONS", "true").run(["auth", "check", &scene.target.host()]);
+    let output =
+        scene.regsync("").env("GITHUB_ACTIONS", "true").run(["auth", "check", "--for", "apply", &scene.target.host()]);
     output.assert_status(1);
     assert!(output.stdout.contains("id-token: write") && output.stdout.contains(&audience()), "{}", output.stdout);
-    let output = scene.regsync("").env("GITLAB_CI", "true").run(["auth", "check", &scene.target.host()]);
+    let output =
+        scene.regsync("").env("GITLAB_CI", "true").run(["auth", "check", "--for", "apply", &scene.target.host()]);
     let line = format!("id_tokens: {{ REGSYNC_ID_TOKEN_GCP: {{ aud: \"{}\" }} }}", audience());
     assert!(output.stdout.contains(&line), "{}", output.stdout);
 }
@@ -291,7 +293,7 @@ fn endpoints_are_google_s_or_the_environment_s() {
     scene.check(&accounts()).assert_status(1);
     assert_eq!(elsewhere.requests().len(), 0);
     let plain = scene.job(&accounts()).env("CLOUDSDK_API_ENDPOINT_OVERRIDES_STS", "http://sts.example.com");
-    let output = plain.run(["auth", "check", &scene.target.host()]);
+    let output = plain.run(["auth", "check", "--for", "apply", &scene.target.host()]);
     assert!(output.assert_status(1).stdout.contains("is not https: nothing is sent there"), "{}", output.stdout);
 }
 
@@ -317,7 +319,7 @@ fn no_pull_request_is_let_in_to_write() {
         for (status, body, advice) in [(200, open, binding.as_str()), (400, closed, condition)] {
             let answer = Answer::status(status).json(&body);
             scene.sts.fault(Match::new("POST", "/v1/token").first(1), Fault::Reply(answer));
-            let output = job.run(["auth", "check", &scene.target.host()]);
+            let output = job.run(["auth", "check", "--for", "apply", &scene.target.host()]);
             output.assert_status(1);
             for part in [advice, CAUTION] {
                 assert!(output.stdout.contains(part), "{part}:\n{}", output.stdout);

@@ -113,9 +113,9 @@ impl Federation {
         self.ci.job(self.bound())
     }
 
-    /// `auth check` of the target.
+    /// `auth check` of the target, as the one who writes.
     pub fn check(&self, regsync: &Regsync) -> Output {
-        let output = regsync.run(["auth", "check", &self.target.host()]);
+        let output = regsync.run(["auth", "check", "--for", "apply", &self.target.host()]);
         assert_no_canary("stdout", &output.stdout, &[]);
         output
     }

@@ -14,8 +14,8 @@ use super::output::{Refusal, print, say};
 use super::providers::Purpose;
 use super::session::Session;
 use crate::auth::{Credential, Keychain};
-use crate::cli::AuthCheckArgs;
-use crate::config::Desired;
+use crate::cli::{AuthCheckArgs, VerbArg};
+use crate::config::{Auth, Desired};
 use crate::image::{Location, ReferenceError, Registry, Repository, Role, Written};
 use crate::store::Stores;
 use crate::store::registry::{Checked, RegistryClient};
@@ -41,6 +41,14 @@ impl Access<'_> {
     }
 }
 
+/// Who asks registries on behalf of `plan`, or of `apply`.
+struct Asker {
+    purpose: Purpose,
+    // One keychain for both: what a provider gives is asked for once.
+    keychain: Arc<Keychain>,
+    stores: Stores,
+}
+
 /// How often registries were asked, and how often in vain.
 #[derive(Default)]
 struct Count {
@@ -53,13 +61,21 @@ pub(super) async fn check(args: &AuthCheckArgs, session: &Session) -> Result<Exi
     let loaded = configuration(args, session)?;
     let questions = questions(args, &loaded.desired)?;
     let voice = session.voice();
-    // One keychain for both: what a provider gives is asked for once.
-    let keychain = session.keychain(&loaded, Purpose::Apply);
-    let stores = session.stores(&loaded, Arc::clone(&keychain), &voice)?;
+    let asker = |purpose| -> Result<Asker, Refusal> {
+        let keychain = session.keychain(&loaded, purpose);
+        let stores = session.stores(&loaded, Arc::clone(&keychain), &voice)?;
+        Ok(Asker { purpose, keychain, stores })
+    };
+    let askers = [asker(Purpose::Plan)?, asker(Purpose::Apply)?];
     let mut count = Count::default();
     for (registry, repositories) in &questions {
-        let text = check_registry(registry, repositories, (&keychain, &stores), &mut count).await;
-        print(&format!("{text}\n"))?;
+        let purposes = purposes(args, registry, &loaded.desired);
+        count.registries += 1;
+        for asker in askers.iter().filter(|asker| purposes.contains(&asker.purpose)) {
+            let head = words::head(registry, (purposes.len() > 1).then_some(asker.purpose));
+            let text = check_registry(registry, repositories, asker, &mut count).await;
+            print(&format!("{head}{text}\n"))?;
+        }
     }
     if questions.is_empty() {
         say("the configuration names no registry: there is nothing to check");
@@ -67,6 +83,19 @@ pub(super) async fn check(args: &AuthCheckArgs, session: &Session) -> Result<Exi
         print(&words::closing(&count))?;
     }
     Ok(if count.failed == 0 { Exit::Done } else { Exit::Failed })
+}
+
+/// On whose behalf a registry is asked. Where reading has an identity of its own, nothing is known of it by the other's.
+fn purposes(args: &AuthCheckArgs, registry: &Registry, desired: &Desired) -> Vec<Purpose> {
+    let mut rules = desired.registries.iter().filter(|(key, _)| key.registry == *registry);
+    match args.verb {
+        Some(VerbArg::Plan) => vec![Purpose::Plan],
+        Some(VerbArg::Apply) => vec![Purpose::Apply],
+        None if rules.any(|(_, rules)| matches!(&rules.auth, Auth::Provider(written) if written.has_reader())) => {
+            vec![Purpose::Plan, Purpose::Apply]
+        }
+        None => vec![Purpose::Apply],
+    }
 }
 
 /// The configuration. Where hosts are named none is needed; but one that is there says how they are to be reached.
@@ -130,17 +159,16 @@ fn one(text: &str, all: &Questions) -> Result<(Registry, BTreeMap<Repository, bo
 async fn check_registry(
     registry: &Registry,
     repositories: &BTreeMap<Repository, bool>,
-    (keychain, stores): (&Keychain, &Stores),
+    Asker { purpose, keychain, stores }: &Asker,
     count: &mut Count,
 ) -> String {
-    let mut text = words::head(registry);
+    let mut text = String::new();
     let mut said = Vec::new();
-    count.registries += 1;
     let client = match stores.registry(registry) {
         Ok(client) => client,
         Err(error) => {
             (count.accesses, count.failed) = (count.accesses + 1, count.failed + 1);
-            return text + &words::unreachable(&error);
+            return words::unreachable(&error);
         }
     };
     for (repository, writes) in wishes(registry, repositories) {
@@ -153,6 +181,7 @@ async fn check_registry(
             said.clone_from(&trace);
         }
         let known = repositories.contains_key(&repository).then_some(&repository);
+        let writes = writes && *purpose == Purpose::Apply;
         let access = ask(&client, known, (writes, credential)).await;
         count.accesses += 1;
         count.failed += usize::from(!access.works());

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 
 use super::{Access, Count};
 use crate::auth::{Consulted, Credential, Found, Origin, Verdict};
+use crate::command::providers::Purpose;
 use crate::image::{Code, Registry};
 use crate::report::Untrusted;
 use crate::store::Error;
@@ -15,9 +16,14 @@ fn clean(text: &impl Display) -> String {
     Untrusted::of(text).to_string()
 }
 
-/// The line that a registry's part begins with.
-pub(super) fn head(registry: &Registry) -> String {
-    format!("{}\n", clean(registry))
+/// The line that a registry's part begins with; `purpose` where there is a part for each.
+pub(super) fn head(registry: &Registry, purpose: Option<Purpose>) -> String {
+    let verb = match purpose {
+        Some(Purpose::Plan) => ", to plan",
+        Some(Purpose::Apply) => ", to apply",
+        None => "",
+    };
+    format!("{}{verb}\n", clean(registry))
 }
 
 /// The credential that is used, and the sources in the order they were asked: why each is not the one.

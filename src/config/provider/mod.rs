@@ -125,6 +125,11 @@ impl Provider {
         own.or_else(|| self.text(key))
     }
 
+    /// Whether another identity is written for where only reading is meant.
+    pub fn has_reader(&self) -> bool {
+        self.settings.keys().any(|key| key.starts_with("plan-"))
+    }
+
     /// The names and values of `key`; none where it is not given.
     pub fn fields(&self, key: &str) -> BTreeMap<String, String> {
         match self.settings.get(key) {
