@@ -81,6 +81,7 @@ pub(super) const REPORT_MERGE: &str = "\
 Examples:
   regsync report merge shard-*.json                       what all shards came to, and the exit code of it
   regsync report merge shard-*.json --format markdown     for reviewers
+  regsync report merge 1.json 2.json --shards 1/3,2/3     fails where one of these shards is not there
   regsync report merge 1.json 2.json --report json=a.json as JSON to a file";
 
 pub(super) const EXPLAIN: &str = "\

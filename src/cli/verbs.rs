@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use super::ci::{CiArgs, MarkArgs, RiskArgs};
 use super::flags::{ConfigArgs, OutputArgs, ScopeArgs, WorkArgs};
 use super::help;
+use crate::plan::Shards;
 
 /// `regsync init`.
 #[derive(Debug, Args)]
@@ -179,6 +180,12 @@ pub struct MergeArgs {
     /// Plans, or results, that were saved as JSON
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// The shards that must be among them, such as 1/3,3/3: without one of them the whole is incomplete
+    ///
+    /// As the output `shards` of a plan lists them: JSON, or separated by commas. Without this, a shard that is not there is
+    /// no more than remarked on, since what has nothing to do need not run.
+    #[arg(long, env = "REGSYNC_SHARDS", value_name = "LIST")]
+    pub shards: Option<Shards>,
     /// What comes out.
     #[command(flatten)]
     pub output: OutputArgs,

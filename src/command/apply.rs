@@ -156,8 +156,11 @@ fn objection(args: &ApplyArgs, plan: &Plan) -> Option<(Refusal, Failure)> {
         return Some((refusal.hint(hint), Failure::new(Code::Stale, message)));
     }
     if args.require_complete && !plan.is_complete() {
-        let errors = plan.summary().error;
-        let message = format!("the plan is incomplete ({errors} in error), and --require-complete is set");
+        let why = match (plan.summary().error, plan.scope.missing.len()) {
+            (0, missing) => format!("{missing} of its shards missing"),
+            (errors, _) => format!("{errors} in error"),
+        };
+        let message = format!("the plan is incomplete ({why}), and --require-complete is set");
         let refusal = Refusal::new(Exit::Failed, format!("{message}; nothing was written"));
         return Some((refusal, Failure::new(Code::Interrupted, message)));
     }

@@ -30,10 +30,11 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The exit code of a plan: with `detailed`, changes have one of their own. Steps that are `excused` are no failures.
+    /// The exit code of a plan: with `detailed`, changes have one of their own. Steps that are `excused` are no failures;
+    /// a shard that is missing always is one.
     pub fn of_plan(plan: &Plan, detailed: bool, excused: impl Fn(&Step) -> bool) -> Self {
         let any = |action| plan.steps.iter().any(|step| step.action() == action && !excused(step));
-        if any(Action::Error) {
+        if any(Action::Error) || !plan.scope.missing.is_empty() {
             Self::Failed
         } else if any(Action::Blocked) {
             Self::Blocked

@@ -13,8 +13,8 @@ use super::session::{Session, stamp};
 use super::show::bases;
 use crate::cli::{MergeArgs, ReportArg};
 use crate::event::{Ending, Outcome};
-use crate::plan;
 use crate::plan::file::FileError;
+use crate::plan::{self, Plan};
 use crate::report::{self, Applied, Run, json, merge};
 
 pub(super) async fn run(args: &MergeArgs, session: &Session) -> Result<Exit, Refusal> {
@@ -30,7 +30,7 @@ pub(super) async fn run(args: &MergeArgs, session: &Session) -> Result<Exit, Ref
 fn joined(args: &MergeArgs, session: &Session, account: &mut Account) -> Result<Exit, Refusal> {
     check_writable(args.output.reports().map(|(_, file)| file))?;
     let runs = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-    let Run { plan, outcomes, elapsed } = merge(runs)
+    let Run { plan, outcomes, elapsed } = merge(runs, args.shards.as_ref())
         .map_err(|problem| Refusal::new(Exit::Invalid, format!("these reports are not of one whole: {problem}")))?;
     if outcomes.is_none() {
         account.excuse = Excuse::of(&plan, session.environment());
@@ -45,12 +45,14 @@ fn joined(args: &MergeArgs, session: &Session, account: &mut Account) -> Result<
     let outcomes = &*account.outcomes.insert(outcomes);
     let applied = Applied { plan, outcomes, elapsed };
     deliver(&args.output, session, true, |format, style| report::result(format, &applied, (&stamp, &setting), style))?;
-    Ok(exit(outcomes))
+    Ok(exit(plan, outcomes))
 }
 
-/// A run that was interrupted or refused has left steps that nobody began: the whole is not done.
-fn exit(outcomes: &[Outcome]) -> Exit {
-    let is_left = outcomes.iter().any(|outcome| matches!(outcome.ending, Ending::NotRun(_)));
+/// A run that was interrupted or refused has left steps that nobody began, as has one that there is no report of: the whole
+/// is not done.
+fn exit(plan: &Plan, outcomes: &[Outcome]) -> Exit {
+    let is_missing = !plan.scope.missing.is_empty();
+    let is_left = is_missing || outcomes.iter().any(|outcome| matches!(outcome.ending, Ending::NotRun(_)));
     let wrote = outcomes.iter().any(|outcome| outcome.ending.wrote());
     match Exit::of_outcomes(outcomes) {
         Exit::Done | Exit::Blocked | Exit::Stale if is_left && wrote => Exit::Partial,

@@ -174,7 +174,7 @@ async fn observe(
 
 /// The scope that the arguments ask for, and the filter made of it.
 pub(super) fn scope(args: &ScopeArgs) -> Result<(Scope, Filter), Refusal> {
-    let scope = Scope { only: args.only(), exclude: args.exclude(), shard: args.shard() };
+    let scope = Scope { only: args.only(), exclude: args.exclude(), shard: args.shard(), ..Scope::default() };
     match scope.filter() {
         Ok(filter) => Ok((scope, filter)),
         Err(problem) => Err(Refusal::new(Exit::Usage, format!("not a glob: {problem}"))),

@@ -56,7 +56,7 @@ pub struct Document {
     pub config: Vec<ConfigDocument>,
     /// Which part of them.
     pub scope: Scope,
-    /// Whether nothing was left unread.
+    /// Whether nothing was left unread, and no shard is missing.
     pub complete: bool,
     /// The number of steps of each kind.
     pub summary: Summary,

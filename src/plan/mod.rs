@@ -32,6 +32,6 @@ pub(crate) use read::document_of;
 pub use read::{Bases, document};
 pub use scope::{Filter, Scope};
 pub use selection::{SelectionDocument, Tallied};
-pub use shard::{SHARDS, Shard};
+pub use shard::{SHARDS, Shard, Shards};
 pub use step::{Action, Bytes, Plan, Reason, Referrer, Risk, SourceState, Step, Summary, TargetState, Warning};
 pub use trim::{Cut, CutKey, StepTrim, cut_key, is_left_alone};

@@ -21,6 +21,9 @@ pub struct Scope {
     /// `K/N`, where the run was one of several.
     #[serde(default)]
     pub shard: Option<String>,
+    /// Shards that should be part of a joined report, and are not; only where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// A scope, ready to be asked.
@@ -125,7 +128,7 @@ mod tests {
 
     fn filter(only: &[&str], exclude: &[&str]) -> Filter {
         let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
-        Scope { only: owned(only), exclude: owned(exclude), shard: None }.filter().unwrap()
+        Scope { only: owned(only), exclude: owned(exclude), ..Scope::default() }.filter().unwrap()
     }
 
     #[test]
@@ -149,7 +152,7 @@ mod tests {
         let app = reference("ghcr.io/acme/app:1.2");
         let filter = |shard: &str, only: &str| {
             let only = vec![only.to_owned()];
-            Scope { only, exclude: Vec::new(), shard: Some(shard.to_owned()) }.filter().unwrap()
+            Scope { only, shard: Some(shard.to_owned()), ..Scope::default() }.filter().unwrap()
         };
         for (shard, only, is_own) in [("1/2", "**", true), ("2/2", "**", false), ("1/2", "quay.io/acme/app", false)] {
             assert_eq!(filter(shard, only).selects(&app), is_own, "{shard} {only}");

@@ -79,6 +79,29 @@ impl fmt::Display for Shard {
     }
 }
 
+/// Some shards of one number, as the output `shards` lists them: JSON, or separated by commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shards(pub BTreeSet<Shard>);
+
+impl FromStr for Shards {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names: Vec<String> = if text.trim_start().starts_with('[') {
+            serde_json::from_str(text).map_err(|_| r#"write a list, such as ["1/3","3/3"] or 1/3,3/3"#)?
+        } else {
+            text.split(',').map(|name| name.trim().to_owned()).collect()
+        };
+        let shard = |name: &String| name.parse().map_err(|problem| format!("`{name}`: {problem}"));
+        let shards: BTreeSet<Shard> = names.iter().map(shard).collect::<Result<_, _>>()?;
+        let first = shards.first().map(|shard| shard.of);
+        if shards.iter().any(|shard| Some(shard.of) != first) {
+            return Err("they are shards of different numbers".to_owned());
+        }
+        Ok(Self(shards))
+    }
+}
+
 impl Plan {
     /// The shards to apply the plan in: as many as its steps are worth, and of those the ones that have something to do.
     /// What is a shard already is not divided again.
@@ -114,6 +137,19 @@ mod tests {
         }
         for text in ["", "1", "0/3", "4/3", "1/0", "1/257", "a/b", "+1/2", "-1/2", "1/2/3", " 1/2", "99999/2"] {
             assert!(text.parse::<Shard>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_json_or_has_commas() {
+        let list = |text: &str| text.parse::<Shards>().map(|Shards(all)| all.iter().map(Shard::to_string).collect());
+        let both: Result<Vec<String>, String> = Ok(vec!["1/3".to_owned(), "3/3".to_owned()]);
+        for text in [r#"["1/3","3/3"]"#, " [ \"3/3\", \"1/3\" ]\n", "1/3,3/3", "3/3, 1/3\n", "1/3,3/3,1/3"] {
+            assert_eq!(list(text), both, "{text}");
+        }
+        assert_eq!(list("[]"), Ok(Vec::new()));
+        for text in ["", ",", "1/3,", "[1]", "[\"1/3\"", "[\"4/3\"]", "1/3,1/2", "all"] {
+            assert!(list(text).is_err(), "{text}");
         }
     }
 

@@ -336,9 +336,9 @@ impl Plan {
         summary
     }
 
-    /// Whether nothing was left unread: no step is in error.
+    /// Whether nothing was left unread: no step is in error, and no shard is missing.
     pub fn is_complete(&self) -> bool {
-        self.steps.iter().all(|step| step.action() != Action::Error)
+        self.scope.missing.is_empty() && self.steps.iter().all(|step| step.action() != Action::Error)
     }
 
     /// Whether any step writes.

@@ -241,7 +241,7 @@ fn a_blob_counts_once_for_each_target() {
 #[test]
 fn a_scope_leaves_the_rest_out() {
     let wanted = desired(vec![mirror(3, UP, &[DOWN, "quay.io/b/app"], exact(&["1", "2"]))]);
-    let scope = Scope { only: vec!["ghcr.io/**".into()], exclude: vec!["**/*:2".into()], shard: None };
+    let scope = Scope { only: vec!["ghcr.io/**".into()], exclude: vec!["**/*:2".into()], ..Scope::default() };
     let seen = observed(&[(UP, "1", "A")], &[(DOWN, "1", None)]);
     let plan = plan(&wanted, &seen, &scope, &scope.filter().unwrap());
     assert_eq!(rows(&plan), ["+ ghcr.io/acme/app:1 new"]);
@@ -373,7 +373,7 @@ fn a_glob_that_is_about_nothing_is_remarked_upon() {
     let tags = BTreeMap::from([(location("ghcr.io/up/listed"), Ok(vec![tag("1.1")]))]);
     let observed = Observed { tags, ..Observed::default() };
     let remarks = |only: &str| {
-        let scope = Scope { only: vec![only.to_owned()], exclude: vec!["**/*:9".to_owned()], shard: None };
+        let scope = Scope { only: vec![only.to_owned()], exclude: vec!["**/*:9".to_owned()], ..Scope::default() };
         let warnings = plan(&desired, &observed, &scope, &scope.filter().unwrap()).warnings;
         warnings.into_iter().map(|warning| warning.message).collect::<Vec<_>>()
     };

@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::groups::{Group, groups};
+use super::merge::missing;
 use super::{Applied, Untrusted, failure_of};
 use crate::event::{Ending, Outcome};
 use crate::image::Failure;
@@ -77,6 +78,16 @@ fn render<'a>(
             suites.push_str(&case.render());
         }
         suites.push_str("  </testsuite>\n");
+    }
+    if let Some(text) = missing(plan) {
+        let counts = Counts { tests: 1, failures: 1, skipped: 0 };
+        total.add(&counts);
+        let case = "<testcase classname=\"regsync\" name=\"all shards\">";
+        let failure = format!("<failure message=\"{}\"/>", attribute(&text));
+        let _ = writeln!(
+            suites,
+            "  <testsuite name=\"shards\"{counts}>\n    {case}\n      {failure}\n    </testcase>\n  </testsuite>"
+        );
     }
     let time = elapsed.map(time).unwrap_or_default();
     format!(

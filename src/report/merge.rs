@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::event::Outcome;
 use crate::image::{Reference, Registry};
-use crate::plan::{Plan, Pulls, Scope, Shard, Step, Warning};
+use crate::plan::{Plan, Pulls, Scope, Shard, Shards, Step, Warning};
 
 /// So many shards are named that are not there.
 const NAMED: usize = 10;
@@ -26,17 +26,18 @@ pub struct Run {
 }
 
 /// Joins `runs`; the error says why they do not belong together. Shards run side by side: together they took as long as the
-/// slowest of them.
-pub fn merge(runs: Vec<Run>) -> Result<Run, String> {
+/// slowest of them. Where it is known which shards are `expected`, the whole is incomplete without any of them.
+pub fn merge(runs: Vec<Run>, expected: Option<&Shards>) -> Result<Run, String> {
     let Some(first) = runs.first() else { return Err("there is nothing to join".to_owned()) };
     for run in &runs {
         is_alike(first, run)?;
     }
     let is_applied = first.outcomes.is_some();
+    let Gaps { missing, remark } = gaps(&runs, expected)?;
     let mut plan = Plan {
         config: first.plan.config.clone(),
-        scope: Scope { shard: None, ..first.plan.scope.clone() },
-        warnings: missing(&runs)?.into_iter().collect(),
+        scope: Scope { shard: None, missing, ..first.plan.scope.clone() },
+        warnings: remark.into_iter().collect(),
         pulls: pulls(&runs),
         tallies: Vec::new(),
         steps: Vec::new(),
@@ -90,25 +91,54 @@ fn is_alike(first: &Run, run: &Run) -> Result<(), String> {
     Ok(())
 }
 
-/// A remark on the shards that are not there. That may well be: what has nothing to do need not run.
-fn missing(runs: &[Run]) -> Result<Option<Warning>, String> {
-    let mut there: BTreeSet<Shard> = BTreeSet::new();
-    for run in runs {
-        let Some(text) = &run.plan.scope.shard else { return Ok(None) };
-        there.insert(text.parse().map_err(|problem| format!("the shard `{text}`: {problem}"))?);
+/// What is not there.
+struct Gaps {
+    /// The shards that should be.
+    missing: Vec<String>,
+    /// A remark on the others. That may well be: what has nothing to do need not run.
+    remark: Option<Warning>,
+}
+
+fn gaps(runs: &[Run], expected: Option<&Shards>) -> Result<Gaps, String> {
+    let shard = |text: &String| text.parse().map_err(|problem| format!("the shard `{text}`: {problem}"));
+    let scopes = || runs.iter().map(|run| &run.plan.scope);
+    let is_whole = scopes().any(|scope| scope.shard.is_none());
+    let there: BTreeSet<Shard> =
+        scopes().filter_map(|scope| scope.shard.as_ref()).map(shard).collect::<Result<_, _>>()?;
+    // A report that was joined without one may be joined with it later.
+    let mut wanted: BTreeSet<Shard> = scopes().flat_map(|scope| &scope.missing).map(shard).collect::<Result<_, _>>()?;
+    if let Some(Shards(expected)) = expected {
+        if is_whole && !expected.is_empty() {
+            return Err("one of them is of no shard, and --shards says which there are".to_owned());
+        }
+        wanted.extend(expected);
     }
-    let counts: BTreeSet<u16> = there.iter().map(|shard| shard.of()).collect();
-    let of = match (counts.first(), counts.len()) {
-        (None, _) => return Ok(None),
-        (Some(of), 1) => *of,
-        _ => return Err("they are shards of different numbers".to_owned()),
-    };
-    let gone: Vec<String> =
-        Shard::all(of).filter(|shard| !there.contains(shard)).map(|shard| shard.to_string()).collect();
-    let more = gone.len().saturating_sub(NAMED);
+    let counts: BTreeSet<u16> = there.union(&wanted).map(|shard| shard.of()).collect();
+    if counts.len() > 1 {
+        return Err("they are shards of different numbers".to_owned());
+    }
+    let of = counts.first().copied().filter(|_| !is_whole && expected.is_none()).unwrap_or_default();
+    let gone: Vec<String> = Shard::all(of)
+        .filter(|shard| !there.contains(shard) && !wanted.contains(shard))
+        .map(|shard| shard.to_string())
+        .collect();
+    let message = format!("without shard {}", listed(&gone));
+    let remark = (!gone.is_empty()).then_some(Warning { place: None, message });
+    Ok(Gaps { missing: wanted.difference(&there).map(ToString::to_string).collect(), remark })
+}
+
+/// `2/9, 3/9 and 7 more`.
+fn listed(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let message = format!("without shard {}{more}", gone[..gone.len().min(NAMED)].join(", "));
-    Ok((!gone.is_empty()).then_some(Warning { place: None, message }))
+    names[..names.len().min(NAMED)].join(", ") + &more
+}
+
+/// Which shards should be part of `plan` and are not, in words to be escaped.
+pub(super) fn missing(plan: &Plan) -> Option<String> {
+    let names = &plan.scope.missing;
+    let text = || format!("shard {} is missing: it was expected, and no report is of it", listed(names));
+    (!names.is_empty()).then(text)
 }
 
 /// What all take of the quotas, and the least that any saw left.
@@ -163,7 +193,7 @@ mod tests {
     fn steps_come_in_the_order_of_one_plan() {
         let one = run("1/3", vec![copy(&NGINX, "1.0"), whole(), copy(&ALPINE, "3.20")]);
         let two = run("3/3", vec![copy(&NGINX, "0.9"), whole(), copy(&REDIS, "8")]);
-        let joined = merge(vec![two.clone(), one.clone()]).unwrap();
+        let joined = merge(vec![two.clone(), one.clone()], None).unwrap();
         let names: Vec<String> = joined
             .plan
             .steps
@@ -176,7 +206,7 @@ mod tests {
         assert_eq!(names, expected);
         assert_eq!(joined.plan.scope.shard, None);
         assert_eq!(joined.plan.warnings[0].message, "without shard 2/3");
-        assert_eq!(merge(vec![one, two]).unwrap(), joined, "whatever their order");
+        assert_eq!(merge(vec![one, two], None).unwrap(), joined, "whatever their order");
     }
 
     #[test]
@@ -184,10 +214,32 @@ mod tests {
         let one = applied(run("1/2", vec![copy(&REDIS, "8"), copy(&ALPINE, "1")]), 7);
         let mut two = applied(run("2/2", vec![copy(&NGINX, "1")]), 3);
         two.outcomes.as_mut().unwrap()[0].ending = Ending::Failed(failure(Code::Denied, "no", ""));
-        let joined = merge(vec![one, two]).unwrap();
+        let joined = merge(vec![one, two], None).unwrap();
         let ends: Vec<&str> = joined.outcomes.iter().flatten().map(|outcome| outcome.ending.as_str()).collect();
         assert_eq!(ends, ["failed", "copied", "copied"]);
         assert_eq!((joined.elapsed, joined.plan.warnings.len()), (Duration::from_secs(7), 0));
+    }
+
+    #[test]
+    fn a_shard_that_is_expected_and_absent_is_missing() {
+        let of = |shard: &str, tag: &str| run(shard, vec![copy(&NGINX, tag)]);
+        let some = || vec![of("1/3", "1"), of("3/3", "3")];
+        let gaps = |runs, expected: &str| {
+            merge(runs, Some(&expected.parse().unwrap())).map(|run| (run.plan.scope.missing, run.plan.warnings.len()))
+        };
+        assert_eq!(gaps(some(), "1/3,2/3,3/3"), Ok((vec!["2/3".to_owned()], 0)));
+        assert_eq!(gaps(some(), "1/3,3/3"), Ok((Vec::new(), 0)), "what has nothing to do need not run");
+        assert_eq!(gaps(some(), "3/3"), Ok((Vec::new(), 0)), "nor is one more amiss");
+        assert_eq!(gaps(some(), "[]"), Ok((Vec::new(), 0)));
+        assert!(gaps(some(), "1/2").is_err());
+        assert!(gaps(vec![of("", "1")], "1/2").is_err());
+        // With what came later, the whole is complete.
+        let part = merge(some(), Some(&"2/3".parse().unwrap())).unwrap();
+        assert!(!part.plan.is_complete());
+        assert_eq!(missing(&part.plan).as_deref().map(|text| &text[..20]), Some("shard 2/3 is missing"));
+        let whole = merge(vec![part.clone(), of("2/3", "2")], None).unwrap();
+        assert!(whole.plan.is_complete() && whole.plan.warnings.is_empty());
+        assert!(!merge(vec![part], None).unwrap().plan.is_complete());
     }
 
     #[test]
@@ -196,11 +248,11 @@ mod tests {
         let other = |change: fn(&mut Run)| {
             let mut other = run("2/2", vec![copy(&REDIS, "1")]);
             change(&mut other);
-            merge(vec![some(), other]).map(|_| ())
+            merge(vec![some(), other], None).map(|_| ())
         };
         assert_eq!(other(|_| ()), Ok(()));
-        assert!(merge(Vec::new()).is_err());
-        assert!(merge(vec![some(), some()]).unwrap_err().contains("nginx:1 is in two"));
+        assert!(merge(Vec::new(), None).is_err());
+        assert!(merge(vec![some(), some()], None).unwrap_err().contains("nginx:1 is in two"));
         for change in [
             |run: &mut Run| run.outcomes = Some(Vec::new()),
             |run: &mut Run| run.plan.config.clear(),

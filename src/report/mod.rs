@@ -69,6 +69,11 @@ impl<'a> Applied<'a> {
     fn steps(&self) -> impl Iterator<Item = (&'a Step, &'a Outcome)> + use<'a> {
         self.plan.steps.iter().zip(self.outcomes)
     }
+
+    /// Whether every step is as the configuration wants it, and no shard is missing.
+    fn is_complete(&self) -> bool {
+        self.plan.scope.missing.is_empty() && Tally::of(self.outcomes).is_complete()
+    }
 }
 
 /// What went wrong with a step: when it was applied, or already when it was planned.

@@ -232,7 +232,12 @@ pub(super) fn poisoned(bad: &str) -> Plan {
     }
     Plan {
         config: vec![ConfigFile { path: bad.into(), sha256: digest("aa") }],
-        scope: Scope { only: vec![bad.to_owned()], exclude: vec![bad.to_owned()], shard: Some(bad.to_owned()) },
+        scope: Scope {
+            only: vec![bad.to_owned()],
+            exclude: vec![bad.to_owned()],
+            shard: Some(bad.to_owned()),
+            missing: vec![bad.to_owned()],
+        },
         warnings: vec![Warning { place: Some(place), message: bad.to_owned() }],
         pulls: Vec::new(),
         tallies: Vec::new(),

@@ -6,7 +6,7 @@ use super::{QUICKSTART, quickstart};
 use crate::support::harness::Regsync;
 
 /// All there are. A new flag must be added here; `every_flag_has_the_variable_of_its_name` sees that it has one.
-const ALL: [&str; 26] = [
+const ALL: [&str; 27] = [
     "REGSYNC_ALLOW",
     "REGSYNC_ALLOW_PATH",
     "REGSYNC_ANNOTATIONS",
@@ -30,6 +30,7 @@ const ALL: [&str; 26] = [
     "REGSYNC_REPORT",
     "REGSYNC_REQUIRE_COMPLETE",
     "REGSYNC_SHARD",
+    "REGSYNC_SHARDS",
     "REGSYNC_SIZES",
     "REGSYNC_SUMMARY",
     "REGSYNC_VERBOSE",
@@ -38,7 +39,8 @@ const ALL: [&str; 26] = [
 #[test]
 fn the_list_of_variables_is_the_one_of_the_help() {
     let regsync = Regsync::new();
-    let help = regsync.run(["plan", "--help"]).stdout + &regsync.run(["apply", "--help"]).stdout;
+    let merge = regsync.run(["report", "merge", "--help"]).stdout;
+    let help = regsync.run(["plan", "--help"]).stdout + &regsync.run(["apply", "--help"]).stdout + &merge;
     let mut named: Vec<&str> = help.split("[env: ").skip(1).map(|rest| rest.split(']').next().unwrap()).collect();
     named.sort_unstable();
     named.dedup();

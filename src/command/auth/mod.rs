@@ -90,11 +90,10 @@ fn purposes(args: &AuthCheckArgs, registry: &Registry, desired: &Desired) -> Vec
     let mut rules = desired.registries.iter().filter(|(key, _)| key.registry == *registry);
     match args.verb {
         Some(VerbArg::Plan) => vec![Purpose::Plan],
-        Some(VerbArg::Apply) => vec![Purpose::Apply],
         None if rules.any(|(_, rules)| matches!(&rules.auth, Auth::Provider(written) if written.has_reader())) => {
             vec![Purpose::Plan, Purpose::Apply]
         }
-        None => vec![Purpose::Apply],
+        Some(VerbArg::Apply) | None => vec![Purpose::Apply],
     }
 }
 

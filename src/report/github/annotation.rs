@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::super::merge::missing;
 use super::super::quantity::count;
 use super::super::text::{named, risk_name, versions};
 use super::super::{Applied, Setting, Untrusted, common_cause, failure_of, words};
@@ -96,7 +97,7 @@ fn property(text: &str) -> String {
 pub fn of_plan(plan: &Plan, excused: impl Fn(&Step) -> bool) -> Vec<Annotation> {
     let troubles = plan.steps.iter().filter(|step| !excused(step));
     let troubles = troubles.filter_map(|step| Some((step, Level::Error, step.reason.failure()?)));
-    [crowded(troubles), risks(plan), remarks(plan)].concat()
+    [absent(plan), crowded(troubles), risks(plan), remarks(plan)].concat()
 }
 
 /// What came of a plan: what failed, what is stale or was not run, and what was left undone.
@@ -109,6 +110,7 @@ pub fn of_result(applied: &Applied<'_>) -> Vec<Annotation> {
     let done = applied.steps().flat_map(|(step, outcome)| outcome.warnings.iter().map(move |text| (step, text)));
     let left: Vec<Annotation> = done.map(|(step, text)| at(step, Level::Warning, ("left undone", text))).collect();
     [
+        absent(applied.plan),
         of(|ending| matches!(ending, Ending::Failed(_)), Level::Error),
         of(|ending| matches!(ending, Ending::Stale(_)), Level::Error),
         of(|ending| matches!(ending, Ending::Blocked(_)), Level::Error),
@@ -117,6 +119,12 @@ pub fn of_result(applied: &Applied<'_>) -> Vec<Annotation> {
         remarks(applied.plan),
     ]
     .concat()
+}
+
+/// What should be there and is not.
+fn absent(plan: &Plan) -> Vec<Annotation> {
+    let one = |message| Annotation { level: Level::Error, place: None, title: "regsync".to_owned(), message };
+    missing(plan).map(one).into_iter().collect()
 }
 
 /// Steps of one mirror that fail for one cause share an annotation: it is about one line.

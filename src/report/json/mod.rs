@@ -52,7 +52,7 @@ pub struct ResultDocument {
     pub config: Vec<ConfigDocument>,
     /// Which part of them.
     pub scope: Scope,
-    /// Whether every step is as the configuration wants it.
+    /// Whether every step is as the configuration wants it, and no shard is missing.
     pub complete: bool,
     /// The number of steps of each outcome.
     pub summary: Tally,
@@ -172,7 +172,7 @@ pub fn document(applied: &Applied<'_>, stamp: &Stamp) -> ResultDocument {
         plan_id: plan.plan_id,
         config: plan.config,
         scope: plan.scope,
-        complete: summary.is_complete(),
+        complete: applied.is_complete(),
         summary,
         bytes: tally::moved(applied.outcomes).into(),
         seconds: seconds(applied.elapsed),

@@ -20,6 +20,7 @@ pub use result::result;
 use self::inert::{code, html_code, prose};
 use self::page::{Fold, Note, Row, Table, cells};
 use super::groups::groups;
+use super::merge::missing;
 use super::quantity::count;
 use super::text::one_registry;
 use super::{Setting, words};
@@ -109,6 +110,12 @@ fn warnings(plan: &Plan, setting: &Setting) -> impl Iterator<Item = String> {
         }
         None => prose(&warning.message, REMARK),
     })
+}
+
+/// What should be there and is not.
+fn missing_note(plan: &Plan) -> Option<Note> {
+    let title = format!("{} missing", count(plan.scope.missing.len(), "shard"));
+    missing(plan).map(|text| Note { kind: "CAUTION", title, items: vec![prose(&text, REMARK)] })
 }
 
 /// Remarks, where there are any.

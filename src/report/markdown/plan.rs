@@ -8,8 +8,8 @@ use super::change::{changes, losses};
 use super::inert::{code, prose};
 use super::page::{Budget, Note, Page};
 use super::{
-    REMARK, change, digests, failure_words, foot, name, note_of, place_of, steps_table, subtitle, title, unchanged,
-    warnings,
+    REMARK, change, digests, failure_words, foot, missing_note, name, note_of, place_of, steps_table, subtitle, title,
+    unchanged, warnings,
 };
 use crate::plan::{Action, Plan, Reason, Step, Summary};
 
@@ -22,7 +22,10 @@ pub fn plan(plan: &Plan, setting: &Setting, budget: Budget) -> String {
         steps_table(plan, setting, |step| (is_notable(step) && !crowds.hides(step)).then(|| row(step, &crowds)));
     let page = Page {
         head,
-        notes: [risks(plan), troubles(plan, setting, &crowds), remarks(plan, setting)].into_iter().flatten().collect(),
+        notes: [missing_note(plan), risks(plan), troubles(plan, setting, &crowds), remarks(plan, setting)]
+            .into_iter()
+            .flatten()
+            .collect(),
         table,
         changes: changes(plan),
         folds: unchanged(plan).into_iter().chain(plan.has_changes().then(|| digests(plan))).collect(),
@@ -42,7 +45,8 @@ fn is_notable(step: &Step) -> bool {
 
 fn verdict(plan: &Plan) -> (&'static str, String) {
     let Summary { copy, update, skip, blocked, error } = plan.summary();
-    let icon = match (error, blocked, plan.has_changes()) {
+    let missing = plan.scope.missing.len();
+    let icon = match (error + missing, blocked, plan.has_changes()) {
         (1.., _, _) => "🔴",
         (0, 1.., _) => "🟠",
         (0, 0, true) => "🔵",
@@ -53,10 +57,11 @@ fn verdict(plan: &Plan) -> (&'static str, String) {
         (update, format!("{update} to update")),
         (blocked, format!("**{blocked} blocked**")),
         (error, format!("**{}**", count(error, "error"))),
+        (missing, format!("**{} missing**", count(missing, "shard"))),
         (skip, format!("{skip} up to date")),
     ];
     let shown: Vec<String> = parts.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
-    let text = match (copy + update + blocked + error, skip) {
+    let text = match (copy + update + blocked + error + missing, skip) {
         (0, 0) => "no tag selected".to_owned(),
         (0, _) => format!("no changes, {} up to date", count(skip, "tag")),
         _ => shown.join(" · "),

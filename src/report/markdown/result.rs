@@ -1,14 +1,14 @@
 //! What apply did, as Markdown.
 
 use super::super::crowds::Crowds;
-use super::super::quantity::{size, time};
+use super::super::quantity::{count, size, time};
 use super::super::text::{advice, amounts, one_registry};
 use super::super::{Applied, Setting, Tally, failure_of, tally};
 use super::inert::{code, prose};
 use super::page::{Budget, Note, Page};
 use super::{
-    REMARK, change, digests, failure_words, foot, name, note_of, place_of, steps_table, subtitle, title, unchanged,
-    warnings,
+    REMARK, change, digests, failure_words, foot, missing_note, name, note_of, place_of, steps_table, subtitle, title,
+    unchanged, warnings,
 };
 use crate::event::{Ending, Outcome};
 use crate::plan::{Action, Step};
@@ -30,7 +30,7 @@ pub fn result(applied: &Applied<'_>, setting: &Setting, budget: Budget) -> Strin
     });
     let page = Page {
         head,
-        notes: [troubles(applied, setting, &crowds), note_of(warnings(plan, setting).collect())]
+        notes: [missing_note(plan), troubles(applied, setting, &crowds), note_of(warnings(plan, setting).collect())]
             .into_iter()
             .flatten()
             .collect(),
@@ -44,17 +44,19 @@ pub fn result(applied: &Applied<'_>, setting: &Setting, budget: Budget) -> Strin
 
 fn verdict(applied: &Applied<'_>) -> (&'static str, String) {
     let tally = Tally::of(applied.outcomes);
+    let missing = applied.plan.scope.missing.len();
     let parts = [
         (tally.failed, format!("**{} failed**", tally.failed)),
         (tally.stale, format!("**{} stale**", tally.stale)),
         (tally.blocked, format!("**{} blocked**", tally.blocked)),
         (tally.not_run, format!("**{} not run**", tally.not_run)),
+        (missing, format!("**{} missing**", count(missing, "shard"))),
         (tally.copied, format!("{} copied", tally.copied)),
         (tally.updated, format!("{} updated", tally.updated)),
         (tally.skipped, format!("{} up to date", tally.skipped)),
     ];
     let shown: Vec<String> = parts.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
-    let icon = if tally.is_complete() { "✅" } else { "🔴" };
+    let icon = if applied.is_complete() { "✅" } else { "🔴" };
     let verdict = if shown.is_empty() { "nothing to do".to_owned() } else { shown.join(" · ") };
     (icon, verdict)
 }

@@ -134,7 +134,7 @@ fn plan_of_a_part_that_a_policy_forbids() {
         NGINX.step("v1", Reason::TagWouldMove(wall), ("a1b2c3d4e5f6", "5566778899aa")),
         warned(ALPINE.step("3.20", Reason::Kept, ("a1b2c3d4e5f6", "5566778899aa")), "names 5566778899aa by now"),
     ]);
-    some.scope = Scope { only: vec!["**/nginx*".into()], exclude: vec!["**:3.1*".into()], shard: None };
+    some.scope = Scope { only: vec!["**/nginx*".into()], exclude: vec!["**:3.1*".into()], ..Scope::default() };
     assert_snapshot!(show(&some));
 }
 

@@ -23,6 +23,7 @@ pub(super) use result::{advice, amounts};
 use std::fmt;
 
 use self::sheet::{Cell, Sheet};
+use super::merge::missing;
 use super::style::{BAD, FAINT, STRONG, Style};
 use super::{Untrusted, words};
 use crate::image::{Failure, Reference};
@@ -89,6 +90,14 @@ pub(super) fn one_registry(plan: &Plan) -> bool {
 fn remark(sheet: &mut Sheet, text: &str) {
     let label = sheet.paint(super::style::CAUTION, "warning:");
     sheet.text(format!("{label} {text}"));
+}
+
+/// What should be there and is not.
+fn show_missing(sheet: &mut Sheet, plan: &Plan) {
+    if let Some(text) = missing(plan) {
+        let label = sheet.paint(BAD, "error:");
+        sheet.text(format!("{label} {}", clean(&text)));
+    }
 }
 
 /// `text` in the look of what needs no attention.

@@ -9,7 +9,7 @@ use super::super::groups::{Group, groups};
 use super::super::quantity::{count, size};
 use super::super::style::{CAUTION, FAINT, NAME, STRONG, Style, look};
 use super::sheet::{Cell, Sheet};
-use super::{change, clean, failure_cell, faint, files, help, referrers, remark, same, tag_name};
+use super::{change, clean, failure_cell, faint, files, help, referrers, remark, same, show_missing, tag_name};
 use crate::image::{Digest, Location};
 use crate::plan::{Action, Plan, Pulls, Reason, Risk, Step, Summary, Tallied};
 
@@ -39,6 +39,7 @@ pub fn plan(plan: &Plan, style: Style) -> String {
     }
     sheet.gap();
     show_warnings(&mut sheet, plan);
+    show_missing(&mut sheet, plan);
     sheet.gap();
     show_quotas(&mut sheet, plan);
     closing(&mut sheet, plan);
@@ -289,7 +290,7 @@ pub(in crate::report) fn quotas(plan: &Plan) -> impl Iterator<Item = String> + '
 fn closing(sheet: &mut Sheet, plan: &Plan) {
     let summary = plan.summary();
     let Summary { copy, update, skip, blocked, error } = summary;
-    if copy + update + blocked + error == 0 {
+    if copy + update + blocked + error == 0 && plan.scope.missing.is_empty() {
         return sheet.text(no_changes(sheet, plan));
     }
     let verdict = sheet.paint(STRONG, "Plan:");

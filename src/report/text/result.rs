@@ -10,7 +10,7 @@ use super::super::style::{BAD, CAUTION, FAINT, GOOD, STRONG, Style, look};
 use super::super::{Applied, Tally, failure_of, tally};
 use super::plan::show_warnings;
 use super::sheet::{Cell, Sheet};
-use super::{clean, failure_cell, files, help, one_registry, same, short_name};
+use super::{clean, failure_cell, files, help, one_registry, same, short_name, show_missing};
 use crate::event::{Ending, Moved, Outcome};
 use crate::plan::{Action, Step};
 
@@ -32,6 +32,7 @@ pub fn result(applied: &Applied<'_>, style: Style) -> String {
     }
     sheet.gap();
     show_warnings(&mut sheet, applied.plan);
+    show_missing(&mut sheet, applied.plan);
     sheet.gap();
     sheet.text(closing(&sheet, applied));
     sheet.render()
@@ -88,14 +89,15 @@ fn done_cells(step: &Step, outcome: &Outcome) -> [Cell; 4] {
 fn closing(sheet: &Sheet, applied: &Applied<'_>) -> String {
     let tally = Tally::of(applied.outcomes);
     let planned = applied.plan.steps.iter().filter(|step| step.action() != Action::Skip).count();
-    if planned == 0 {
+    let missing = applied.plan.scope.missing.len();
+    if planned + missing == 0 {
         let tags = count(applied.outcomes.len(), "tag");
         let verb = if applied.outcomes.len() == 1 { "is" } else { "are" };
         let verdict = sheet.paint(STRONG, "Nothing to do.");
         return format!("{verdict} {tags} of {} {verb} as they should be.", files(applied.plan));
     }
     let moved = amounts(tally::moved(applied.outcomes), applied);
-    if tally.is_complete() {
+    if applied.is_complete() {
         let Tally { copied, updated, skipped, .. } = tally;
         let verdict = sheet.paint(STRONG, "Applied:");
         return format!("{verdict} {copied} copied, {updated} updated, {skipped} up to date. {moved}.");
@@ -104,11 +106,12 @@ fn closing(sheet: &Sheet, applied: &Applied<'_>) -> String {
     let done = planned - tally.unfinished().min(planned);
     let troubles =
         [(tally.failed, "failed"), (tally.stale, "stale"), (tally.blocked, "blocked"), (tally.not_run, "not run")];
-    let troubles: Vec<String> = troubles
+    let mut troubles: Vec<String> = troubles
         .into_iter()
         .filter(|(number, _)| *number > 0)
         .map(|(number, word)| format!("{number} {word}"))
         .collect();
+    troubles.extend((missing > 0).then(|| format!("{} missing", count(missing, "shard"))));
     let advice = advice(&tally);
     format!("{verdict} {done} of {planned} done, {}. {moved}.{advice}", troubles.join(", "))
 }

@@ -130,7 +130,7 @@ fn plan_of_a_part_with_remarks() {
         ALPINE.step("edge", Reason::Kept, ("a1b2c3d4e5f6", "5566778899aa")),
         ALPINE.step("next", Reason::New, ("", "5566778899aa")),
     ]);
-    some.scope = Scope { only: vec!["**/alpine*".into()], exclude: vec!["**:3.1*".into()], shard: None };
+    some.scope = Scope { only: vec!["**/alpine*".into()], exclude: vec!["**:3.1*".into()], ..Scope::default() };
     some.warnings = vec![
         Warning { place: Some(place(33)), message: "no tag of docker.io/library/postgres matches `9.*`".into() },
         Warning { place: None, message: "docker.io meters reads of manifests: sizes are not asked for".into() },
