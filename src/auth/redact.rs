@@ -4,6 +4,7 @@
 //! realm says passes here before it becomes an error, a warning or a line of the log.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::sync::Mutex;
 
 use base64::Engine as _;
@@ -17,6 +18,8 @@ const TOKENS: usize = 2048;
 const PLACE: &str = "***";
 /// Secrets below this length, in bytes, may be parts of ordinary words.
 const SHORT: usize = 6;
+/// Parts of base64 below this length, in digits, may be parts of other words.
+const SHORT_INSIDE: usize = 8;
 
 /// What must not be repeated.
 #[derive(Default)]
@@ -78,24 +81,114 @@ impl Redactor {
 /// A secret as it may come back, the longest form first.
 fn forms(secret: &Secret) -> Vec<Secret> {
     let plain = secret.expose();
-    let escaped = serde_json::to_string(plain).map(|quoted| quoted.trim_matches('"').to_owned()).unwrap_or_default();
-    let percent: String = url_encoded(plain);
-    let mut forms = vec![
-        BASE64_STANDARD.encode(plain),
-        BASE64_URL_SAFE.encode(plain),
-        BASE64_STANDARD_NO_PAD.encode(plain),
-        BASE64_URL_SAFE_NO_PAD.encode(plain),
-        percent.replace('+', "%20"),
-        percent.to_ascii_lowercase(),
-        percent,
-        escaped,
-        plain.split_whitespace().collect::<Vec<_>>().join(" "),
-        plain.to_owned(),
-    ];
-    forms.extend([url_encoded(&forms[0]), forms[2].replace('+', " ")]);
-    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    let mut forms = vec![plain.split_whitespace().collect::<Vec<_>>().join(" "), plain.to_owned()];
+    forms.extend(base64_forms(plain));
+    forms.extend(percent_forms(plain));
+    forms.extend(json_forms(plain));
+    forms.extend(html_forms(plain));
+    forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
     forms.dedup();
     forms.into_iter().map(Secret::new).collect()
+}
+
+fn base64_forms(plain: &str) -> Vec<String> {
+    let standard = BASE64_STANDARD.encode(plain);
+    let bare = BASE64_STANDARD_NO_PAD.encode(plain);
+    let url = BASE64_URL_SAFE_NO_PAD.encode(plain);
+    let mut forms = vec![url_encoded(&standard), bare.replace('+', " "), BASE64_URL_SAFE.encode(plain), url];
+    forms.extend([standard, bare]);
+    for shift in 0..3 {
+        let mut bytes = vec![0; shift];
+        bytes.extend_from_slice(plain.as_bytes());
+        let whole = BASE64_STANDARD_NO_PAD.encode(&bytes);
+        // The digits at both ends hold bits of neighbours as well.
+        let last = whole.len() - usize::from(!bytes.len().is_multiple_of(3));
+        let inner = whole.get([0, 2, 3][shift]..last).unwrap_or_default().to_owned();
+        if inner.len() >= SHORT_INSIDE {
+            forms.extend([inner.replace('+', "-").replace('/', "_"), inner]);
+        }
+    }
+    forms
+}
+
+/// As in a form, as RFC 3986 says, and as JavaScript's `encodeURIComponent`; with large digits and with small ones.
+fn percent_forms(plain: &str) -> Vec<String> {
+    let mut forms = vec![url_encoded(plain), percent_encoded(plain, "-_.~"), percent_encoded(plain, "-_.~!*'()")];
+    let small: Vec<_> = forms.iter().map(|form| with_small_digits(form)).collect();
+    forms.extend(small);
+    forms
+}
+
+fn percent_encoded(plain: &str, kept: &str) -> String {
+    let mut out = String::new();
+    for byte in plain.bytes() {
+        if byte.is_ascii_alphanumeric() || (byte.is_ascii() && kept.contains(char::from(byte))) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// Only what follows a `%`: letters of the secret itself have a case of their own.
+fn with_small_digits(percent: &str) -> String {
+    let mut digits = 0;
+    let small = percent.chars().map(|c| {
+        digits = if c == '%' { 3 } else { i32::max(digits - 1, 0) };
+        if digits > 0 { c.to_ascii_lowercase() } else { c }
+    });
+    small.collect()
+}
+
+/// As JSON writes it: as little as it must, ASCII alone, what would mean something in HTML, and all but letters and digits.
+fn json_forms(plain: &str) -> Vec<String> {
+    let quoted = serde_json::to_string(plain).unwrap_or_default();
+    let least = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+    let classes: [fn(char) -> bool; 5] = [
+        |c| !c.is_ascii(),
+        |c| "&<>".contains(c),
+        |c| !c.is_ascii() || "&<>".contains(c),
+        |c| !c.is_ascii() || "&<>+'\"".contains(c),
+        |c| "&<>'\"".contains(c),
+    ];
+    let mut forms = vec![least.to_owned()];
+    for class in classes {
+        forms.extend([with_numbers(plain, class, false), with_numbers(plain, class, true)]);
+    }
+    let slashes: Vec<_> = forms.iter().map(|form| form.replace('/', "\\/")).collect();
+    forms.extend(slashes);
+    forms
+}
+
+/// `\u00f6` for the characters of a class, in UTF-16 as JSON wants it; others as JSON must.
+fn with_numbers(plain: &str, class: fn(char) -> bool, large: bool) -> String {
+    let mut out = String::new();
+    for c in plain.chars() {
+        if class(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = if large { write!(out, "\\u{unit:04X}") } else { write!(out, "\\u{unit:04x}") };
+            }
+        } else {
+            let quoted = serde_json::to_string(&c).unwrap_or_default();
+            out.push_str(quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default());
+        }
+    }
+    out
+}
+
+/// As HTML writes it: quotes as they are, by name, and by number.
+fn html_forms(plain: &str) -> impl Iterator<Item = String> {
+    let least = plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let quotes = [
+        ("\"", "'"),
+        ("&quot;", "'"),
+        ("&quot;", "&#x27;"),
+        ("&#34;", "&#39;"),
+        ("&quot;", "&#39;"),
+        ("&quot;", "&#039;"),
+    ];
+    quotes.into_iter().map(move |(double, single)| least.replace('"', double).replace('\'', single))
 }
 
 /// As in a form or a query.
@@ -144,15 +237,57 @@ mod tests {
     #[test]
     fn a_secret_is_found_in_each_of_its_forms() {
         let redactor = Redactor::default();
-        let password = Secret::new("p&ss \"w\u{f6}rd\" +/?");
-        redactor.credential(&Credential::Basic { username: "robot".into(), password: password.clone() });
-        let pair = Secret::new(format!("robot:{}", password.expose()));
-        for secret in [&password, &pair] {
-            for form in forms(secret) {
-                let cleaned = redactor.clean(&format!("<{}>", form.expose()));
-                assert!(!cleaned.contains(form.expose()), "{cleaned}");
-            }
+        redactor.secret(&Secret::new("aZ&9\"/+<\u{f6} ~'>?kQ"));
+        for form in [
+            "aZ&9\"/+<\u{f6} ~'>?kQ",
+            // Base64: RFC 4648 sections 4 and 5, with and without padding, and inside a form.
+            "YVomOSIvKzzDtiB+Jz4/a1E=",
+            "YVomOSIvKzzDtiB-Jz4_a1E=",
+            "YVomOSIvKzzDtiB+Jz4/a1E",
+            "YVomOSIvKzzDtiB-Jz4_a1E",
+            "YVomOSIvKzzDtiB%2BJz4%2Fa1E%3D",
+            // Percent: of a form, of a path, of JavaScript's encodeURIComponent; digits large and small.
+            "aZ%269%22%2F%2B%3C%C3%B6+%7E%27%3E%3FkQ",
+            "aZ%269%22%2f%2b%3c%c3%b6+%7e%27%3e%3fkQ",
+            "aZ%269%22%2F%2B%3C%C3%B6%20~%27%3E%3FkQ",
+            "aZ%269%22%2f%2b%3c%c3%b6%20~%27%3e%3fkQ",
+            "aZ%269%22%2F%2B%3C%C3%B6%20~'%3E%3FkQ",
+            // JSON: as little as possible, the slash as well, ASCII alone, safe inside HTML.
+            "aZ&9\\\"/+<\u{f6} ~'>?kQ",
+            "aZ&9\\\"\\/+<\u{f6} ~'>?kQ",
+            "aZ&9\\\"/+<\\u00f6 ~'>?kQ",
+            "aZ&9\\\"\\/+<\\u00F6 ~'>?kQ",
+            "aZ\\u00269\\\"/+\\u003c\u{f6} ~'\\u003e?kQ",
+            "aZ\\u00269\\u0022\\/\\u002B\\u003C\\u00F6 ~\\u0027\\u003E?kQ",
+            // HTML: with the names of quotes, and with their numbers.
+            "aZ&amp;9\"/+&lt;\u{f6} ~'&gt;?kQ",
+            "aZ&amp;9&quot;/+&lt;\u{f6} ~&#x27;&gt;?kQ",
+            "aZ&amp;9&#34;/+&lt;\u{f6} ~&#39;&gt;?kQ",
+            "aZ&amp;9&quot;/+&lt;\u{f6} ~&#039;&gt;?kQ",
+        ] {
+            assert_eq!(redactor.clean(&format!("<{form}>")), "<***>", "{form}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_found_inside_what_is_base64_with_others() {
+        let redactor = Redactor::default();
+        redactor.secret(&Secret::new("aZ&9\"/+<\u{f6} ~'>?kQ"));
+        // After one, two and three other bytes, before one or two.
+        for form in ["eGFaJjkiLys8w7Ygfic+P2tReXo=", "eHhhWiY5Ii8rPMO2IH4nPj9rUXl6", "eHh4YVomOSIvKzzDtiB-Jz4_a1F5"] {
+            let cleaned = redactor.clean(form);
+            assert!(cleaned.contains("***") && cleaned.len() < 16, "{cleaned}");
+        }
+        redactor.secret(&Secret::new("abc"));
+        assert_eq!(redactor.clean("YW Fi JjZA"), "YW Fi JjZA", "too short to be told from words");
+    }
+
+    #[test]
+    fn a_pair_is_found_as_well_as_its_password() {
+        let redactor = Redactor::default();
+        let password = Secret::new("hunter2\"");
+        redactor.credential(&Credential::Basic { username: "robot".into(), password });
+        assert_eq!(redactor.clean("cm9ib3Q6aHVudGVyMiI= robot:hunter2\\\" hunter2\""), "*** *** ***");
         redactor.token(&Secret::new("t.o.k"));
         assert_eq!((redactor.clean("no t.o.k here"), redactor.sweep("t.o.k")), ("no *** here".into(), "t.o.k".into()));
     }
