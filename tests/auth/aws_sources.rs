@@ -98,6 +98,38 @@ fn a_role_with_the_token_of_a_file_or_of_the_job() {
     }
 }
 
+/// In a cluster whose pods run jobs of GitHub too, as in all of AWS's tools: the file is whose the variable is.
+#[test]
+fn a_pod_shows_its_own_token_in_a_job_too() {
+    let scene = Scene::new();
+    let regsync = scene.ci.job(scene.regsync().env("AWS_ROLE_ARN", READER));
+    let path = regsync.path("token");
+    let regsync = regsync.env("AWS_WEB_IDENTITY_TOKEN_FILE", path.to_str().unwrap());
+    let token = id_token("sts.amazonaws.com", 7);
+    regsync.write("token", format!("{token}\n"));
+    scene.ci.judge().trust(&token, "sts.amazonaws.com");
+    scene.assert_is(&regsync, READER);
+    assert_eq!(scene.ci.audiences(), Vec::<String>::new());
+}
+
+#[test]
+fn who_is_named_is_not_replaced_by_the_machine() {
+    let scene = Scene::new();
+    let (agent, metadata) = (Service::start(|_| Answer::status(404)), Service::start(|_| Answer::status(404)));
+    let regsync = scene.on_a_machine(&metadata.url()).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &agent.url());
+    let regsync = regsync.env("AWS_ROLE_ARN", READER).env("GITHUB_ACTIONS", "true");
+    let output = scene.check(&regsync);
+    for part in ["no ID token for sts.amazonaws.com", "unset `AWS_ROLE_ARN`", "`permissions: id-token: write`"] {
+        assert!(output.assert_status(1).stdout.contains(part), "{part}:\n{}", output.stdout);
+    }
+    let profile = scene.on_a_machine(&metadata.url()).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &agent.url());
+    let output = scene.check(&profile.env("AWS_PROFILE", "mirror"));
+    for part in ["`AWS_PROFILE` names a profile", "`aws configure export-credentials --format env`"] {
+        assert!(output.assert_status(1).stdout.contains(part), "{part}:\n{}", output.stdout);
+    }
+    assert_eq!([agent.requests().len(), metadata.requests().len(), scene.cloud.requests().len()], [0; 3]);
+}
+
 #[test]
 fn the_agent_of_a_container() {
     let scene = Scene::new();

@@ -114,6 +114,20 @@ fn an_application_that_trusts_the_job() {
     assert!(output.assert_status(0).stdout.contains("AZURE_CLIENT_ID with an ID token"), "{}", output.stdout);
 }
 
+/// Runners are machines too, and theirs is another identity, or none.
+#[test]
+fn an_application_without_an_id_token_is_not_replaced_by_the_machine() {
+    let (target, source) = (FakeRegistry::start(), FakeRegistry::start());
+    let (entra, metadata) = (Service::start(|_| Answer::status(500)), metadata(None, ""));
+    let regsync = application(mirror(&source, &target), &entra).env("GITHUB_ACTIONS", "true");
+    let output = check(&regsync.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", &metadata.url()), &target);
+    let line = "`permissions: id-token: write`";
+    for part in ["AZURE_CLIENT_ID with an ID token", "no ID token", line, "or unset `AZURE_TENANT_ID`"] {
+        assert!(output.assert_status(1).stdout.contains(part), "{part}:\n{}", output.stdout);
+    }
+    assert_eq!([entra.requests().len(), metadata.requests().len()], [0; 2]);
+}
+
 #[test]
 fn an_app_with_a_managed_identity() {
     let ((acr, target), source) = (registry(), FakeRegistry::start());

@@ -97,6 +97,14 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// The same; where something is missing, with what else can be done about it.
+    pub(super) fn or_else(self, instead: &str) -> Self {
+        match self {
+            Self::Absent { missing, hint } => Self::Absent { missing, hint: format!("{hint}; or {instead}") },
+            error => error,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

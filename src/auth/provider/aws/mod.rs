@@ -23,6 +23,7 @@ mod sts;
 pub(in crate::auth) use create::Makers;
 use keys::Keys;
 use place::Place;
+use sts::Bearer;
 
 use super::Issued;
 use super::ambient::is_bound;
@@ -88,12 +89,13 @@ impl Aws {
         check_partition("role", role, place)?;
         let named = self.session_name.as_deref().or_else(|| exchange.environment.get("AWS_ROLE_SESSION_NAME"));
         let assumed = Assumed { role, session_name: named.unwrap_or("regsync"), place };
-        match sts::with_id_token(exchange, registry, &assumed).await {
+        match sts::with_id_token(exchange, Bearer::Job(registry), &assumed).await {
             // Without an identity of the job, that of the machine may be allowed to act as the role.
-            Err(absent @ ProviderError::Absent { .. }) => {
-                let base = sources::find(exchange, registry, place).await?.ok_or(absent)?;
-                sts::with_keys(exchange, &assumed, &base).await
-            }
+            Err(absent @ ProviderError::Absent { .. }) => match sources::find(exchange, registry, place).await {
+                Ok(Some(base)) => sts::with_keys(exchange, &assumed, &base).await,
+                Ok(None) | Err(ProviderError::Absent { .. }) => Err(absent),
+                Err(error) => Err(error),
+            },
             outcome => outcome,
         }
     }

@@ -8,7 +8,8 @@
 //! | `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, `…_FULL_URI` | the agent of ECS, or EKS Pod Identity |
 //! | instance metadata, version 2 | the role of the machine |
 //!
-//! Refuses profiles and what they can run: whoever has one can export its keys.
+//! Refuses profiles and what they can run: whoever has one can export its keys. Refuses to act as the machine where the
+//! environment names somebody else.
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderName};
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 use super::keys::Keys;
 use super::place::Place;
+use super::sts::Bearer;
 use super::{Assumed, Principal, check_partition, sts};
 use crate::auth::exchange::{Answer, Ask, Endpoint, Exchange};
 use crate::auth::{ProviderError, Secret, identity};
@@ -41,6 +43,7 @@ pub(super) async fn find(
     if let Some(principal) = role(exchange, registry, place).await? {
         return Ok(Some(principal));
     }
+    profile(exchange)?;
     if let Some(principal) = container(exchange).await? {
         return Ok(Some(principal));
     }
@@ -72,15 +75,27 @@ fn variables(exchange: &Exchange) -> Result<Option<Principal>, ProviderError> {
     Ok(Some(Principal { keys, name: format!("`{id}`"), claims: None }))
 }
 
-/// The role that the environment names, where there is an ID token for it.
+/// The role that the environment names. Without an ID token for it nobody is taken in its place: the machine is somebody else.
 async fn role(exchange: &Exchange, registry: &Registry, place: &Place) -> Result<Option<Principal>, ProviderError> {
     let Some(role) = exchange.environment.get("AWS_ROLE_ARN") else { return Ok(None) };
     check_partition("AWS_ROLE_ARN", role, place)?;
     let session_name = exchange.environment.get("AWS_ROLE_SESSION_NAME").unwrap_or("regsync");
-    match sts::with_id_token(exchange, registry, &Assumed { role, session_name, place }).await {
-        Err(ProviderError::Absent { .. }) => Ok(None),
+    match sts::with_id_token(exchange, Bearer::Environment(registry), &Assumed { role, session_name, place }).await {
+        Err(absent @ ProviderError::Absent { .. }) => Err(absent.or_else("unset `AWS_ROLE_ARN` to act as the machine")),
         outcome => outcome.map(Some),
     }
+}
+
+/// A profile that the environment names is not read, and is not passed over either.
+fn profile(exchange: &Exchange) -> Result<(), ProviderError> {
+    if exchange.environment.get("AWS_PROFILE").is_none() {
+        return Ok(());
+    }
+    Err(ProviderError::Absent {
+        missing: "`AWS_PROFILE` names a profile, and profiles are not read".to_owned(),
+        hint: "make variables of it with `aws configure export-credentials --format env`; or unset it to act as the machine"
+            .to_owned(),
+    })
 }
 
 async fn container(exchange: &Exchange) -> Result<Option<Principal>, ProviderError> {

@@ -4,6 +4,7 @@
 use reqwest::header::ACCEPT;
 
 use super::keys::Keys;
+use super::place::Place;
 use super::request::{self, Call, element};
 use super::sigv4::Signer;
 use super::{Assumed, Principal, refusal};
@@ -15,22 +16,43 @@ use crate::image::Registry;
 const FORM: &str = "application/x-www-form-urlencoded";
 const VERSION: (&str, &str) = ("Version", "2011-06-15");
 const WHAT: &str = "a session of the role";
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
-/// With the ID token of the job. [`ProviderError::Absent`] where it has none.
+/// Whose ID token is shown.
+#[derive(Clone, Copy)]
+pub(super) enum Bearer<'a> {
+    /// That of the job, made for this registry; without one, that of the file.
+    Job(&'a Registry),
+    /// That of the environment's own role: of the file, where the variable names one, as in all of AWS's tools.
+    Environment(&'a Registry),
+}
+
+impl Bearer<'_> {
+    async fn token(self, exchange: &Exchange, place: &Place) -> Result<IdToken, ProviderError> {
+        let registry = match self {
+            Self::Environment(_) if exchange.environment.path(TOKEN_FILE).is_some() => {
+                return identity::of_file(exchange, TOKEN_FILE);
+            }
+            Self::Job(registry) | Self::Environment(registry) => registry,
+        };
+        let audience = place.audience();
+        // The service is AWS's own: there is no harm in an ID token that was made for somebody else.
+        let wish = Wish { provider: "aws", registry, audience, file_variable: Some(TOKEN_FILE), exact: false };
+        identity::obtain(exchange, &wish).await
+    }
+}
+
+/// With an ID token. [`ProviderError::Absent`] where there is none.
 pub(super) async fn with_id_token(
     exchange: &Exchange,
-    registry: &Registry,
+    bearer: Bearer<'_>,
     assumed: &Assumed<'_>,
 ) -> Result<Principal, ProviderError> {
-    let audience = assumed.place.audience();
-    // The service is AWS's own: there is no harm in an ID token that was made for somebody else.
-    let file_variable = Some("AWS_WEB_IDENTITY_TOKEN_FILE");
-    let wish = Wish { provider: "aws", registry, audience, file_variable, exact: false };
-    let mut token = identity::obtain(exchange, &wish).await?;
+    let mut token = bearer.token(exchange, assumed.place).await?;
     let mut answer = exchange.send(ask_with_id_token(exchange, assumed, &token)?).await?;
     // It may have ended on the way: those of GitHub live for minutes.
     if request::code(&answer) == "ExpiredTokenException" {
-        token = identity::obtain(exchange, &wish).await?;
+        token = bearer.token(exchange, assumed.place).await?;
         answer = exchange.send(ask_with_id_token(exchange, assumed, &token)?).await?;
     }
     if !answer.is_success() {

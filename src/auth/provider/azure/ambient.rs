@@ -34,11 +34,7 @@ fn source(environment: &Environment) -> Option<(&'static str, Azure)> {
         () if application && all(&["AZURE_FEDERATED_TOKEN_FILE"]) => {
             Some(("AZURE_FEDERATED_TOKEN_FILE", Azure::TokenFile))
         }
-        () if application && any(&["ACTIONS_ID_TOKEN_REQUEST_URL", "REGSYNC_ID_TOKEN_AZURE"]) => {
-            let text = |name: &str| environment.get(name).unwrap_or_default().to_owned();
-            let (tenant, client) = (text("AZURE_TENANT_ID"), text("AZURE_CLIENT_ID"));
-            Some(("AZURE_CLIENT_ID with an ID token", Azure::Federated { tenant, client }))
-        }
+        () if application => Some(("AZURE_CLIENT_ID with an ID token", Azure::Job)),
         () if all(&["IDENTITY_ENDPOINT", "IDENTITY_HEADER"]) => {
             Some(("IDENTITY_ENDPOINT (a managed identity)", Azure::Managed))
         }
@@ -71,8 +67,10 @@ mod tests {
         assert_eq!(offered(host, &file), Some("AZURE_FEDERATED_TOKEN_FILE"));
         let job = with(&["ACTIONS_ID_TOKEN_REQUEST_URL"]);
         assert_eq!(offered(host, &job), Some("AZURE_CLIENT_ID with an ID token"));
-        assert_eq!(offered(host, &with(&[])), Some("IDENTITY_ENDPOINT (a managed identity)"));
-        assert_eq!(offered(host, &application), Some("the managed identity of this machine"));
+        assert_eq!(offered(host, &with(&[])), Some("AZURE_CLIENT_ID with an ID token"));
+        assert_eq!(offered(host, &application), Some("AZURE_CLIENT_ID with an ID token"));
+        assert_eq!(offered(host, &machine), Some("IDENTITY_ENDPOINT (a managed identity)"));
+        assert_eq!(offered(host, &["AZURE_CLIENT_ID"]), Some("the managed identity of this machine"));
         let incomplete = ["AZURE_CLIENT_SECRET", "AZURE_CLIENT_ID"];
         assert_eq!(offered(host, &incomplete), Some("the managed identity of this machine"));
     }

@@ -25,7 +25,7 @@ use entra::Application;
 
 use super::Issued;
 use crate::auth::exchange::{Answer, Ask, Endpoint, Exchange};
-use crate::auth::identity::{self, Wish};
+use crate::auth::identity::{self, IdToken, Wish};
 use crate::auth::{Claims, Credential, ProviderError, Secret};
 use crate::image::Registry;
 
@@ -39,6 +39,8 @@ pub enum Azure {
         /// The application's (client's) id.
         client: String,
     },
+    /// The application's that the environment names, which has a federated credential for the job.
+    Job,
     /// An application's, by the ID token in the file that `AZURE_FEDERATED_TOKEN_FILE` names.
     TokenFile,
     /// An application's, by its `AZURE_CLIENT_SECRET`.
@@ -59,20 +61,33 @@ struct Refresh {
     refresh_token: Secret,
 }
 
+const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+
+/// The ID token of the job.
+async fn of_job(exchange: &Exchange, registry: &Registry) -> Result<IdToken, ProviderError> {
+    let audience = Cloud::of(registry).audience();
+    let wish = Wish { provider: "azure", registry, audience, file_variable: Some(TOKEN_FILE), exact: false };
+    identity::obtain(exchange, &wish).await
+}
+
 impl Azure {
     pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
         let cloud = Cloud::of(registry);
         match self {
             Self::Federated { tenant, client } => {
-                let file_variable = Some("AZURE_FEDERATED_TOKEN_FILE");
-                let audience = cloud.audience();
-                let wish = Wish { provider: "azure", registry, audience, file_variable, exact: false };
-                let token = identity::obtain(exchange, &wish).await?;
+                let token = of_job(exchange, registry).await?;
                 let entra = Application::new(cloud, tenant, client)?.federated(exchange, &token).await?;
                 entra.redeem(exchange, registry, Some(token.claims)).await
             }
+            Self::Job => {
+                // Nobody is taken in the application's place: the machine is somebody else.
+                let instead = "unset `AZURE_TENANT_ID` to act as the machine";
+                let token = of_job(exchange, registry).await.map_err(|error| error.or_else(instead))?;
+                let entra = Application::of_environment(cloud, exchange)?.federated(exchange, &token).await?;
+                entra.redeem(exchange, registry, Some(token.claims)).await
+            }
             Self::TokenFile => {
-                let token = identity::of_file(exchange, "AZURE_FEDERATED_TOKEN_FILE")?;
+                let token = identity::of_file(exchange, TOKEN_FILE)?;
                 let entra = Application::of_environment(cloud, exchange)?.federated(exchange, &token).await?;
                 entra.redeem(exchange, registry, Some(token.claims)).await
             }
