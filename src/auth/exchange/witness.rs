@@ -16,15 +16,15 @@ pub(crate) struct Sent {
 }
 
 /// The body of each answer.
-pub(crate) type Reply = fn(&Sent) -> String;
+type Reply = Box<dyn Fn(&Sent) -> String>;
 
 thread_local! {
     static WATCH: RefCell<Option<(Reply, Vec<Sent>)>> = const { RefCell::new(None) };
 }
 
 /// Does `work` on this thread, with all requests to token services answered by `reply`; and what they were sent.
-pub(crate) fn watch<T>(reply: Reply, work: impl FnOnce() -> T) -> (T, Vec<Sent>) {
-    WATCH.with_borrow_mut(|watch| *watch = Some((reply, Vec::new())));
+pub(crate) fn watch<T>(reply: impl Fn(&Sent) -> String + 'static, work: impl FnOnce() -> T) -> (T, Vec<Sent>) {
+    WATCH.with_borrow_mut(|watch| *watch = Some((Box::new(reply), Vec::new())));
     let done = work();
     let seen = WATCH.with_borrow_mut(Option::take);
     (done, seen.map(|(_, sent)| sent).unwrap_or_default())
