@@ -16,4 +16,5 @@ mod identity;
 mod jfrog;
 mod jobs;
 mod lapsing;
+mod proxies;
 mod quay;

@@ -12,6 +12,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_rustls::rustls::ServerConfig;
+
 use super::canary::assert_no_canary;
 use super::harness::{Output, Regsync};
 use super::identity::{Actions, Desk, Judge, SUBJECT, Service, in_variable};
@@ -56,13 +58,30 @@ impl Federation {
 
     /// The service is elsewhere: the environment says where.
     pub fn elsewhere(
-        (provider, settings): (&'static str, &'static str),
+        named: (&'static str, &'static str),
+        answer: impl Fn(&Asked<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::over(None, named, answer)
+    }
+
+    /// The same with TLS.
+    pub fn encrypted(
+        named: (&'static str, &'static str),
+        tls: Arc<ServerConfig>,
+        answer: impl Fn(&Asked<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::over(Some(tls), named, answer)
+    }
+
+    fn over(
+        tls: Option<Arc<ServerConfig>>,
+        named: (&'static str, &'static str),
         answer: impl Fn(&Asked<'_>) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let (ci, desk) = (Actions::start(), Desk::new());
         let (judge, issuing) = (ci.judge(), Arc::clone(&desk));
-        let service = Service::start(move |call| answer(&Asked { call, judge: &judge, desk: &issuing }));
-        Self::new((provider, settings), ci, desk, Some(service))
+        let service = Service::start_over(tls, move |call| answer(&Asked { call, judge: &judge, desk: &issuing }));
+        Self::new(named, ci, desk, Some(service))
     }
 
     fn new(
