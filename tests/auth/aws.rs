@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::aws::{Cloud, READER, WRITER, ecr_error, sts_error, with_keys};
 use crate::support::harness::{Output, Regsync};
 use crate::support::identity::{
@@ -135,6 +137,9 @@ fn sessions_that_are_refused() {
             "get it later in the job".to_owned(),
         ),
         (sts_error(400, "ValidationError", "&lt;role&gt; &amp; more"), "ValidationError: <role> & more".to_owned()),
+        (sts_error(400, "PackedPolicyTooLarge", "too large"), "PackedPolicyTooLarge: too large".to_owned()),
+        // What is in front of it speaks another language, each time.
+        (Answer::status(503).body("<html>a gateway</html>"), "refused a session of the role (503)".to_owned()),
     ];
     for (answer, line) in cases {
         let scene = Scene::new();
@@ -201,6 +206,14 @@ fn passwords_that_are_refused() {
         ),
         (ecr_error(400, "ExpiredTokenException", "expired"), format!("the session of {WRITER} has ended")),
         (ecr_error(500, "ServerException", "oops"), "ServerException: oops".to_owned()),
+        // Where the code is, and how the message is written, differs.
+        (
+            Answer::status(400)
+                .header("x-amzn-ErrorType", "ExpiredTokenException:http://x/")
+                .json(&json!({"Message": "it ended"})),
+            "ExpiredTokenException: it ended".to_owned(),
+        ),
+        (Answer::status(403).body("<html>a gateway</html>"), "refused a password for the registry (403)".to_owned()),
     ];
     for (answer, line) in cases {
         let scene = Scene::new();

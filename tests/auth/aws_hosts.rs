@@ -150,6 +150,33 @@ fn ecr_public_has_an_api_in_one_region() {
     assert_eq!(target, "SpencerFrontendService.GetAuthorizationToken");
 }
 
+/// With keys of its API; what is at its own host is asked for nowhere else.
+#[test]
+fn ecr_public_is_written_to() {
+    let (ca, ci, desk) = (TestCa::new(), Actions::start(), Desk::new());
+    let (api, sts) = ("api.ecr-public.us-east-1.amazonaws.com", "sts.us-east-1.amazonaws.com");
+    let cloud = Cloud::over(("us-east-1", Some(ca.server_named(&[api, sts]))), &ci, &desk);
+    let tls = Some(ca.server_named(&[PUBLIC]));
+    let target = FakeRegistry::with(Options { auth: desk.auth(), tls, ..Options::default() });
+    let source = FakeRegistry::start();
+    zoo::index("seed").push_to(&source, "app", "1");
+    let routes = [(PUBLIC, target.host()), (api, cloud.host()), (sts, cloud.host())];
+    let routes: Vec<_> = routes.iter().map(|(name, to)| (*name, to.as_str())).collect();
+    let proxy = ForwardProxy::routing(&routes, None);
+    let yaml = format!(
+        "version: 1\nregistries:\n  {PUBLIC}: {{ auth: {{ aws: {{ role: \"{WRITER}\", plan-role: \"{READER}\" }} }} }}\n\
+         mirrors:\n  - {{ source: \"{}:1\", target: {PUBLIC}/acme/app }}\n",
+        source.reference("app")
+    );
+    let regsync = ci.job(behind(&proxy, &ca, &yaml));
+    regsync.run(["plan"]).assert_status(0);
+    regsync.run(["apply"]).assert_status(0);
+    assert!(target.tag_digest("acme/app", "1").is_some());
+    let of = |role: &str| [format!("session {role} regsync"), format!("password {role}")];
+    assert_eq!(cloud.given(), [of(READER), of(WRITER)].concat());
+    source.assert_no_authorization();
+}
+
 /// It says 400 to a token that has ended; a HEAD says no more than that.
 #[test]
 fn ecr_public_ends_a_token_with_400() {

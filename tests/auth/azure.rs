@@ -156,6 +156,8 @@ fn each_refusal_of_entra_names_the_line_to_change() {
             "AADSTS700212: No matching federated identity record found for presented assertion audience.",
             &credential,
         ),
+        (401, "AADSTS700211: No matching federated identity record found for presented assertion issuer.", &credential),
+        (400, "AADSTS900023: Specified tenant identifier 'a' is neither a valid DNS name.", "see that `tenant-id` is"),
         (
             400,
             "AADSTS700016: Application with identifier 'a' was not found in the directory 'b'.",

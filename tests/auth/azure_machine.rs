@@ -178,6 +178,22 @@ fn a_machine_with_a_managed_identity() {
     }
 }
 
+/// Each time the machine is asked anew, and the registry for what it gives for that.
+#[test]
+fn a_machine_s_token_is_replaced_in_the_middle_of_a_copy() {
+    let acr = Acr::new(Duration::from_secs(2), true, HOUR);
+    let target = FakeRegistry::with(Options { auth: acr.auth(), ..Options::default() });
+    let (source, service) = (FakeRegistry::start(), metadata(Some(Arc::clone(&acr)), ""));
+    let regsync = mirror(&source, &target).env("AZURE_POD_IDENTITY_AUTHORITY_HOST", &service.url());
+    source.fault(Match::new("GET", "/blobs/"), Fault::Delay(Duration::from_millis(700)));
+    let ending = Arc::clone(&acr);
+    // All blobs are there by then, seconds later.
+    target.before(Match::new("PUT", "/manifests/").nth(1), move || ending.issuer().revoke_all());
+    regsync.run(["apply"]).assert_status(0);
+    assert!(target.tag_digest("app", "1").is_some());
+    assert!(acr.given() > 1, "the copy outlived its first token");
+}
+
 /// Every machine of Azure can be asked: one without an identity reads what everybody may.
 #[test]
 fn a_machine_without_an_identity_is_anybody() {

@@ -1,6 +1,7 @@
 //! Google without a word in the configuration: the file that the environment names, and the metadata service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use rcgen::{KeyPair, PKCS_RSA_SHA256};
@@ -58,6 +59,16 @@ impl Scene {
         assert!(self.target.tag_digest("app", "1").is_some());
         self.source.assert_no_authorization();
     }
+
+    /// What ends in the middle of a copy is replaced there.
+    fn assert_replaced(&self, regsync: &Regsync) {
+        let desk = Arc::clone(&self.desk);
+        self.target.before(Match::new("POST", "/blobs/uploads/").nth(2), move || desk.revoke_all());
+        let issued = self.desk.issued().len();
+        regsync.run(["apply"]).assert_status(0);
+        assert!(self.target.tag_digest("app", "1").is_some());
+        assert_eq!(self.desk.issued().len(), issued + 2);
+    }
 }
 
 fn key_file(key: &KeyPair) -> Value {
@@ -100,6 +111,7 @@ fn a_service_account_s_key_signs_and_stays() {
     let (scene, key) = (Scene::new(), key());
     let oauth = oauth(&scene.desk, &key);
     let regsync = scene.with_file(&key_file(&key)).env("CLOUDSDK_AUTH_TOKEN_HOST", &format!("{}/token", oauth.url()));
+    scene.assert_replaced(&regsync);
     scene.assert_copied(&regsync);
     let output = regsync.run(["plan", "-vvv"]);
     let body = key.serialize_pem().lines().nth(1).unwrap().to_owned();
@@ -192,6 +204,7 @@ fn a_file_for_a_pool_leads_to_a_file() {
     let pool = pool(&scene.desk, move |token| assert_eq!(token, expected));
     let place = Regsync::new().file("token", format!("{token}\n"));
     let regsync = at(scene.with_file(&external(&json!({"file": place.path("token")}))), &pool);
+    scene.assert_replaced(&regsync);
     scene.assert_copied(&regsync);
 }
 
@@ -255,7 +268,8 @@ fn metadata(desk: Option<Arc<Desk>>) -> Service {
         let answer = match (&desk, call.path.as_str()) {
             (_, "/") => Answer::status(200),
             (Some(desk), path) if path == token => {
-                let body = json!({"access_token": desk.issue(USER), "expires_in": 3599, "token_type": "Bearer"});
+                let body =
+                    json!({"access_token": desk.issue(USER), "expires_in": desk.seconds(), "token_type": "Bearer"});
                 Answer::status(200).json(&body)
             }
             _ => Answer::status(404),
@@ -277,6 +291,30 @@ fn a_machine_that_runs_as_a_service_account() {
     service.fault(Match::new("GET", "/token"), Fault::Reply(Answer::status(200).json(&body)));
     let output = scene.check(&regsync);
     assert!(output.assert_status(1).stdout.contains("is no metadata service of Google"), "{}", output.stdout);
+}
+
+/// Two seconds are less than the copy takes: each blob comes late, and one after the other.
+#[test]
+fn a_machine_s_token_is_replaced_before_it_ends() {
+    let scene = Scene::new();
+    let service = metadata(Some(Arc::clone(&scene.desk)));
+    let (source, host) = (scene.source.reference("app"), scene.target.host());
+    let yaml = format!(
+        "version: 1\nregistries:\n  {}: {{ concurrency: 1 }}\nmirrors:\n  - {{ source: {source}, target: {host}/app, tags: \
+         [\"*\"] }}\n",
+        scene.source.host()
+    );
+    scene.desk.lifetime(Duration::from_secs(2));
+    for tag in ["2", "3"] {
+        zoo::index(tag).push_to(&scene.source, "app", tag);
+    }
+    scene.source.fault(Match::new("GET", "/blobs/"), Fault::Delay(Duration::from_millis(300)));
+    let regsync = scene.regsync().config(&yaml).env("GCE_METADATA_HOST", &service.host());
+    regsync.run(["apply"]).assert_status(0);
+    assert!(scene.desk.issued().len() > 1, "the copy outlived its first token");
+    for tag in ["1", "2", "3"] {
+        assert!(scene.target.tag_digest("app", tag).is_some());
+    }
 }
 
 #[test]

@@ -48,6 +48,25 @@ fn a_job_of_gitlab_needs_no_configuration_for_its_own_registry() {
     assert!(check.stdout.contains("CI_REGISTRY_PASSWORD of the job"), "{}", check.stdout);
 }
 
+/// With the provider a job that lacks them is told so, and nobody is asked anonymously.
+#[test]
+fn the_user_of_a_job_of_gitlab() {
+    let password = canary("gitlab-job");
+    let (source, target) = (FakeRegistry::start(), registry("gitlab-ci-token", &password));
+    let regsync = mirror(&source, &target, "{ gitlab: {} }").provider(&target, "gitlab");
+    for regsync in [regsync.run(["plan"]), regsync.run(["auth", "check", &target.host()])] {
+        regsync.assert_status(1);
+        let said = format!("{}{}", regsync.stdout, regsync.stderr);
+        assert!(said.contains("`CI_REGISTRY_USER` and `CI_REGISTRY_PASSWORD` are not set"), "{said}");
+    }
+    assert_eq!(target.count("*", "/v2/app"), 0);
+    let regsync = regsync.env("CI_REGISTRY_USER", "gitlab-ci-token").env("CI_REGISTRY_PASSWORD", &password);
+    regsync.run(["plan"]).assert_status(0);
+    regsync.run(["apply"]).assert_status(0);
+    assert!(target.tag_digest("app", "1").is_some());
+    source.assert_no_authorization();
+}
+
 #[test]
 fn a_provider_is_not_accepted_under_anothers_name() {
     let (source, target) = (FakeRegistry::start(), FakeRegistry::start());

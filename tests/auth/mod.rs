@@ -1,6 +1,7 @@
 //! Credentials that are got with the identity of the job, end to end through the binary.
 
 mod aws;
+mod aws_copies;
 mod aws_creation;
 mod aws_hosts;
 mod aws_sources;
