@@ -1,9 +1,13 @@
 //! Proxies that refuse, or are not there; and what they are told.
 
 use crate::support::canary::{canary, holds};
+#[cfg(target_os = "linux")]
+use crate::support::cdn::BlobCdn;
 use crate::support::proxy::ForwardProxy;
 use crate::support::registry::{Auth, Options};
 use crate::support::server::refusing_host;
+#[cfg(target_os = "linux")]
+use crate::support::server::{Fault, Match};
 use crate::support::tls::ServerCertificate;
 use crate::support::ward::{FAULTY, SOURCE_SECRET, Setup, Species, Ward, step};
 
@@ -136,4 +140,47 @@ fn what_no_proxy_names_goes_past_the_proxy() {
     assert!(proxy.heads().is_empty(), "{:?}", proxy.heads());
     ward.env("NO_PROXY", "");
     ward.converges();
+}
+
+/// A name of this machine that does not say so, as `/etc/hosts` has one for each container and each installation.
+#[cfg(target_os = "linux")]
+fn name_of_this_machine() -> String {
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap();
+    let inside = |address: &str| match address.parse() {
+        Ok(std::net::IpAddr::V4(address)) => address.is_loopback() || address.is_private(),
+        Ok(std::net::IpAddr::V6(address)) => address.is_loopback(),
+        Err(_) => false,
+    };
+    let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default().split_whitespace());
+    let mut names =
+        lines.filter_map(|mut words| words.next().filter(|address| inside(address)).map(|_| words)).flatten();
+    let name = names.find(|name| *name != "localhost" && !name.ends_with(".localhost"));
+    name.expect("a name of this machine in /etc/hosts, besides `localhost`").to_owned()
+}
+
+/// What a proxy is not asked for is looked up here, and looked at.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_past_the_proxy_that_leads_to_this_machine_is_not_connected_to() {
+    let (mut ward, proxy) = plain();
+    let name = name_of_this_machine();
+    ward.env("NO_PROXY", &name);
+    let cdn = BlobCdn::start();
+    let to = cdn.serve_blobs_of(&ward.source.store).replace("127.0.0.1", &name);
+    ward.source.fault(Match::new("GET", &ward.layer_path()), Fault::Redirect { status: 307, to });
+    let error = ward.is_refused("E_BOUNDARY");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains(&name) && message.contains("its name resolves to"), "{error:#}");
+    assert!(cdn.requests().is_empty(), "{}", cdn.request_log(&[]));
+    assert!(!proxy.heads().is_empty());
+}
+
+#[test]
+fn a_metadata_service_is_no_registry() {
+    let (mut ward, proxy) = plain();
+    ward.reach_source_at("169.254.169.254");
+    let (output, document) = ward.plan();
+    output.assert_status(1);
+    assert_eq!(step(&document, FAULTY)["error"]["code"], "E_BOUNDARY", "{document:#}");
+    assert!(proxy.heads().is_empty());
 }

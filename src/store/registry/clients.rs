@@ -1,17 +1,20 @@
 //! The HTTP clients of one registry: one for the registry itself, one for every other origin it sends us to.
 //!
-//! Owns the choice between them, so that a client certificate is shown to the registry alone, and names that it hands out
-//! are resolved with care.
+//! Owns the choice between them, so that a client certificate is shown to the registry alone, and which names are resolved
+//! by which rule.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock};
 
 use reqwest::Url;
 
-use super::guard::Guard;
-use super::origin::Boundary;
+use super::guard::{Guard, Nearness, Rule, plain_name};
+use super::origin::{Boundary, origin};
+use super::reach::{Reach, reach};
 use super::settings::{Network, Settings};
 use super::tls::{self, Trust};
+use crate::image::Code;
 use crate::store::Error;
 use crate::store::limits::WIDTH_MOST;
 
@@ -26,19 +29,26 @@ pub(super) struct Clients {
 type Abroad = LazyLock<Result<reqwest::Client, Error>, Box<dyn FnOnce() -> Result<reqwest::Client, Error> + Send>>;
 
 impl Clients {
-    /// Sets up TLS and proxies; nothing is connected yet.
+    /// Sets up TLS and proxies; nothing is connected yet. Fails also where the registry's very address is nobody's.
     pub(super) fn new(boundary: Boundary, settings: &Settings, network: &Network) -> Result<Self, Error> {
+        let spelled = reach(boundary.base());
+        if spelled == Reach::Nowhere {
+            let message = "that is an address of a metadata service, or of no host at all";
+            return Err(Error::new(Code::Boundary, format!("reach {}", origin(boundary.base())), message));
+        }
         let transfers = settings.concurrency.map_or(WIDTH_MOST, NonZeroUsize::get);
         // Where nothing is encrypted on the way home, nobody is trusted, and no certificate is read for it.
         let plain = boundary.base().scheme() == "http" && network.proxies.is_empty();
         let trust = if plain { Trust::Nobody } else { Trust::Roots };
-        let home = tls::client(network, (settings.ca.as_deref(), trust), settings.client.as_ref(), transfers)?;
-        // Behind a proxy, the names that are resolved here are those of proxies.
-        let guarded = !boundary.is_inside() && network.proxies.is_empty();
+        let nearness = Arc::new(Nearness::spelled(spelled));
+        let guard = |rule, network: &Network| Arc::new(Guard::new(&network.names, rule, network.proxies.hosts()));
+        let home = tls::builder(network, (settings.ca.as_deref(), trust), settings.client.as_ref(), transfers)?;
+        let home = tls::build(home.dns_resolver(guard(Rule::Home(Arc::clone(&nearness)), network)))?;
+        let bound: BTreeSet<String> = boundary.base().host_str().map(plain_name).into_iter().collect();
         let (network, ca) = (network.clone(), settings.ca.clone());
         let abroad = move || {
             let builder = tls::builder(&network, (ca.as_deref(), Trust::Roots), None, transfers)?;
-            tls::build(if guarded { builder.dns_resolver(Arc::new(Guard::new())) } else { builder })
+            tls::build(builder.dns_resolver(guard(Rule::Abroad(nearness, bound), &network)))
         };
         Ok(Self { boundary, home, abroad: Abroad::new(Box::new(abroad)) })
     }

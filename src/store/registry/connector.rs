@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::guard::Guard;
+use super::guard::{Guard, Rule};
 use super::proxy::Proxies;
 use super::settings::{Limits, Network};
 use super::tls::{self, Roots, Trust};
@@ -28,10 +28,9 @@ pub fn connector(user_agent: &str, proxies: Proxies, roots: Roots) -> Connect {
 fn client(network: &Network, way: Way) -> Result<reqwest::Client, Error> {
     match way {
         Way::Open => {
+            let guard = Guard::new(&network.names, Rule::Service, network.proxies.hosts());
             let builder = tls::builder(network, (None, Trust::Roots), None, 1)?;
-            // Behind a proxy, the names that are resolved here are those of proxies.
-            let guarded = network.proxies.is_empty();
-            tls::build(if guarded { builder.dns_resolver(Arc::new(Guard::new())) } else { builder })
+            tls::build(builder.dns_resolver(Arc::new(guard)))
         }
         Way::Local | Way::Metadata => {
             let mut network = Network { proxies: Proxies::default(), ..network.clone() };
@@ -46,14 +45,31 @@ fn client(network: &Network, way: Way) -> Result<reqwest::Client, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::registry::Names;
+
+    async fn asked(network: &Network, way: Way, url: &str) -> String {
+        let sent = client(network, way).unwrap().get(url).send().await;
+        format!("{:?}", sent.unwrap_err())
+    }
 
     #[tokio::test]
     async fn a_name_in_the_open_that_leads_to_this_machine_is_not_asked() {
-        let connect = connector("regsync-test", Proxies::default(), Roots::system());
-        let asked = |way| connect(way).unwrap().get("http://localhost:1/").send();
-        let refused = format!("{:?}", asked(Way::Open).await.unwrap_err());
-        assert!(refused.contains("Inside"), "{refused}");
-        let unreachable = format!("{:?}", asked(Way::Local).await.unwrap_err());
-        assert!(!unreachable.contains("Inside"), "{unreachable}");
+        let nobody = Arc::new(Keychain::fixed([].into()));
+        let direct = Network::new("regsync-test", nobody, Arc::new(Silent));
+        for proxies in ["", "HTTP_PROXY=http://proxy.example:1", "HTTPS_PROXY=http://proxy.example:1"] {
+            let lookup = |name: &str| match name {
+                "NO_PROXY" => Some(".inside.example".to_owned()),
+                _ => proxies.split_once('=').filter(|(known, _)| *known == name).map(|(_, value)| value.to_owned()),
+            };
+            let names = Names::listed(&[("sts.inside.example", "127.0.0.1"), ("proxy.example", "127.0.0.1")]);
+            let network = Network { proxies: Proxies::from_environment(lookup), names, ..direct.clone() };
+            let refused = asked(&network, Way::Open, "https://sts.inside.example:1/").await;
+            assert!(refused.contains("Inside"), "{proxies}: {refused}");
+            let unreachable = asked(&network, Way::Local, "https://sts.inside.example:1/").await;
+            assert!(!unreachable.contains("Inside"), "{proxies}: {unreachable}");
+            // The proxy itself may be anywhere.
+            let unreachable = asked(&network, Way::Open, "https://sts.example:1/").await;
+            assert!(!unreachable.contains("Inside"), "{proxies}: {unreachable}");
+        }
     }
 }

@@ -169,7 +169,8 @@ pub(super) fn refused(request: &str, who: &str, status: u16, said: &Said) -> Err
 pub(super) fn disconnected(request: &str, who: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
     if let Some(inside) = chain(&error).find_map(|cause| cause.downcast_ref::<Inside>()) {
-        return Error::new(Code::Boundary, request, format!("{who} was not connected to: {inside}"));
+        let refused = Error::new(Code::Boundary, request, format!("{who} was not connected to: {inside}"));
+        return Error { hint: inside.hint().map(str::to_owned), ..refused };
     }
     if let Some(tls) = tls_cause(&error) {
         return Error::new(Code::Tls, request, format!("the TLS connection to {who} failed: {tls}"))

@@ -1,6 +1,5 @@
 //! What must hold of what registries send in headers and refusals, whatever it is. For `crate::fuzzing`.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -9,7 +8,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, DATE, HeaderMap, HeaderValu
 use super::challenge::{self, Challenge};
 use super::error::{Said, refused};
 use super::link;
-use super::origin::{Boundary, same_origin};
+use super::origin::{Boundary, Words, same_origin};
 use super::range;
 use super::reach::{Reach, reach};
 use super::retry::Fault;
@@ -29,7 +28,7 @@ fn headers(bytes: &[u8]) -> Vec<HeaderValue> {
 /// Registries of each kind: public, on the own network, on this machine.
 fn boundaries() -> impl Iterator<Item = Boundary> {
     let bases = ["https://r.example/", "https://r.example:5000/", "https://10.0.0.5/", "http://localhost:5000/"];
-    bases.into_iter().filter_map(|base| base.parse().ok()).map(|base| Boundary::new(base, BTreeSet::new()))
+    bases.into_iter().filter_map(|base| base.parse().ok()).map(|base| Boundary::new(base, Words::default()))
 }
 
 fn assert_clean(url: &Url) {

@@ -77,6 +77,7 @@ use tokio::sync::OnceCell;
 pub use budget::Budget;
 pub use check::Checked;
 pub use connector::connector;
+pub use guard::Names;
 pub use proxy::Proxies;
 use repository::Presence;
 pub use repository::RegistryRepository;
@@ -87,7 +88,7 @@ use self::clients::Clients;
 use self::creation::Maker;
 use self::manifests::ManifestCache;
 use self::mount::Mounts;
-use self::origin::Boundary;
+use self::origin::{Boundary, Words};
 use self::transport::Transport;
 use self::upload::Lessons;
 use crate::image::{Code, Digest, Quota, Registry, Repository};
@@ -119,7 +120,8 @@ impl RegistryClient {
         let scheme = if plain { "http" } else { "https" };
         let base = format!("{scheme}://{}/", registry.api_host());
         let base = base.parse().map_err(|_| Error::new(Code::Internal, format!("reach {registry}"), "no URL"))?;
-        let clients = Clients::new(Boundary::new(base, network.insecure_hosts.clone()), settings, network)?;
+        let words = Words { insecure_hosts: network.insecure_hosts.clone(), proxies: network.proxies.hosts() };
+        let clients = Clients::new(Boundary::new(base, words), settings, network)?;
         let transport = Transport::new(registry, clients, settings, network);
         Ok(Arc::new(Self {
             transport,

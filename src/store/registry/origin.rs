@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
+use super::guard::plain_name;
 use super::reach::{Reach, reach};
 use crate::image::{Code, Registry};
 use crate::store::Error;
@@ -16,7 +17,16 @@ use crate::store::Error;
 #[derive(Clone, Debug)]
 pub(super) struct Boundary {
     base: Url,
-    insecure_hosts: BTreeSet<Registry>,
+    words: Words,
+}
+
+/// What the environment says of where registries may lead.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Words {
+    /// Who may be shown credentials without encryption.
+    pub(super) insecure_hosts: BTreeSet<Registry>,
+    /// The hosts of proxies. Where they are is not looked at, so no registry leads to them.
+    pub(super) proxies: BTreeSet<String>,
 }
 
 /// Why a URL is not used. Names origins only: paths and queries may hold secrets.
@@ -45,9 +55,9 @@ impl Breach {
 }
 
 impl Boundary {
-    /// The boundary of the registry that answers at `base`; `insecure_hosts` may be shown credentials without encryption.
-    pub(super) fn new(base: Url, insecure_hosts: BTreeSet<Registry>) -> Self {
-        Self { base, insecure_hosts }
+    /// The boundary of the registry that answers at `base`, in an environment with these words.
+    pub(super) fn new(base: Url, words: Words) -> Self {
+        Self { base, words }
     }
 
     /// The URL of the registry's root.
@@ -60,16 +70,11 @@ impl Boundary {
         same_origin(&self.base, url)
     }
 
-    /// Whether the registry itself is an address of this machine or network, by its spelling.
-    pub(super) fn is_inside(&self) -> bool {
-        reach(&self.base) != Reach::Public
-    }
-
     /// Whether a credential may be sent to `url`: encrypted, on this machine, or where the environment says so.
     pub(super) fn may_carry_credential(&self, url: &Url) -> bool {
         url.scheme() == "https"
             || registry_of(url).is_some_and(|host| host.is_loopback())
-            || self.insecure_hosts.iter().any(|host| names(host, url))
+            || self.words.insecure_hosts.iter().any(|host| names(host, url))
     }
 
     /// The next hop of a redirect from `from`.
@@ -113,7 +118,9 @@ impl Boundary {
     fn refuse_inside(&self, url: Url) -> Result<Url, Breach> {
         let reach = reach(&url);
         let near_enough = reach != Reach::Nowhere && reach <= super::reach::reach(&self.base);
-        if reach == Reach::Public || near_enough || url.host_str() == self.base.host_str() {
+        let by_name = reach == Reach::Public;
+        let is_proxy = by_name && url.host_str().is_some_and(|host| self.words.proxies.contains(&plain_name(host)));
+        if url.host_str() == self.base.host_str() || (near_enough && !is_proxy) {
             Ok(url)
         } else {
             Err(Breach::Inside(origin(&url)))
@@ -209,7 +216,7 @@ mod tests {
     }
 
     fn boundary(base: &str) -> Boundary {
-        Boundary::new(base.parse().unwrap(), BTreeSet::new())
+        Boundary::new(base.parse().unwrap(), Words::default())
     }
 
     fn value(text: &str) -> HeaderValue {
@@ -290,6 +297,21 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_led_to_a_proxy() {
+        let proxies = BTreeSet::from(["proxy.corp.example".to_owned(), "localhost".to_owned()]);
+        let words = Words { proxies, ..Words::default() };
+        let boundary = |base: &str| Boundary::new(base.parse().unwrap(), words.clone());
+        let outside = boundary("https://r.io/");
+        for realm in ["https://proxy.corp.example/t", "https://PROXY.corp.example.:3128/t"] {
+            assert!(matches!(outside.realm(realm), Err(Breach::Inside(_))), "{realm}");
+        }
+        assert!(outside.realm("https://x.proxy.corp.example/t").is_ok());
+        // A host may be both, and what is spelled as this machine is known without being looked up.
+        assert!(boundary("https://proxy.corp.example:5000/").realm("https://proxy.corp.example/t").is_ok());
+        assert!(boundary("http://127.0.0.1:5000/").realm("http://localhost:5001/t").is_ok());
+    }
+
+    #[test]
     fn realms_are_relative_or_encrypted() {
         let https = boundary("https://r.io/");
         assert_eq!(https.realm("/token").unwrap().as_str(), "https://r.io/token");
@@ -301,7 +323,8 @@ mod tests {
     #[test]
     fn credentials_need_encryption_this_machine_or_a_word_from_the_environment() {
         let insecure = BTreeSet::from(["lab.internal:5000".parse().unwrap()]);
-        let boundary = Boundary::new("http://lab.internal:5000/".parse().unwrap(), insecure);
+        let words = Words { insecure_hosts: insecure, ..Words::default() };
+        let boundary = Boundary::new("http://lab.internal:5000/".parse().unwrap(), words);
         let may = |text: &str| boundary.may_carry_credential(&text.parse().unwrap());
         assert!(may("https://anywhere.io/") && may("http://localhost:1/") && may("http://lab.internal:5000/token"));
         assert!(!may("http://lab.internal/token") && !may("http://anywhere.io/"));
@@ -314,9 +337,9 @@ mod tests {
             ("lab.internal:8080", "http://lab.internal/", false),
             ("internal", "http://lab.internal/", false),
         ] {
-            let insecure = BTreeSet::from([host.parse().unwrap()]);
+            let words = Words { insecure_hosts: [host.parse().unwrap()].into(), ..Words::default() };
             let url: Url = url.parse().unwrap();
-            assert_eq!(Boundary::new(url.clone(), insecure).may_carry_credential(&url), is_it, "{host} {url}");
+            assert_eq!(Boundary::new(url.clone(), words).may_carry_credential(&url), is_it, "{host} {url}");
         }
     }
 

@@ -3,8 +3,10 @@
 //! Owns the variables' order of precedence. Refuses to read the environment itself, and to send anything meant for this
 //! machine or for a metadata service through a proxy.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use super::guard::plain_name;
 use crate::auth::Secret;
 use crate::image::Code;
 use crate::store::Error;
@@ -43,6 +45,18 @@ impl Proxies {
     /// Whether there is any.
     pub fn is_empty(&self) -> bool {
         self.http.is_none() && self.https.is_none()
+    }
+
+    /// The names of the proxies, plain: those that are looked up to reach them. Addresses are not.
+    pub(super) fn hosts(&self) -> BTreeSet<String> {
+        let host = |proxy: &Secret| {
+            let text = proxy.expose().trim();
+            // As the client reads them: without a scheme it is http.
+            let url = text.parse::<reqwest::Url>().ok().filter(reqwest::Url::has_host);
+            let url = url.or_else(|| format!("http://{text}").parse().ok())?;
+            url.domain().map(plain_name)
+        };
+        [&self.http, &self.https].into_iter().flatten().filter_map(host).collect()
     }
 
     /// The same, for the client.
@@ -130,6 +144,16 @@ mod tests {
         for service in services {
             assert!(excepted.contains(&service), "{service}");
         }
+    }
+
+    #[test]
+    fn the_hosts_of_proxies_are_those_that_are_looked_up() {
+        let proxies = read(&[("HTTPS_PROXY", "http://user:pw@Proxy.Corp.example.:3128"), ("HTTP_PROXY", "gate:8080")]);
+        assert_eq!(proxies.hosts(), ["gate", "proxy.corp.example"].map(str::to_owned).into());
+        let both = read(&[("ALL_PROXY", "socks5h://socks.example")]);
+        assert_eq!(both.hosts(), ["socks.example".to_owned()].into());
+        assert_eq!(read(&[("ALL_PROXY", "proxy.example:3128/")]).hosts(), ["proxy.example".to_owned()].into());
+        assert!(read(&[("ALL_PROXY", "http://10.0.0.1:3128"), ("NO_PROXY", "*")]).hosts().is_empty());
     }
 
     #[test]

@@ -29,12 +29,8 @@ pub(super) fn reach(url: &Url) -> Reach {
     host.trim_start_matches('[').trim_end_matches(']').parse().map_or(Reach::Public, reach_of)
 }
 
-/// Whether an address is this machine's, or one at which a metadata service may be.
-pub(super) fn is_of_this_machine(address: IpAddr) -> bool {
-    reach_of(address) >= Reach::Loopback
-}
-
-fn reach_of(address: IpAddr) -> Reach {
+/// How far an address reaches.
+pub(super) fn reach_of(address: IpAddr) -> Reach {
     match address {
         IpAddr::V4(address) => reach_v4(address),
         IpAddr::V6(address) => reach_v6(address),

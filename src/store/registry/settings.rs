@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Budget;
+use super::guard::Names;
 use super::proxy::Proxies;
 use super::tls::Roots;
 use crate::auth::{Keychain, Secret};
@@ -62,6 +63,8 @@ pub struct Network {
     pub limits: Limits,
     /// The certificates that the system trusts.
     pub roots: Roots,
+    /// How names are looked up.
+    pub names: Names,
     /// Whose requests they are.
     pub keychain: Arc<Keychain>,
     /// Who hears of repetitions and warnings.
@@ -81,6 +84,7 @@ impl Network {
             insecure_hosts: BTreeSet::new(),
             limits: Limits::default(),
             roots: Roots::system(),
+            names: Names::system(),
             keychain,
             reporter,
             budget: Arc::default(),

@@ -6,6 +6,7 @@ mod dripping;
 mod encrypted;
 mod first;
 mod giving_up;
+mod guarded;
 mod mounting;
 mod publishing;
 mod pulls;
