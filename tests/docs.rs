@@ -88,6 +88,7 @@ fn every_flag_and_variable_is_documented_with_its_command() {
         "REGSYNC_ID_TOKEN_",
         "REGSYNC_ID_TOKEN_FILE",
         "REGSYNC_INSECURE_HOSTS",
+        "REGSYNC_TRUSTED_REALMS",
     ];
     for word in words(&page, "REGSYNC_") {
         let is_known = all.iter().any(|(_, variable)| variable.as_deref() == Some(&format!("`{word}`")));

@@ -18,7 +18,7 @@ use super::{Exit, github, gitlab};
 use crate::auth::{Connect, Environment, Keychain, Secret};
 use crate::cli::{ColorWhen, FormatArg, ReportArg, SizesArg, Talk};
 use crate::config::{RegistryKey, RegistryRules};
-use crate::image::Registry;
+use crate::image::{ReferenceError, Registry};
 use crate::observe::Sizes;
 use crate::plan::file::Stamp;
 use crate::report::{self, EscapingWriter, Setting, Style};
@@ -156,18 +156,27 @@ impl Session {
 
     /// How registries are reached, as far as the environment says.
     fn network(&self, keychain: Arc<Keychain>, voice: &Voice) -> Result<Network, Refusal> {
-        let hosts = self.environment.get("REGSYNC_INSECURE_HOSTS").unwrap_or_default();
-        let hosts = hosts.split([',', ' ', '\n']).map(str::trim).filter(|host| !host.is_empty());
-        let parse = |host: &str| {
-            host.parse::<Registry>()
-                .map_err(|error| Refusal::new(Exit::Usage, format!("REGSYNC_INSECURE_HOSTS: {error}")))
-        };
+        let pairs = self.listed("REGSYNC_TRUSTED_REALMS", |pair| {
+            let (registry, realm) = pair.split_once('=').ok_or_else(|| format!("`{pair}` is not `registry=realm`"))?;
+            Ok((host(registry)?, host(realm)?))
+        })?;
         let mut network = Network::new(USER_AGENT, keychain, voice.reporter());
         network.roots = self.roots.clone();
         network.proxies = Proxies::from_environment(|name| self.environment.get(name).map(str::to_owned));
-        network.insecure_hosts = hosts.map(parse).collect::<Result<_, _>>()?;
+        network.insecure_hosts = self.listed("REGSYNC_INSECURE_HOSTS", host)?.into_iter().collect();
+        for (registry, realm) in pairs {
+            network.trusted_realms.entry(registry).or_default().insert(realm);
+        }
         network.open_files = open_files::raise();
         Ok(network)
+    }
+
+    /// What a variable lists, separated by commas, blanks or line breaks.
+    fn listed<T>(&self, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, Refusal> {
+        let list = self.environment.get(name).unwrap_or_default().split([',', ' ', '\n']);
+        let items = list.map(str::trim).filter(|item| !item.is_empty());
+        let read = |item| read(item).map_err(|problem| Refusal::new(Exit::Usage, format!("{name}: {problem}")));
+        items.map(read).collect()
     }
 
     /// The credentials that environment, machine and configuration give to a run with this purpose.
@@ -187,6 +196,10 @@ impl Session {
         let named = self.environment.names().filter(|name| ours.iter().any(|start| name.starts_with(start)));
         named.filter_map(|name| Some((name.to_owned(), self.environment.get(name)?.to_owned()))).collect()
     }
+}
+
+fn host(text: &str) -> Result<Registry, String> {
+    text.parse().map_err(|error: ReferenceError| error.to_string())
 }
 
 /// What time it is.

@@ -19,3 +19,4 @@ mod jobs;
 mod lapsing;
 mod proxies;
 mod quay;
+mod realms;

@@ -3,13 +3,12 @@
 //! Owns the choice between them, so that a client certificate is shown to the registry alone, and which names are resolved
 //! by which rule.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock};
 
 use reqwest::Url;
 
-use super::guard::{Guard, Nearness, Rule, plain_name};
+use super::guard::{Guard, Nearness, Rule};
 use super::origin::{Boundary, origin};
 use super::reach::{Reach, reach};
 use super::settings::{Network, Settings};
@@ -44,7 +43,7 @@ impl Clients {
         let guard = |rule, network: &Network| Arc::new(Guard::new(&network.names, rule, network.proxies.hosts()));
         let home = tls::builder(network, (settings.ca.as_deref(), trust), settings.client.as_ref(), transfers)?;
         let home = tls::build(home.dns_resolver(guard(Rule::Home(Arc::clone(&nearness)), network)))?;
-        let bound: BTreeSet<String> = boundary.base().host_str().map(plain_name).into_iter().collect();
+        let bound = boundary.own_names();
         let (network, ca) = (network.clone(), settings.ca.clone());
         let abroad = move || {
             let builder = tls::builder(&network, (ca.as_deref(), Trust::Roots), None, transfers)?;

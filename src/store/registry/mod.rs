@@ -9,7 +9,7 @@
 //!   └─ repeat                            the retry loop                    (retry, tries, wish, budget, outage)
 //!        └─ transport                    turn, redirects                   (permits, pace, quota, answer, call)
 //!             ├─ authorization           challenge, credential, tokens      (challenge, scheme, scope, login, token,
-//!             │                                                             holders, lapse)
+//!             │                                                             realm, holders, lapse)
 //!             └─ clients                 TLS, proxies, whose client         (tls, proxy, origin, guard)
 //! ```
 //!
@@ -49,6 +49,7 @@ mod publish;
 mod quota;
 mod range;
 mod reach;
+mod realm;
 mod referrers;
 mod repeat;
 mod repository;
@@ -120,7 +121,11 @@ impl RegistryClient {
         let scheme = if plain { "http" } else { "https" };
         let base = format!("{scheme}://{}/", registry.api_host());
         let base = base.parse().map_err(|_| Error::new(Code::Internal, format!("reach {registry}"), "no URL"))?;
-        let words = Words { insecure_hosts: network.insecure_hosts.clone(), proxies: network.proxies.hosts() };
+        let words = Words {
+            insecure_hosts: network.insecure_hosts.clone(),
+            trusted_realms: network.trusted_realms.get(&registry).cloned().unwrap_or_default(),
+            proxies: network.proxies.hosts(),
+        };
         let clients = Clients::new(Boundary::new(base, words), settings, network)?;
         let transport = Transport::new(registry, clients, settings, network);
         Ok(Arc::new(Self {

@@ -10,6 +10,7 @@ use reqwest::header::HeaderValue;
 
 use super::guard::plain_name;
 use super::reach::{Reach, reach};
+use super::realm;
 use crate::image::{Code, Registry};
 use crate::store::Error;
 
@@ -25,6 +26,8 @@ pub(super) struct Boundary {
 pub(super) struct Words {
     /// Who may be shown credentials without encryption.
     pub(super) insecure_hosts: BTreeSet<Registry>,
+    /// Token realms that are the registry's, whatever their names.
+    pub(super) trusted_realms: BTreeSet<Registry>,
     /// The hosts of proxies. Where they are is not looked at, so no registry leads to them.
     pub(super) proxies: BTreeSet<String>,
 }
@@ -77,6 +80,21 @@ impl Boundary {
             || self.words.insecure_hosts.iter().any(|host| names(host, url))
     }
 
+    /// Whether the token realm `url` is the registry's own: its names say so, or the environment does.
+    pub(super) fn may_exchange_credential(&self, url: &Url) -> bool {
+        realm::is_its_own(&self.base, url) || self.is_bound(url)
+    }
+
+    fn is_bound(&self, url: &Url) -> bool {
+        self.words.trusted_realms.iter().any(|host| names(host, url))
+    }
+
+    /// The names that are no further inside than the registry: its own, at any port, and those that are bound to it.
+    pub(super) fn own_names(&self) -> BTreeSet<String> {
+        let bound = self.words.trusted_realms.iter().map(Registry::host);
+        self.base.host_str().into_iter().chain(bound).map(plain_name).collect()
+    }
+
     /// The next hop of a redirect from `from`.
     pub(super) fn redirect(&self, from: &Url, location: &HeaderValue) -> Result<Url, Breach> {
         let url = resolve(from, location)?;
@@ -120,7 +138,8 @@ impl Boundary {
         let near_enough = reach != Reach::Nowhere && reach <= super::reach::reach(&self.base);
         let by_name = reach == Reach::Public;
         let is_proxy = by_name && url.host_str().is_some_and(|host| self.words.proxies.contains(&plain_name(host)));
-        if url.host_str() == self.base.host_str() || (near_enough && !is_proxy) {
+        let is_bound = reach != Reach::Nowhere && self.is_bound(&url);
+        if url.host_str() == self.base.host_str() || is_bound || (near_enough && !is_proxy) {
             Ok(url)
         } else {
             Err(Breach::Inside(origin(&url)))
@@ -294,21 +313,6 @@ mod tests {
         assert!(local.realm("http://127.0.0.1:5001/token").is_ok());
         assert!(local.realm("https://10.0.0.6/token").is_ok());
         assert!(local.realm("http://169.254.169.254/").is_err());
-    }
-
-    #[test]
-    fn nobody_is_led_to_a_proxy() {
-        let proxies = BTreeSet::from(["proxy.corp.example".to_owned(), "localhost".to_owned()]);
-        let words = Words { proxies, ..Words::default() };
-        let boundary = |base: &str| Boundary::new(base.parse().unwrap(), words.clone());
-        let outside = boundary("https://r.io/");
-        for realm in ["https://proxy.corp.example/t", "https://PROXY.corp.example.:3128/t"] {
-            assert!(matches!(outside.realm(realm), Err(Breach::Inside(_))), "{realm}");
-        }
-        assert!(outside.realm("https://x.proxy.corp.example/t").is_ok());
-        // A host may be both, and what is spelled as this machine is known without being looked up.
-        assert!(boundary("https://proxy.corp.example:5000/").realm("https://proxy.corp.example/t").is_ok());
-        assert!(boundary("http://127.0.0.1:5000/").realm("http://localhost:5001/t").is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How to reach registries: what one registry needs, and what all of them share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -59,6 +59,8 @@ pub struct Network {
     pub proxies: Proxies,
     /// Hosts that credentials may be sent to without encryption (`REGSYNC_INSECURE_HOSTS`).
     pub insecure_hosts: BTreeSet<Registry>,
+    /// Which token realms a registry's credentials may be shown to, besides its own (`REGSYNC_TRUSTED_REALMS`).
+    pub trusted_realms: BTreeMap<Registry, BTreeSet<Registry>>,
     /// How long to wait for what.
     pub limits: Limits,
     /// The certificates that the system trusts.
@@ -82,6 +84,7 @@ impl Network {
             user_agent: user_agent.into(),
             proxies: Proxies::default(),
             insecure_hosts: BTreeSet::new(),
+            trusted_realms: BTreeMap::new(),
             limits: Limits::default(),
             roots: Roots::system(),
             names: Names::system(),

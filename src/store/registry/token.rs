@@ -1,7 +1,8 @@
 //! Tokens: asking a realm for one, and how long it serves.
 //!
 //! Owns the two forms of the request (distribution's `token` and `oauth2` specifications) and the reading of the answer.
-//! Refuses to ask as anybody when there is a credential, and to follow a realm to another origin.
+//! Refuses to ask as anybody when there is a credential, to show it to a realm that is not the registry's, and to follow a
+//! realm to another origin.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use super::clients::Clients;
 use super::error::{Said, disconnected, refused, timed_out};
-use super::origin::{origin, same_origin, sanitized};
+use super::origin::{Boundary, origin, same_origin, sanitized};
 use super::retry::Fault;
 use crate::auth::{Credential, Redactor, Secret};
 use crate::image::Code;
@@ -74,17 +75,32 @@ pub(super) struct Wish<'a> {
 
 /// Asks for a token. Nothing of it is tried again here: that is for the one loop that does it for everything.
 pub(super) async fn ask(clients: &Clients, wish: &Wish<'_>, limit: Duration) -> Result<Token, Fault> {
-    let anonymous = matches!(wish.credential, Credential::Anonymous);
-    if !anonymous && !clients.boundary.may_carry_credential(&wish.realm.url) {
-        let place = origin(&wish.realm.url);
-        let message = format!("the token realm {place} is not encrypted; no credential was sent there");
-        return Err(Error::new(Code::Boundary, wish.request, message).into());
+    if !matches!(wish.credential, Credential::Anonymous) {
+        refuse_stranger(&clients.boundary, wish)?;
     }
     let who = format!("the token realm {}", origin(&wish.realm.url));
     match tokio::time::timeout(limit, exchange(clients, wish, &who)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(timed_out(wish.request, &who, limit).into()),
     }
+}
+
+/// A credential is shown to nobody else's realm, and to none in the clear.
+fn refuse_stranger(boundary: &Boundary, wish: &Wish<'_>) -> Result<(), Error> {
+    let (realm, registry) = (origin(&wish.realm.url), origin(boundary.base()));
+    if !boundary.may_carry_credential(&wish.realm.url) {
+        let message = format!("the token realm {realm} is not encrypted; no credential was sent there");
+        return Err(Error::new(Code::Boundary, wish.request, message));
+    }
+    if boundary.may_exchange_credential(&wish.realm.url) {
+        return Ok(());
+    }
+    let message =
+        format!("the token realm {realm} is not known to be that of {registry}; no credential was sent there");
+    let host = |origin: &str| origin.split_once("://").map_or_else(String::new, |(_, host)| host.to_owned());
+    let word = format!("REGSYNC_TRUSTED_REALMS={}={}", host(&registry), host(&realm));
+    let hint = format!("if that is where its tokens come from, say so in the environment: {word}");
+    Err(Error::new(Code::Boundary, wish.request, message).hint(hint))
 }
 
 async fn exchange(clients: &Clients, wish: &Wish<'_>, who: &str) -> Result<Token, Fault> {

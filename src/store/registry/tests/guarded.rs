@@ -10,7 +10,7 @@ use crate::event::Silent;
 use crate::image::Code;
 use crate::store::registry::clients::Clients;
 use crate::store::registry::error::disconnected;
-use crate::store::registry::origin::{Boundary, Words};
+use crate::store::registry::origin::{Boundary, Breach, Words};
 use crate::store::registry::{Names, Network, Proxies, Settings};
 
 fn clients(base: &str, proxies: &[(&str, String)], names: &[(&'static str, &str)]) -> Clients {
@@ -120,4 +120,19 @@ fn a_metadata_service_is_no_registry() {
         let refused = Clients::new(boundary, &Settings::default(), &network).err().map(|error| error.code);
         assert_eq!(refused, Some(Code::Boundary), "{base}");
     }
+}
+
+#[test]
+fn nobody_is_led_to_a_proxy() {
+    let proxies = std::collections::BTreeSet::from(["proxy.corp.example".to_owned(), "localhost".to_owned()]);
+    let words = Words { proxies, ..Words::default() };
+    let boundary = |base: &str| Boundary::new(base.parse().unwrap(), words.clone());
+    let outside = boundary("https://r.io/");
+    for realm in ["https://proxy.corp.example/t", "https://PROXY.corp.example.:3128/t"] {
+        assert!(matches!(outside.realm(realm), Err(Breach::Inside(_))), "{realm}");
+    }
+    assert!(outside.realm("https://x.proxy.corp.example/t").is_ok());
+    // A host may be both, and what is spelled as this machine is known without being looked up.
+    assert!(boundary("https://proxy.corp.example:5000/").realm("https://proxy.corp.example/t").is_ok());
+    assert!(boundary("http://127.0.0.1:5000/").realm("http://localhost:5001/t").is_ok());
 }
