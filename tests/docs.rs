@@ -189,6 +189,7 @@ fn limits_of_stores() -> Vec<(String, String)> {
         row("`index.json` of a layout", bytes(LAYOUT_INDEX)),
         row("`oci-layout` of a layout", bytes(LAYOUT_MARK)),
         row("tags asked for in one page", TAGS_PER_PAGE.to_string()),
+        row("tags looked up in one request, where a cloud takes many", TAGS_TOGETHER.to_string()),
         row("a page of tags", bytes(TAG_PAGE_BYTES)),
         row("pages of tags of one repository", TAG_PAGES.to_string()),
         row("tags of one repository", TAGS.to_string()),
@@ -239,8 +240,9 @@ fn limits_of_stores() -> Vec<(String, String)> {
 }
 
 /// What it must say of a run, and the constants that say so in the sources: they are private to the stages of the work.
-const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 14] = [
+const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 15] = [
     ("tags asked for at once at a host", "80", "src/observe/mod.rs", "READS_AT_ONCE: usize = 80;"),
+    ("requests for many tags at once at a host", "8", "src/observe/targets.rs", "JOINED_AT_ONCE: usize = 8;"),
     ("blobs of one image on their way at once", "6", "src/copy/mod.rs", "BLOBS_AT_ONCE: usize = 6;"),
     ("manifests of one image written at once", "8", "src/copy/mod.rs", "MANIFESTS_AT_ONCE: usize = 8;"),
     ("blobs on their way at once, over all hosts", "64", "src/copy/berths.rs", "IN_ALL: usize = 64;"),
@@ -282,7 +284,7 @@ const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 14] = [
 ];
 
 /// What it must say of files, and the constants that say so in the sources: they are private to their formats.
-const LIMITS_OF_FILES: [(&str, &str, &str, &str); 32] = [
+const LIMITS_OF_FILES: [(&str, &str, &str, &str); 33] = [
     ("a configuration file", "1 MiB", "src/config/text.rs", "FILE_LIMIT: usize = 1 << 20;"),
     ("levels of nesting in it", "32", "src/config/yaml/mod.rs", "DEPTH_LIMIT: usize = 32;"),
     ("values in it, aliases followed", "100000", "src/config/yaml/mod.rs", "NODE_LIMIT: usize = 100_000;"),
@@ -310,6 +312,12 @@ const LIMITS_OF_FILES: [(&str, &str, &str, &str); 32] = [
     ("an ID token in a file", "64 KiB", "src/auth/identity/mod.rs", "LONGEST: u64 = 64 * 1024;"),
     ("fields of an `exchange`", "64", "src/config/decode/provider.rs", "FIELD_LIMIT: usize = 64;"),
     ("the answer of a token service", "256 KiB", "src/auth/exchange/mod.rs", "BODY_BYTES: usize = 256 * 1024;"),
+    (
+        "what Amazon ECR says of many tags",
+        "4 MiB",
+        "src/auth/provider/aws/read.rs",
+        "ANSWER_BYTES: usize = 4 * 1024 * 1024;",
+    ),
     (
         "the time that a token service may take",
         "30 s",

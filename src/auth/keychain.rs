@@ -18,14 +18,14 @@ use super::docker::{Answer, Helper};
 use super::documents::{self, Document};
 use super::exchange::Exchange;
 use super::helper::Helpers;
-use super::provider::{Ambient, Aws, Makers, Provider};
+use super::provider::{Ambient, Api, Aws, Provider, Reading};
 use super::renewals::Renewals;
 use super::scope::Scope;
 use super::variables::Variables;
 use super::{
     Consulted, Credential, Environment, Error, Found, Origin, ProviderError, Refused, Surroundings, Trouble, Verdict,
 };
-use crate::image::{Creation, Registry, Repository};
+use crate::image::{Creation, Registry, Repository, Tag};
 
 /// Who we are to each repository. Files are read and helpers asked when first needed, and once; what providers give is
 /// renewed.
@@ -54,7 +54,7 @@ struct Machine {
     rules: Vec<(Scope, Rule)>,
     exchange: Exchange,
     renewals: Renewals,
-    makers: Makers,
+    aws: Api,
     environment: Arc<Environment>,
     variables: Variables,
     documents: Vec<Document>,
@@ -78,7 +78,7 @@ impl Keychain {
             rules: rules.into_iter().map(scoped).collect(),
             exchange,
             renewals: Renewals::default(),
-            makers: Makers::default(),
+            aws: Api::default(),
             variables: Variables::new(environment.clone()),
             documents: Document::all(&environment, documents::runtime_user(&environment)),
             helpers: Helpers::new(environment.clone()),
@@ -108,6 +108,17 @@ impl Keychain {
             #[cfg(test)]
             Source::Given(_) => Ok(()),
             Source::Machine(machine) => machine.create(repository, creation).await,
+        }
+    }
+
+    /// What `tags` of `repository` name, asked of its cloud in one request, as whom the credential is for: at the private
+    /// registries of Amazon ECR, at most 100 tags. `None` where the cloud has no such request, where the credential is
+    /// somebody else's, and where nothing came of it: a registry itself can still be asked.
+    pub async fn read(&self, repository: &Repository, tags: &[Tag]) -> Option<Reading> {
+        match &self.0 {
+            #[cfg(test)]
+            Source::Given(_) => None,
+            Source::Machine(machine) => machine.read(repository, tags).await,
         }
     }
 
@@ -214,9 +225,24 @@ impl Machine {
             Some(Rule::Provider(Provider::Aws(aws))) => aws.clone(),
             _ => Aws::default(),
         };
-        let made = self.makers.make((&aws, &self.exchange), repository, creation).await;
+        let made = self.aws.make((&aws, &self.exchange), repository, creation).await;
         let (provider, registry) = ("aws", repository.registry().clone());
         made.map_err(|problem| Error::Provider { provider, ambient: None, registry, problem: Box::new(problem) })
+    }
+
+    async fn read(&self, repository: &Repository, tags: &[Tag]) -> Option<Reading> {
+        if !Api::reads(repository.registry()) {
+            return None;
+        }
+        let found = self.search(repository, None, &mut Vec::new()).await.ok()??;
+        let ambient = || Ambient::of(repository.registry(), &self.environment)?.provider;
+        let provider = match (found.origin, self.rule(repository)) {
+            (Origin::Provider(_), Some(Rule::Provider(provider))) => Some(provider.clone()),
+            (Origin::Ambient(_), _) => ambient(),
+            _ => None,
+        };
+        let Some(Provider::Aws(aws)) = provider else { return None };
+        self.aws.read((&aws, &self.exchange), repository, tags).await
     }
 
     /// The credential that a provider gives, or gave.

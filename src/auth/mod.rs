@@ -49,7 +49,7 @@ pub use identity::Claims;
 pub use keychain::{Keychain, Place, Rule};
 pub use origin::{Consulted, Found, Origin, Verdict};
 pub use provider::{
-    Aws, Azure, Chainguard, Cloudsmith, DockerHub, Gcp, Generic, Jfrog, Provider, ProviderError, Quay, Send,
+    Aws, Azure, Chainguard, Cloudsmith, DockerHub, Gcp, Generic, Jfrog, Provider, ProviderError, Quay, Reading, Send,
 };
 pub use redact::Redactor;
 pub use renewals::{Lease, Refused};

@@ -1,7 +1,8 @@
 //! Reading both sides: (Desired, stores) → Observed. Writes nothing anywhere.
 //!
-//! Owns which questions are asked, and that no more are: one HEAD per side and tag, a tag list only where a glob needs
-//! one, and a look into manifests only for what would be copied. Refuses to decide: a failed read is carried as data.
+//! Owns which questions are asked, and that no more are: one HEAD per side and tag, or less at a target whose cloud takes
+//! many tags in one request, a tag list only where a glob needs one, and a look into manifests only for what would be copied.
+//! Refuses to decide: a failed read is carried as data.
 
 mod catalogs;
 mod changes;

@@ -1,4 +1,5 @@
-//! The tags of the targets: one HEAD for each, and fewer where a repository is not there at all.
+//! The tags of the targets: one HEAD for each, and fewer where a repository is not there at all, or where a registry's cloud
+//! takes many in one request.
 //!
 //! Owns the order of the questions: the repositories take turns, each with one tag first and then with its share of what is
 //! asked at once. Where that first one is absent and more are waiting, the repository itself is asked for; one that is
@@ -12,11 +13,18 @@ use futures_util::{StreamExt, stream};
 
 use super::{Observer, READS_AT_ONCE, failure, sighting};
 use crate::event::Event;
-use crate::image::{Location, Reference, Registry, Side};
+use crate::image::{Location, Reference, Registry, Side, Tag, TagOrDigest};
 use crate::plan::Sighting;
+use crate::store::limits::TAGS_TOGETHER;
 
 /// From so many tags on, the repository itself is asked for after one of them was absent: the question costs one request.
 const TAGS_WORTH_ASKING: usize = 2;
+
+/// From so many tags on, they are asked for in one request, where there is one. Its answer carries whole manifests, which a
+/// HEAD does not.
+const TAGS_WORTH_JOINING: usize = 3;
+/// Such requests at once at each host.
+const JOINED_AT_ONCE: usize = 8;
 
 /// The tags of one location.
 #[derive(Default)]
@@ -30,6 +38,9 @@ struct Lane {
     /// Whether its turn will come.
     queued: bool,
 }
+
+/// What is to be read at one host.
+type Locations = BTreeMap<Location, VecDeque<Reference>>;
 
 /// The lanes of one host.
 struct Lanes {
@@ -107,13 +118,52 @@ impl Lanes {
 impl Observer<'_> {
     /// Reads what each of `references` names now.
     pub(super) async fn read_targets(&self, references: BTreeSet<Reference>) -> BTreeMap<Reference, Sighting> {
-        let mut hosts: BTreeMap<Option<Registry>, BTreeMap<Location, VecDeque<Reference>>> = BTreeMap::new();
+        let mut hosts: BTreeMap<Option<Registry>, Locations> = BTreeMap::new();
         for reference in references {
             let lanes = hosts.entry(reference.location.registry().cloned()).or_default();
             lanes.entry(reference.location.clone()).or_default().push_back(reference);
         }
-        let asked = hosts.into_values().map(|lanes| self.read_lanes(Lanes::new(lanes.into_values())));
+        let asked = hosts.into_values().map(|locations| self.read_host(locations));
         stream::iter(asked).buffer_unordered(usize::MAX).flat_map(stream::iter).collect().await
+    }
+
+    /// Reads what is at one host: what can be asked for together first.
+    async fn read_host(&self, mut locations: Locations) -> Vec<(Reference, Sighting)> {
+        let mut found = self.read_together(&locations).await;
+        locations.retain(|_, lane| {
+            lane.retain(|reference| !found.contains_key(reference));
+            !lane.is_empty()
+        });
+        found.extend(self.read_lanes(Lanes::new(locations.into_values())).await);
+        found.into_iter().collect()
+    }
+
+    /// What is found in requests for many tags, as far as there are such requests.
+    async fn read_together(&self, locations: &Locations) -> BTreeMap<Reference, Sighting> {
+        let pieces = locations.iter().flat_map(|(location, lane)| {
+            let tags = lane.iter().filter_map(|reference| match &reference.version {
+                TagOrDigest::Tag(tag) => Some(tag.clone()),
+                TagOrDigest::Digest(_) => None,
+            });
+            let tags: Vec<Tag> = tags.collect();
+            let pieces = tags.chunks(TAGS_TOGETHER).filter(|piece| piece.len() >= TAGS_WORTH_JOINING);
+            pieces.map(|piece| (location, piece.to_vec())).collect::<Vec<_>>()
+        });
+        let ask = |(location, tags): (&Location, Vec<Tag>)| {
+            let location = location.clone();
+            async move {
+                // Why it cannot be opened is said of each of its tags.
+                let Ok(target) = self.stores.target(&location) else { return Vec::new() };
+                let found = target.resolve_together(&tags).await;
+                let seen = found.into_iter().map(|(tag, found)| {
+                    self.reporter.event(Event::Observed);
+                    let version = TagOrDigest::Tag(tag);
+                    (Reference { location: location.clone(), version }, sighting(Ok(found), Side::Target))
+                });
+                seen.collect()
+            }
+        };
+        stream::iter(pieces).map(ask).buffer_unordered(JOINED_AT_ONCE).flat_map(stream::iter).collect().await
     }
 
     /// Reads what the lanes of one host hold, so many at once.

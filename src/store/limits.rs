@@ -38,6 +38,8 @@ pub const LAYOUT_MARK: u64 = 64 * KIB as u64;
 
 /// How many tags are asked for in one page: the most that ECR allows.
 pub const TAGS_PER_PAGE: usize = 1_000;
+/// How many tags are looked up in one request, where there is one: the most that ECR takes (`BatchGetImage`).
+pub const TAGS_TOGETHER: usize = 100;
 /// The largest page of tags, in bytes. Some registries (GAR) send a map of all manifests with it.
 pub const TAG_PAGE_BYTES: usize = 8 * MIB;
 /// How many pages of tags a repository may have.

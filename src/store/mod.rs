@@ -17,7 +17,9 @@ pub mod signature_tags;
 mod stores;
 mod subset;
 
-use futures_util::future::BoxFuture;
+use std::collections::BTreeMap;
+
+use futures_util::future::{BoxFuture, ready};
 
 pub use blob::{BlobStream, Relayed};
 pub use error::{Error, GivenUp, PushError};
@@ -76,6 +78,13 @@ pub trait ImageTarget: ImageSource {
     /// GET where nothing has been found there so far, and nothing from then on. It is an answer of the first moment: what
     /// this run writes there does not change it.
     fn is_missing(&self) -> BoxFuture<'_, bool>;
+
+    /// What many tags name now, in one request, where the store has such a request. What it says of a tag is as sure as what
+    /// [`ImageSource::resolve`] says; the others, which may be all, are to be resolved one by one. At most
+    /// [`TAGS_TOGETHER`](limits::TAGS_TOGETHER).
+    fn resolve_together<'a>(&'a self, _tags: &'a [Tag]) -> BoxFuture<'a, BTreeMap<Tag, Option<Descriptor>>> {
+        Box::pin(ready(BTreeMap::new()))
+    }
 
     /// Asks the registry to make a blob of its repository `from` available in this one, without sending it. `from` may be
     /// this repository itself: then it is only asked whether the blob is there.

@@ -17,7 +17,7 @@ use crate::support::tls::TestCa;
 use crate::support::token::basic_pair;
 
 /// Certificates of `ca` are trusted, and all names are the proxy's to know.
-fn behind(proxy: &ForwardProxy, ca: &TestCa, yaml: &str) -> Regsync {
+pub(super) fn behind(proxy: &ForwardProxy, ca: &TestCa, yaml: &str) -> Regsync {
     let regsync = Regsync::new().config(yaml).file("ca.pem", ca.pem());
     let path = regsync.path("ca.pem");
     let regsync = regsync.env("SSL_CERT_FILE", path.to_str().unwrap()).env("AWS_EC2_METADATA_DISABLED", "true");

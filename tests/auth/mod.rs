@@ -4,6 +4,7 @@ mod aws;
 mod aws_copies;
 mod aws_creation;
 mod aws_hosts;
+mod aws_reading;
 mod aws_sources;
 mod azure;
 mod azure_machine;

@@ -17,6 +17,7 @@ use tokio_rustls::rustls::ServerConfig;
 use super::canary::PREFIX;
 use super::harness::Regsync;
 use super::identity::{Actions, Desk, Judge, Service, form};
+use super::registry::Store;
 use super::server::{Answer, Call, Server};
 use super::tripwire;
 
@@ -58,7 +59,14 @@ struct State {
     created: Mutex<Vec<Value>>,
     /// What happens when one is made.
     on_create: Mutex<Option<Box<dyn FnMut() + Send>>>,
+    /// The tags that were asked for together, by the request.
+    batches: Mutex<Vec<Vec<String>>>,
+    /// What is answered then.
+    on_read: Mutex<Option<Box<Reader>>>,
 }
+
+/// Answers a `BatchGetImage`.
+type Reader = dyn FnMut(&Value) -> Answer + Send;
 
 impl Cloud {
     /// One that trusts the ID tokens of `ci`, and whose passwords are the desk's.
@@ -79,6 +87,8 @@ impl Cloud {
             lifetime: AtomicI64::new(43_200),
             created: Mutex::default(),
             on_create: Mutex::default(),
+            batches: Mutex::default(),
+            on_read: Mutex::default(),
         });
         // As AWS's endpoints do: no h2, and so a header for the host.
         let tls = tls.map(|tls| {
@@ -115,6 +125,16 @@ impl Cloud {
     /// What happens when a repository is made.
     pub fn on_create(&self, hook: impl FnMut() + Send + 'static) {
         *self.state.on_create.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    /// The tags of each `BatchGetImage`, in order.
+    pub fn batches(&self) -> Vec<Vec<String>> {
+        self.state.batches.lock().unwrap().clone()
+    }
+
+    /// What is answered to a `BatchGetImage`.
+    pub fn on_read(&self, answer: impl FnMut(&Value) -> Answer + Send + 'static) {
+        *self.state.on_read.lock().unwrap() = Some(Box::new(answer));
     }
 
     /// Sets its clock ahead of the machine's, or behind it.
@@ -156,6 +176,28 @@ pub fn sts_error(status: u16, code: &str, message: &str) -> Answer {
 pub fn ecr_error(status: u16, code: &str, message: &str) -> Answer {
     let body = json!({"__type": format!("com.amazonaws.ecr#{code}"), "message": message});
     Answer::status(status).header("Content-Type", "application/x-amz-json-1.1").body(body.to_string())
+}
+
+/// What a `BatchGetImage` says of the images that a registry holds.
+pub fn images(store: &Store, request: &Value) -> Value {
+    let (mut images, mut failures) = (Vec::new(), Vec::new());
+    let repository = request["repositoryName"].as_str().unwrap();
+    for id in request["imageIds"].as_array().unwrap() {
+        let Some(found) = store.manifest(repository, id["imageTag"].as_str().unwrap()) else {
+            let reason = "Requested image not found";
+            failures.push(json!({"imageId": id, "failureCode": "ImageNotFound", "failureReason": reason}));
+            continue;
+        };
+        assert!(request["acceptedMediaTypes"].as_array().unwrap().contains(&json!(found.media_type)));
+        images.push(json!({
+            "registryId": request["registryId"],
+            "repositoryName": repository,
+            "imageId": {"imageTag": id["imageTag"], "imageDigest": format!("sha256:{}", hex(&Sha256::digest(&found.bytes)))},
+            "imageManifest": str::from_utf8(&found.bytes).unwrap(),
+            "imageManifestMediaType": found.media_type,
+        }));
+    }
+    json!({"images": images, "failures": failures})
 }
 
 impl State {
@@ -212,6 +254,9 @@ impl State {
         if name == "CreateRepository" {
             return self.create(call);
         }
+        if name == "BatchGetImage" {
+            return self.read(call);
+        }
         assert_eq!((name, call.body.as_ref()), ("GetAuthorizationToken", &b"{}"[..]));
         self.given.lock().unwrap().push(format!("password {who}"));
         let token = STANDARD.encode(format!("AWS:{}", self.desk.issue("AWS")));
@@ -233,6 +278,16 @@ impl State {
             hook();
         }
         Answer::status(200).json(&json!({"repository": {"repositoryName": body["repositoryName"]}}))
+    }
+
+    fn read(&self, call: &Call) -> Answer {
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        let ids = body["imageIds"].as_array().unwrap();
+        let tags: Vec<_> = ids.iter().map(|id| id["imageTag"].as_str().unwrap().to_owned()).collect();
+        assert!((1..=100).contains(&tags.len()), "{}", tags.len());
+        self.batches.lock().unwrap().push(tags);
+        let mut answer = self.on_read.lock().unwrap();
+        answer.as_mut().map_or_else(|| ecr_error(400, "AccessDeniedException", "no"), |answer| answer(&body))
     }
 
     /// Who signed it; or the code and words of the refusal.

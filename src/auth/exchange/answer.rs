@@ -29,13 +29,13 @@ pub(in crate::auth) struct Answer {
     redactor: Redactor,
 }
 
-/// Sends a request, and reads its answer up to `limit` bytes.
-pub(super) async fn receive(request: RequestBuilder, ask: &Ask, limit: usize) -> reqwest::Result<Answer> {
+/// Sends a request, and reads its answer as far as `ask` says.
+pub(super) async fn receive(request: RequestBuilder, ask: &Ask) -> reqwest::Result<Answer> {
     let mut response = request.send().await.map_err(reqwest::Error::without_url)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let (mut body, mut cut) = (Zeroizing::new(Vec::new()), false);
     while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-        cut = body.len() + chunk.len() > limit;
+        cut = body.len() + chunk.len() > ask.limit;
         if cut {
             break;
         }
@@ -75,7 +75,7 @@ impl Answer {
             return Err(self.refused());
         }
         if self.cut {
-            return Err(self.nonsense("sent more than a token can be"));
+            return Err(self.nonsense("sent more than is read"));
         }
         serde_json::from_slice(&self.body).map_err(|_| self.nonsense("sent something else than the JSON expected"))
     }

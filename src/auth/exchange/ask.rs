@@ -3,7 +3,7 @@
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 
-use super::{Answer, Endpoint};
+use super::{Answer, BODY_BYTES, Endpoint};
 use crate::auth::credential::basic_pair;
 use crate::auth::{Redactor, Secret};
 
@@ -17,6 +17,8 @@ pub(in crate::auth) struct Ask {
     body: Option<(&'static str, Secret)>,
     secrets: Vec<Secret>,
     again: fn(&Answer) -> bool,
+    /// How many bytes of the answer are read.
+    pub(super) limit: usize,
 }
 
 impl Ask {
@@ -33,7 +35,7 @@ impl Ask {
     /// A request of another method.
     pub(in crate::auth) fn new(what: &'static str, endpoint: Endpoint, method: Method) -> Self {
         let (headers, secrets) = (Vec::new(), Vec::new());
-        Self { what, endpoint, method, headers, body: None, secrets, again: |_| false }
+        Self { what, endpoint, method, headers, body: None, secrets, again: |_| false, limit: BODY_BYTES }
             .header(ACCEPT, "application/json")
     }
 
@@ -89,6 +91,12 @@ impl Ask {
     /// Says which answers, besides the usual ones, are accidents that a further attempt may mend.
     pub(in crate::auth) fn again(mut self, accident: fn(&Answer) -> bool) -> Self {
         self.again = accident;
+        self
+    }
+
+    /// Reads so many bytes of the answer, for more than a token.
+    pub(in crate::auth) fn limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
         self
     }
 

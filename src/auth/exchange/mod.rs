@@ -129,7 +129,7 @@ impl Exchange {
         let client = self.client(ask.endpoint.way).map_err(|problem| unreachable(problem.clone()))?;
         let mut request = ask.request(client);
         request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let outcome = tokio::time::timeout(limit, answer::receive(request, ask, BODY_BYTES)).await;
+        let outcome = tokio::time::timeout(limit, answer::receive(request, ask)).await;
         let answer = match outcome {
             Ok(answer) => answer.map_err(|error| unreachable(in_words(&error)))?,
             Err(_) => return Err(unreachable(format!("no answer within {} s", limit.as_secs()))),

@@ -21,8 +21,8 @@ mod service;
 use std::time::Duration;
 
 pub(super) use ambient::Ambient;
-pub use aws::Aws;
-pub(super) use aws::Makers;
+pub(super) use aws::Api;
+pub use aws::{Aws, Reading};
 pub use azure::Azure;
 pub use chainguard::Chainguard;
 pub use cloudsmith::Cloudsmith;

@@ -3,7 +3,7 @@
 //! Owns the rule that a digest comes from bytes, or from a header only where it is not yet acted on. Refuses manifests
 //! beyond the limits of size, and answers that contradict their bytes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -13,6 +13,7 @@ use super::call::Call;
 use super::repository::RegistryRepository;
 use super::retry::Fault;
 use super::scope::{Access, Scope};
+use crate::auth::Reading;
 use crate::image::{
     Code, Descriptor, Digest, MANIFEST_ACCEPT, Manifest, ManifestError, MediaType, Repository, Tag, TagOrDigest,
 };
@@ -56,6 +57,22 @@ impl RegistryRepository {
         let found = self.transport().retrying(request, |_| Box::pin(self.head_manifest(request, version))).await;
         if matches!(found, Ok(Some(_))) {
             // Whoever asks for the repository itself later has the answer then; or it had been asked for before.
+            let _ = self.missing().set(false);
+        }
+        found
+    }
+
+    /// [`crate::store::ImageTarget::resolve_together`]. The request goes to the cloud that the registry is part of.
+    pub(super) async fn look_up_together(&self, tags: &[Tag]) -> BTreeMap<Tag, Option<Descriptor>> {
+        let found = match self.keychain().read(self.repository(), tags).await {
+            Some(Reading::Tags(found)) => found,
+            Some(Reading::NoRepository) => {
+                let _ = self.missing().set(true);
+                return tags.iter().map(|tag| (tag.clone(), None)).collect();
+            }
+            None => return BTreeMap::new(),
+        };
+        if found.values().any(Option::is_some) {
             let _ = self.missing().set(false);
         }
         found

@@ -92,6 +92,7 @@ use self::mount::Mounts;
 use self::origin::{Boundary, Words};
 use self::transport::Transport;
 use self::upload::Lessons;
+use crate::auth::Keychain;
 use crate::image::{Code, Digest, Quota, Registry, Repository};
 use crate::store::Error;
 
@@ -111,6 +112,7 @@ pub struct RegistryClient {
     /// Whether its repositories list referrers, once that was asked: several back ends may stand behind one name.
     lists_referrers: Mutex<HashMap<Repository, Arc<OnceCell<bool>>>>,
     maker: Option<Maker>,
+    keychain: Arc<Keychain>,
 }
 
 impl RegistryClient {
@@ -138,6 +140,7 @@ impl RegistryClient {
             missing: Mutex::default(),
             lists_referrers: Mutex::default(),
             maker: Maker::new(settings, network),
+            keychain: Arc::clone(&network.keychain),
         }))
     }
 

@@ -1,5 +1,6 @@
 //! One repository of a registry, as a store of images.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard};
 
 use futures_util::future::BoxFuture;
@@ -10,6 +11,7 @@ use super::creation::Maker;
 use super::mount::Mounts;
 use super::transport::Transport;
 use super::upload::Lessons;
+use crate::auth::Keychain;
 use crate::image::{Descriptor, Digest, Location, Manifest, MediaType, Reference, Repository, Tag, TagOrDigest, View};
 use crate::store::mutex::lock;
 use crate::store::{
@@ -56,6 +58,10 @@ impl RegistryRepository {
 
     pub(super) fn maker(&self) -> Option<&Maker> {
         self.client.maker.as_ref()
+    }
+
+    pub(super) fn keychain(&self) -> &Keychain {
+        &self.client.keychain
     }
 
     pub(super) fn mounts(&self) -> &Mounts {
@@ -163,6 +169,10 @@ impl ImageSource for RegistryRepository {
 impl ImageTarget for RegistryRepository {
     fn is_missing(&self) -> BoxFuture<'_, bool> {
         Box::pin(self.prove_missing())
+    }
+
+    fn resolve_together<'a>(&'a self, tags: &'a [Tag]) -> BoxFuture<'a, BTreeMap<Tag, Option<Descriptor>>> {
+        Box::pin(self.look_up_together(tags))
     }
 
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor) -> Answer<'a, bool> {

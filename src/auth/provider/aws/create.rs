@@ -1,32 +1,20 @@
 //! Repositories of ECR, made before the first write into them.
 //! <https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html>
 //!
-//! Owns the keys of those who make them, for a while: a run may need many. Refuses to make one in another account than the
-//! registry's host names.
-
-use std::collections::HashMap;
-use std::time::Duration;
+//! Refuses to make one in another account than the registry's host names.
 
 use serde_json::{Map, Value, json};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
+use super::api::Api;
 use super::place::Place;
 use super::request::{self, Call};
 use super::sigv4::Signer;
 use super::{Aws, Principal, ecr, refusal};
 use crate::auth::ProviderError;
 use crate::auth::exchange::Exchange;
-use crate::image::{Creation, Encryption, Registry, Repository};
+use crate::image::{Creation, Encryption, Repository};
 
-/// How long keys are used again: the shortest session lives for a quarter of an hour.
-const KEPT: Duration = Duration::from_secs(10 * 60);
-
-/// Who makes repositories.
-#[derive(Default)]
-pub(in crate::auth) struct Makers(Mutex<HashMap<(Aws, Registry), (Principal, Instant)>>);
-
-impl Makers {
+impl Api {
     /// Makes `repository`, as `aws`. One after the other: ECR takes few of these requests in a second. That somebody else
     /// was faster is no error.
     pub(in crate::auth) async fn make(
@@ -37,16 +25,12 @@ impl Makers {
     ) -> Result<(), ProviderError> {
         let registry = repository.registry();
         let place = aws.place(exchange, registry)?;
-        let key = (aws.clone(), registry.clone());
-        let mut known = self.0.lock().await;
-        if known.get(&key).is_none_or(|(_, since)| since.elapsed() > KEPT) {
-            let principal = aws.principal(exchange, registry, &place).await?;
-            known.insert(key.clone(), (principal, Instant::now()));
-        }
-        let Some((principal, _)) = known.get(&key) else { return Ok(()) };
-        let made = make(exchange, (&place, principal), repository, creation).await;
+        let asker = (aws.clone(), registry.clone());
+        let _turn = self.making.lock().await;
+        let principal = self.principal(exchange, &asker, &place).await?;
+        let made = make(exchange, (&place, &principal), repository, creation).await;
         if made.is_err() {
-            known.remove(&key);
+            self.forget(&asker).await;
         }
         made
     }
@@ -66,6 +50,7 @@ async fn make(
         kind: ecr::KIND,
         target: Some("AmazonEC2ContainerRegistry_V20150921.CreateRepository"),
         body: &body,
+        limit: None,
     };
     let answer = request::send(exchange, &call).await?;
     if answer.is_success() || request::code(&answer) == "RepositoryAlreadyExistsException" {

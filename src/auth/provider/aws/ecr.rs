@@ -67,6 +67,7 @@ pub(super) async fn log_in(
         kind: KIND,
         target: Some(target),
         body: "{}",
+        limit: None,
     };
     let answer = request::send(exchange, &call).await?;
     if !answer.is_success() {

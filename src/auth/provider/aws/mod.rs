@@ -7,22 +7,27 @@
 //! | `sts` | an ID token, or keys, for the keys of a role's session |
 //! | `ecr` | keys for a password |
 //! | `create` | keys for a repository |
+//! | `read` | keys for what tags name |
+//! | `api` | whose keys these are, for a while |
 //! | `request`, `sigv4` | signed requests |
 //! | `refusal` | what AWS says no with, and the line to change |
 
+mod api;
 mod create;
 mod ecr;
 mod keys;
 mod place;
+mod read;
 mod refusal;
 mod request;
 mod sigv4;
 mod sources;
 mod sts;
 
-pub(in crate::auth) use create::Makers;
+pub(in crate::auth) use api::Api;
 use keys::Keys;
 use place::Place;
+pub use read::Reading;
 use sts::Bearer;
 
 use super::Issued;

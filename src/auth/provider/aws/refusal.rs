@@ -96,6 +96,11 @@ pub(super) fn of_creation(
     refused(answer, advice)
 }
 
+/// Keys that may not read what tags name.
+pub(super) fn of_reading(exchange: &Exchange, answer: &Answer, principal: &Principal) -> ProviderError {
+    refused(answer, of_signature(exchange, answer, principal))
+}
+
 /// What is wrong with keys as such.
 fn of_signature(exchange: &Exchange, answer: &Answer, principal: &Principal) -> Option<String> {
     let clock = clock_error(exchange, answer);

@@ -22,6 +22,8 @@ pub(super) struct Call<'a> {
     /// `X-Amz-Target`: the operation, where the body does not name it.
     pub(super) target: Option<&'static str>,
     pub(super) body: &'a str,
+    /// How many bytes of the answer are read, where that is not as usual.
+    pub(super) limit: Option<usize>,
 }
 
 /// How far a clock may be off before AWS refuses what it stamps; a little less, for the way.
@@ -57,6 +59,9 @@ fn ask(call: &Call<'_>, at: Timestamp) -> Ask {
     if let Some(target) = call.target {
         ask = ask.header(X_AMZ_TARGET, target);
     }
+    if let Some(bytes) = call.limit {
+        ask = ask.limit(bytes);
+    }
     ask.body(call.kind, call.body)
 }
 
@@ -80,6 +85,10 @@ fn is_about_time(answer: &Answer) -> bool {
 
 /// Whether a further attempt may mend it. `InvalidIdentityToken` is said too where AWS could not reach the issuer.
 pub(super) fn is_accident(answer: &Answer) -> bool {
+    // Nothing that it carries is a word of AWS's then.
+    if answer.is_success() {
+        return false;
+    }
     match code(answer).as_str() {
         "InvalidIdentityToken" => message(answer).contains("retrieve verification key"),
         "IDPCommunicationError" | "ServerException" | "RequestLimitExceeded" | "TooManyRequestsException" => true,

@@ -90,6 +90,7 @@ pub(super) async fn with_keys(
         kind: FORM,
         target: None,
         body: &Ask::form_text(&pairs),
+        limit: None,
     };
     let answer = request::send(exchange, &call).await?;
     if !answer.is_success() {
