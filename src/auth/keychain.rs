@@ -253,7 +253,7 @@ impl Machine {
         refused: Option<Refused<'_>>,
     ) -> Result<Found, Error> {
         let wanted = (provider, repository.registry());
-        let leased = self.renewals.get(wanted, &self.exchange, refused).await?;
+        let leased = self.renewals.get(wanted, (&self.exchange, &self.aws), refused).await?;
         Ok(Found { credential: leased.credential, origin, lease: Some(leased.lease) })
     }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::credential::basic_pair;
 use super::exchange::Exchange;
 use super::mutex::lock;
-use super::provider::{Issued, Provider};
+use super::provider::{Api, Issued, Provider};
 use super::{Claims, Credential, Error};
 use crate::image::Registry;
 
@@ -72,7 +72,7 @@ impl Renewals {
     pub(super) async fn get(
         &self,
         (provider, registry): (&Provider, &Registry),
-        exchange: &Exchange,
+        (exchange, api): (&Exchange, &Api),
         refused: Option<Refused<'_>>,
     ) -> Result<Leased, Error> {
         let slot = self.slot(provider, registry);
@@ -91,7 +91,7 @@ impl Renewals {
             Held::Failed(error, at) if at.elapsed() < FAILURE_MEMORY => return Err(error.clone()),
             _ => {}
         }
-        match provider.obtain(exchange, registry).await {
+        match provider.obtain((exchange, api), registry).await {
             Ok(issued) => {
                 hide(exchange, &issued.credential);
                 let leased = Leased::new(issued);

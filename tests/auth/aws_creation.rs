@@ -88,7 +88,7 @@ fn a_plan_says_what_apply_makes_and_makes_nothing() {
 fn a_repository_that_somebody_else_made_meanwhile_is_fine() {
     let scene = Scene::new();
     let exists = ecr_error(400, "RepositoryAlreadyExistsException", "The repository already exists");
-    scene.cloud.fault(Match::new("POST", "/").nth(4), Fault::Reply(exists));
+    scene.cloud.fault(Match::new("POST", "/").nth(3), Fault::Reply(exists));
     scene.target.clear_faults();
     scene.regsync("create-repositories: {}").run(["apply"]).assert_status(0);
     assert!(scene.target.tag_digest("team/app", "1").is_some());
@@ -99,12 +99,12 @@ fn a_repository_that_somebody_else_made_meanwhile_is_fine() {
 fn who_may_make_none_is_told_so_once() {
     let scene = Scene::new();
     let words = "User: x is not authorized to perform: ecr:CreateRepository on resource: y";
-    scene.cloud.fault(Match::new("POST", "/").from(4), Fault::Reply(ecr_error(400, "AccessDeniedException", words)));
+    scene.cloud.fault(Match::new("POST", "/").from(3), Fault::Reply(ecr_error(400, "AccessDeniedException", words)));
     let output = scene.regsync(ALL).run(["apply", "--report", "json=result.json"]);
     let line = format!("allow {WRITER} `ecr:CreateRepository` and `ecr:TagResource` on `repository/team/app`");
     assert!(output.assert_status(1).stdout.contains(&line), "{}", output.stdout);
     assert!(output.stdout.contains("could not create the repository"), "{}", output.stdout);
-    assert_eq!(scene.cloud.count("POST", "/"), 4, "a session, a password, a session to make it with, and no");
+    assert_eq!(scene.cloud.count("POST", "/"), 3, "a session, a password, and no");
     scene.target.assert_read_only();
 }
 

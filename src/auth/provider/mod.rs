@@ -95,11 +95,15 @@ impl Provider {
     }
 
     /// A credential for `registry`, new each time.
-    pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
+    pub(super) async fn obtain(
+        &self,
+        (exchange, api): (&Exchange, &Api),
+        registry: &Registry,
+    ) -> Result<Issued, ProviderError> {
         match self {
             Self::Azure(azure) => azure.obtain(exchange, registry).await,
             Self::Gcp(gcp) => gcp.obtain(exchange, registry).await,
-            Self::Aws(aws) => aws.obtain(exchange, registry).await,
+            Self::Aws(aws) => aws.obtain((exchange, api), registry).await,
             Self::Github => jobs::github(exchange),
             Self::Gitlab => jobs::gitlab(exchange),
             Self::Chainguard(chainguard) => chainguard.obtain(exchange, registry).await,

@@ -1,6 +1,7 @@
 //! What ECR's API is asked beside passwords: repositories are made, and tags are read.
 //!
-//! Owns the keys that it is asked with, for a while: a run may ask many times.
+//! Owns the keys that it is asked with, for a while: a run may ask many times. Those of a password are among them, so that
+//! nobody gets a session twice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,6 +52,11 @@ impl Api {
         let principal = Arc::new(aws.principal(exchange, registry, place).await?);
         known.insert(asker.clone(), (Arc::clone(&principal), Instant::now()));
         Ok(principal)
+    }
+
+    /// These keys have just got a password.
+    pub(super) async fn keep(&self, asker: Asker, principal: Principal) {
+        self.principals.lock().await.insert(asker, (Arc::new(principal), Instant::now()));
     }
 
     /// After a refusal: whoever asks next gets other keys.

@@ -71,11 +71,18 @@ impl Aws {
         (is_private || is_bound(registry, environment, "aws")).then(Self::default)
     }
 
-    pub(super) async fn obtain(&self, exchange: &Exchange, registry: &Registry) -> Result<Issued, ProviderError> {
+    /// With keys that are new: those that `api` has may be what the registry refuses.
+    pub(super) async fn obtain(
+        &self,
+        (exchange, api): (&Exchange, &Api),
+        registry: &Registry,
+    ) -> Result<Issued, ProviderError> {
         let place = self.place(exchange, registry)?;
         let principal = self.principal(exchange, registry, &place).await?;
         let (credential, lifetime) = ecr::log_in(exchange, &place, &principal).await?;
-        Ok(Issued { credential, lifetime, renewable: true, claims: principal.claims })
+        let claims = principal.claims.clone();
+        api.keep((self.clone(), registry.clone()), principal).await;
+        Ok(Issued { credential, lifetime, renewable: true, claims })
     }
 
     fn place(&self, exchange: &Exchange, registry: &Registry) -> Result<Place, ProviderError> {
