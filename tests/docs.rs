@@ -242,7 +242,7 @@ fn limits_of_stores() -> Vec<(String, String)> {
 /// What it must say of a run, and the constants that say so in the sources: they are private to the stages of the work.
 const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 15] = [
     ("tags asked for at once at a host", "80", "src/observe/mod.rs", "READS_AT_ONCE: usize = 80;"),
-    ("requests for many tags at once at a host", "8", "src/observe/targets.rs", "JOINED_AT_ONCE: usize = 8;"),
+    ("requests for many tags at once at a host", "16", "src/observe/targets.rs", "JOINED_AT_ONCE: usize = 16;"),
     ("blobs of one image on their way at once", "6", "src/copy/mod.rs", "BLOBS_AT_ONCE: usize = 6;"),
     ("manifests of one image written at once", "8", "src/copy/mod.rs", "MANIFESTS_AT_ONCE: usize = 8;"),
     ("blobs on their way at once, over all hosts", "64", "src/copy/berths.rs", "IN_ALL: usize = 64;"),

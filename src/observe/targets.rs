@@ -23,8 +23,8 @@ const TAGS_WORTH_ASKING: usize = 2;
 /// From so many tags on, they are asked for in one request, where there is one. Its answer carries whole manifests, which a
 /// HEAD does not.
 const TAGS_WORTH_JOINING: usize = 3;
-/// Such requests at once at each host.
-const JOINED_AT_ONCE: usize = 8;
+/// Such requests at once at each host: an answer is held in memory with the manifests of all that it names.
+const JOINED_AT_ONCE: usize = 16;
 
 /// The tags of one location.
 #[derive(Default)]

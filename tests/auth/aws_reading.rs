@@ -242,7 +242,8 @@ fn doubtful_answers_are_not_believed() {
     }
 }
 
-/// Of what was not asked for, nothing is taken; and `ImageNotFound` without the name of a tag is about none.
+/// Of what was not asked for, nothing is taken, however much it is; and `ImageNotFound` without the name of a tag is about
+/// none.
 #[test]
 fn what_was_not_asked_for_is_ignored() {
     let scene = Scene::of(3);
@@ -250,6 +251,7 @@ fn what_was_not_asked_for_is_ignored() {
         let mut stray = answer["images"][0].clone();
         stray["imageId"]["imageTag"] = json!("stray");
         answer["images"].as_array_mut().unwrap().push(stray);
+        answer["annotations"] = json!("x".repeat(1 << 20));
         let failures = [json!({}), json!({"imageTag": "v9"}), json!({"imageTag": "V0"})];
         answer["failures"] =
             failures.map(|id| json!({"imageId": id, "failureCode": "ImageNotFound"})).into_iter().collect();

@@ -69,7 +69,7 @@ struct Failed {
 impl Api {
     /// Whether tags of `registry` can be read here: by its name alone.
     pub(in crate::auth) fn reads(registry: &Registry) -> bool {
-        Place::of(registry).is_some_and(|place| place.account.is_some() && !place.is_public)
+        Place::of(registry).is_some_and(|place| place.account.is_some())
     }
 
     /// What `tags` of `repository` name, read as `aws`: at most 100, in one request. `None` where nothing came of it.
@@ -224,5 +224,24 @@ impl Image {
         let media_type = self.media_type.as_ref().filter(|text| !text.is_empty())?;
         let fits = !elsewhere && digest.matches(bytes);
         fits.then(|| Descriptor::new(MediaType::new(media_type), digest, bytes.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::LOOK_ALIKES;
+
+    #[test]
+    fn only_hosts_of_an_account_are_read() {
+        let reads = |host: &str| Api::reads(&host.parse().unwrap());
+        for host in ["123456789012.dkr.ecr.eu-west-1.amazonaws.com", "123456789012.dkr-ecr-fips.us-east-1.on.aws"] {
+            assert!(reads(host), "{host}");
+        }
+        for host in
+            LOOK_ALIKES.into_iter().chain(["public.ecr.aws", "ecr-public.aws.com", "docker.io", "localhost:5000"])
+        {
+            assert!(!reads(host), "{host}");
+        }
     }
 }
