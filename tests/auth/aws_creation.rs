@@ -112,7 +112,7 @@ fn who_may_make_none_is_told_so_once() {
 fn a_quota_that_is_used_up_is_named() {
     let scene = Scene::new();
     let full = ecr_error(400, "LimitExceededException", "The quota of repositories is reached");
-    scene.cloud.fault(Match::new("POST", "/").from(4), Fault::Reply(full));
+    scene.cloud.fault(Match::new("POST", "/").from(3), Fault::Reply(full));
     let output = scene.regsync("create-repositories: {}").run(["apply"]);
     for part in ["LimitExceededException: The quota of repositories is reached", "ask AWS for a higher quota"] {
         assert!(output.assert_status(1).stdout.contains(part), "{part}:\n{}", output.stdout);
