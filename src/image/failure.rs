@@ -45,7 +45,7 @@ pub enum Code {
     /// A redirect that leads nowhere, in circles, or where it must not.
     #[serde(rename = "E_REDIRECT")]
     Redirect,
-    /// A credential would have had to leave its origin; it was not sent.
+    /// A registry leads where nothing may follow: out of a credential's origin, or into this network.
     #[serde(rename = "E_BOUNDARY")]
     Boundary,
     /// The host asks for a credential and none is configured.
