@@ -43,7 +43,7 @@ impl Clients {
         let guard = |rule, network: &Network| Arc::new(Guard::new(&network.names, rule, network.proxies.hosts()));
         let home = tls::builder(network, (settings.ca.as_deref(), trust), settings.client.as_ref(), transfers)?;
         let home = tls::build(home.dns_resolver(guard(Rule::Home(Arc::clone(&nearness)), network)))?;
-        let bound = boundary.own_names();
+        let bound = boundary.bound_names();
         let (network, ca) = (network.clone(), settings.ca.clone());
         let abroad = move || {
             let builder = tls::builder(&network, (ca.as_deref(), Trust::Roots), None, transfers)?;

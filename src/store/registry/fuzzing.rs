@@ -61,9 +61,17 @@ pub(crate) fn www_authenticate(bytes: &[u8]) {
         for home in boundaries() {
             if let Some(Ok(url)) = bearer.realm.as_deref().map(|realm| home.realm(realm)) {
                 assert_led_well(&home, &url);
+                assert!(!home.may_exchange_credential(&url) || is_own(&home, &url), "{} at {url}", home.base());
             }
         }
     }
+}
+
+/// Whether a realm has the name of a registry of [`boundaries`], or one under it, or is on this machine as it is.
+fn is_own(home: &Boundary, realm: &Url) -> bool {
+    let [own, host] = [home.base(), realm].map(|url| url.host_str().unwrap_or_default().trim_end_matches('.'));
+    let under = host.strip_suffix(own).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    under || [home.base(), realm].into_iter().all(|url| reach(url) == Reach::Loopback)
 }
 
 fn print(challenge: &Challenge) -> String {

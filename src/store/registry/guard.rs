@@ -70,8 +70,8 @@ impl Nearness {
 pub(super) enum Rule {
     /// A registry's own, which stands in the configuration, as its address could: it may be anywhere but nowhere.
     Home(Arc<Nearness>),
-    /// Those that a registry hands out: no nearer than itself. Its own host, and others that are bound to it, are no further
-    /// away at another port.
+    /// Those that a registry hands out, its own at another port among them: no nearer than it has shown itself to be. Those
+    /// that are bound to it by the environment may be anywhere but nowhere.
     Abroad(Arc<Nearness>, BTreeSet<String>),
     /// Those of token services: in private networks clouds have endpoints of their own.
     Service,

@@ -89,10 +89,9 @@ impl Boundary {
         self.words.trusted_realms.iter().any(|host| names(host, url))
     }
 
-    /// The names that are no further inside than the registry: its own, at any port, and those that are bound to it.
-    pub(super) fn own_names(&self) -> BTreeSet<String> {
-        let bound = self.words.trusted_realms.iter().map(Registry::host);
-        self.base.host_str().into_iter().chain(bound).map(plain_name).collect()
+    /// The names of the hosts that the environment binds to the registry.
+    pub(super) fn bound_names(&self) -> BTreeSet<String> {
+        self.words.trusted_realms.iter().map(|host| plain_name(host.host())).collect()
     }
 
     /// The next hop of a redirect from `from`.

@@ -87,11 +87,17 @@ async fn a_registrys_own_name_may_be_anywhere_but_nowhere() {
     }
 }
 
+/// Who answers for a name may say one thing at first and another thing later.
 #[tokio::test]
-async fn another_port_of_the_registrys_own_host_is_no_further_inside() {
+async fn another_port_of_the_registrys_own_host_is_no_nearer_than_the_registry() {
     let server = Server::start(|_| reply(200, &[], ""));
-    let clients = clients("https://r.example:1/", &[], NAMES);
-    assert_eq!(asked(&clients, &format!("http://r.example:{}/token", server.address.port())).await, Ok(200));
+    let port = server.address.port();
+    let clients = clients(&format!("http://r.example:{port}/"), &[], NAMES);
+    let neighbour = Server::start(|_| reply(200, &[], ""));
+    let other = format!("http://r.example:{}/token", neighbour.address.port());
+    assert_eq!(asked(&clients, &other).await, Err(Code::Boundary));
+    assert_eq!(asked(&clients, &format!("http://r.example:{port}/v2/")).await, Ok(200));
+    assert_eq!(asked(&clients, &other).await, Ok(200));
 }
 
 /// What is behind a proxy is the proxy's to look up, and the proxy itself may be anywhere.
