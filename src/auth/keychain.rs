@@ -23,7 +23,8 @@ use super::renewals::Renewals;
 use super::scope::Scope;
 use super::variables::Variables;
 use super::{
-    Consulted, Credential, Environment, Error, Found, Origin, ProviderError, Refused, Surroundings, Trouble, Verdict,
+    Consulted, Credential, Environment, Error, Found, Origin, ProviderError, Redactor, Refused, Surroundings, Trouble,
+    Verdict,
 };
 use crate::image::{Creation, Registry, Repository, Tag};
 
@@ -100,6 +101,15 @@ impl Keychain {
     /// As [`Self::find`], after a credential that a provider gave was refused: another one, where it can be had.
     pub async fn replace(&self, repository: &Repository, refused: Refused<'_>) -> Result<Found, Error> {
         self.search(repository, Some(refused), &mut Vec::new()).await
+    }
+
+    /// For one client: the list of what it shows and is given. What is put on it is hidden from the CI system's log.
+    pub fn redactor(&self) -> Redactor {
+        match &self.0 {
+            #[cfg(test)]
+            Source::Given(_) => Redactor::default(),
+            Source::Machine(machine) => machine.exchange.redactor(),
+        }
     }
 
     /// Makes `repository` at its cloud, as whom the configuration names or, without, as whom the environment is.

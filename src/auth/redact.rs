@@ -1,7 +1,8 @@
 //! Secrets taken out of what others say: a server that repeats what it was shown must not make us repeat it.
 //!
 //! Owns the list of all that one client has shown or was given, in each form it travels in. Everything a registry or a
-//! realm says passes here before it becomes an error, a warning or a line of the log.
+//! realm says passes here before it becomes an error, a warning or a line of the log. What is put on the list of a registry's
+//! client is hidden from the log of the CI system as well, and nothing is shown that is not on it.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -10,8 +11,9 @@ use std::sync::Mutex;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 
+use super::credential::basic_pair;
 use super::mutex::lock;
-use super::{Credential, Secret};
+use super::{Credential, Mask, Secret};
 
 /// How many tokens are remembered; older ones have mostly ended.
 const TOKENS: usize = 2048;
@@ -27,17 +29,29 @@ pub struct Redactor {
     /// All forms of all credentials.
     credentials: Mutex<Vec<Secret>>,
     tokens: Mutex<VecDeque<Secret>>,
+    /// Who else is told.
+    mask: Option<Mask>,
 }
 
 impl Redactor {
-    /// Notes a credential that may be shown.
+    /// An empty list; `mask` is told of what is put on it.
+    pub fn telling(mask: Mask) -> Self {
+        Self { mask: Some(mask), ..Self::default() }
+    }
+
+    /// Notes a credential before it is shown to anybody.
     pub fn credential(&self, credential: &Credential) {
         let secrets = match credential {
             Credential::Anonymous => return,
             Credential::Basic { username, password } => {
+                self.tell(password);
+                self.tell(&basic_pair(username, password));
                 vec![Secret::new(format!("{username}:{}", password.expose())), password.clone()]
             }
-            Credential::Identity(token) | Credential::Bearer(token) => vec![token.clone()],
+            Credential::Identity(token) | Credential::Bearer(token) => {
+                self.tell(token);
+                vec![token.clone()]
+            }
         };
         lock(&self.credentials).extend(secrets.iter().flat_map(forms));
     }
@@ -47,13 +61,21 @@ impl Redactor {
         lock(&self.credentials).extend(forms(secret));
     }
 
-    /// Notes a token that was received.
-    pub fn token(&self, token: &Secret) {
+    /// Notes a token that was received for a credential. One that anybody is given is no secret, and CI systems need not be
+    /// told of hundreds.
+    pub fn token(&self, token: &Secret, whose: &Credential) {
+        if !matches!(whose, Credential::Anonymous) {
+            self.tell(token);
+        }
         let mut tokens = lock(&self.tokens);
         if tokens.len() >= TOKENS {
             tokens.pop_front();
         }
         tokens.push_back(token.clone());
+    }
+
+    fn tell(&self, secret: &Secret) {
+        self.mask.iter().for_each(|mask| mask(secret.expose()));
     }
 
     /// A server's words without secrets, and without anything that looks like an `Authorization`.
@@ -288,7 +310,7 @@ mod tests {
         let password = Secret::new("hunter2\"");
         redactor.credential(&Credential::Basic { username: "robot".into(), password });
         assert_eq!(redactor.clean("cm9ib3Q6aHVudGVyMiI= robot:hunter2\\\" hunter2\""), "*** *** ***");
-        redactor.token(&Secret::new("t.o.k"));
+        redactor.token(&Secret::new("t.o.k"), &Credential::Anonymous);
         assert_eq!((redactor.clean("no t.o.k here"), redactor.sweep("t.o.k")), ("no *** here".into(), "t.o.k".into()));
     }
 

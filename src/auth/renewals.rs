@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::credential::basic_pair;
 use super::exchange::Exchange;
 use super::mutex::lock;
 use super::provider::{Api, Issued, Provider};
@@ -93,7 +92,6 @@ impl Renewals {
         }
         match provider.obtain((exchange, api), registry).await {
             Ok(issued) => {
-                hide(exchange, &issued.credential);
                 let leased = Leased::new(issued);
                 *held = Held::Leased { leased: leased.clone(), second };
                 Ok(leased)
@@ -128,17 +126,5 @@ impl Lease {
     /// Whether the credential serves for a request now.
     pub fn serves(&self) -> bool {
         self.due.is_none_or(|due| Instant::now() < due)
-    }
-}
-
-/// Has the CI system hide a credential, in the forms that it travels in.
-fn hide(exchange: &Exchange, credential: &Credential) {
-    match credential {
-        Credential::Anonymous => {}
-        Credential::Basic { username, password } => {
-            exchange.mask(password);
-            exchange.mask(&basic_pair(username, password));
-        }
-        Credential::Identity(token) | Credential::Bearer(token) => exchange.mask(token),
     }
 }

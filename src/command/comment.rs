@@ -5,7 +5,6 @@
 
 use super::Exit;
 use super::github::{Conclusion, is_runner};
-use super::providers::mask;
 use super::pull_request::PullRequest;
 use super::signals::Signals;
 use crate::auth::{Environment, Secret};
@@ -55,7 +54,7 @@ async fn write(conclusion: &Conclusion<'_>, place: Place, draft: Draft) -> Resul
         let hint = "give the step `GITHUB_TOKEN: ${{ github.token }}`";
         format!("the comment on {name} was not written: there is no token — {hint}")
     })?;
-    mask(session.environment())(token.expose());
+    session.mask()(token.expose());
     let access = Access { token, connect: session.connect() };
     let kept = Signals::listen().until_next(keep(&thread, &draft, &access)).await;
     match kept.ok_or_else(|| format!("the comment on {name} was not written: interrupted"))? {

@@ -19,6 +19,7 @@ mod github;
 mod gitlab;
 mod init;
 mod load;
+mod mask;
 mod merge;
 mod open_files;
 mod output;

@@ -1,8 +1,6 @@
 //! From the words of the configuration to the providers that are asked, and what they are given to work with.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
-use std::sync::Arc;
 
 use super::session::clock;
 use crate::auth::{
@@ -74,28 +72,7 @@ fn provider(written: &config::Provider, purpose: Purpose) -> Option<Provider> {
 }
 
 /// What providers work with.
-pub(super) fn surroundings(environment: &Environment, user_agent: &str, roots: Roots) -> Surroundings {
+pub(super) fn surroundings(environment: &Environment, user_agent: &str, roots: Roots, mask: Mask) -> Surroundings {
     let proxies = Proxies::from_environment(|name| environment.get(name).map(str::to_owned));
-    Surroundings {
-        connect: connector(user_agent, proxies, roots),
-        mask: mask(environment),
-        clock,
-        environment: environment.clone(),
-    }
-}
-
-/// Under GitHub Actions, has the runner hide a secret in all that comes after. The runner reads both streams; stdout is data.
-/// <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log>
-pub(super) fn mask(environment: &Environment) -> Mask {
-    if environment.get("GITHUB_ACTIONS") != Some("true") {
-        return Arc::new(|_| ());
-    }
-    Arc::new(|secret| {
-        // The runner masks line by line.
-        for line in secret.lines().filter(|line| !line.trim().is_empty()) {
-            let escaped = line.replace('%', "%25").replace('\r', "%0D");
-            // Where nobody reads, nothing needs to be hidden.
-            let _ = writeln!(io::stderr().lock(), "::add-mask::{escaped}");
-        }
-    })
+    Surroundings { connect: connector(user_agent, proxies, roots), mask, clock, environment: environment.clone() }
 }

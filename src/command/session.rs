@@ -9,13 +9,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use super::load::Loaded;
 use super::open_files;
 use super::output::Refusal;
 use super::providers::{self, Purpose};
 use super::voice::Voice;
-use super::{Exit, github, gitlab};
-use crate::auth::{Connect, Environment, Keychain, Secret};
+use super::{Exit, github, gitlab, mask};
+use crate::auth::{Connect, Environment, Keychain, Mask, Secret, Surroundings};
 use crate::cli::{ColorWhen, FormatArg, ReportArg, SizesArg, Talk};
 use crate::config::{RegistryKey, RegistryRules};
 use crate::image::{ReferenceError, Registry};
@@ -37,6 +39,7 @@ const USER_AGENT: &str = concat!("regsync/", env!("CARGO_PKG_VERSION"));
 /// What is the same for every command of a process.
 pub struct Session {
     environment: Environment,
+    mask: Mask,
     roots: Roots,
     style: Style,
     error_color: bool,
@@ -61,6 +64,7 @@ impl Session {
             animate,
             begin: Instant::now(),
             roots: Roots::system(),
+            mask: mask::mask(&environment),
             environment,
         }
     }
@@ -151,7 +155,7 @@ impl Session {
     /// The stores that the configuration describes.
     pub(super) fn stores(&self, loaded: &Loaded, keychain: Arc<Keychain>, voice: &Voice) -> Result<Stores, Refusal> {
         let network = self.network(keychain, voice)?;
-        Ok(Stores::new(network, settings(&loaded.desired.registries)?))
+        Ok(Stores::new(network, settings(&loaded.desired.registries, &self.mask)?))
     }
 
     /// How registries are reached, as far as the environment says.
@@ -181,13 +185,21 @@ impl Session {
 
     /// The credentials that environment, machine and configuration give to a run with this purpose.
     pub(super) fn keychain(&self, loaded: &Loaded, purpose: Purpose) -> Arc<Keychain> {
-        let surroundings = providers::surroundings(&self.environment, USER_AGENT, self.roots.clone());
-        Arc::new(Keychain::new(surroundings, providers::rules(&loaded.desired.registries, purpose)))
+        Arc::new(Keychain::new(self.surroundings(), providers::rules(&loaded.desired.registries, purpose)))
     }
 
     /// Makes HTTP clients for services that are no registries.
     pub(super) fn connect(&self) -> Connect {
-        providers::surroundings(&self.environment, USER_AGENT, self.roots.clone()).connect
+        self.surroundings().connect
+    }
+
+    /// Has the CI system hide a secret in all that comes after.
+    pub(super) fn mask(&self) -> &Mask {
+        &self.mask
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        providers::surroundings(&self.environment, USER_AGENT, self.roots.clone(), Arc::clone(&self.mask))
     }
 
     /// What the environment says of providers and registries, by the names of the variables.
@@ -249,12 +261,15 @@ fn color(when: ColorWhen, terminal: bool, environment: &Environment) -> bool {
 }
 
 /// The connection settings of each host, certificates read.
-fn settings(registries: &BTreeMap<RegistryKey, RegistryRules>) -> Result<BTreeMap<Registry, Settings>, Refusal> {
+fn settings(
+    registries: &BTreeMap<RegistryKey, RegistryRules>,
+    mask: &Mask,
+) -> Result<BTreeMap<Registry, Settings>, Refusal> {
     let hosts = registries.iter().filter(|(key, _)| key.namespace.is_none());
-    hosts.map(|(key, rules)| Ok((key.registry.clone(), settings_of(rules)?))).collect()
+    hosts.map(|(key, rules)| Ok((key.registry.clone(), settings_of(rules, mask)?))).collect()
 }
 
-fn settings_of(rules: &RegistryRules) -> Result<Settings, Refusal> {
+fn settings_of(rules: &RegistryRules, mask: &Mask) -> Result<Settings, Refusal> {
     let read = |path: &PathBuf| {
         std::fs::read(path).map_err(|error| {
             let message = format!("{}: could not read {}: {error}", rules.place, path.display());
@@ -263,9 +278,11 @@ fn settings_of(rules: &RegistryRules) -> Result<Settings, Refusal> {
     };
     let client = match &rules.tls.client {
         Some((chain, key)) => {
-            let text = String::from_utf8(read(key)?).map(Secret::new);
             let not_pem = |_| Refusal::new(Exit::Invalid, format!("{}: {} is not PEM", rules.place, key.display()));
-            Some(ClientIdentity { chain: read(chain)?, key: text.map_err(not_pem)? })
+            let bytes = Zeroizing::new(read(key)?);
+            let key = Secret::new(str::from_utf8(&bytes).map_err(not_pem)?);
+            mask(key.expose());
+            Some(ClientIdentity { chain: read(chain)?, key })
         }
         None => None,
     };

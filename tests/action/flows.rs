@@ -301,22 +301,24 @@ fn what_a_pull_request_brings_is_not_applied_with_the_rights_of_the_repository()
     after.uses(&apply).assert_status(0);
 }
 
-/// The runner is not told of it: whatever is shown would show it.
+/// What regsync tells the runner to hide comes to the runner, and to no file.
 #[test]
 fn a_password_that_the_action_is_given_is_used_and_shown_nowhere() {
-    let auth = Auth::basic("robot", &canary("registry password"));
+    let password = canary("registry password");
+    let auth = Auth::basic("robot", &password);
     let target = FakeRegistry::with(Options { auth, ..Options::default() });
     let pair = Pair { source: FakeRegistry::start(), target };
     zoo::single("1").push_to(&pair.source, "app", "1");
     let mut job = job(&[pair.mirror("app", &["1"])]);
     let list = |user: &str| {
-        let (host, password) = (pair.target.host(), canary("registry password"));
+        let host = pair.target.host();
         format!("- registry: {host}\n  username: {user}\n  password: {password}\n")
     };
     for (user, status) in [("nobody", 1), ("robot", 0)] {
         let given = list(user);
         let with = [BINARY, THERE, ("command", "apply"), ("registry-auth", given.as_str()), ("log-level", "trace")];
-        job.uses(&with).assert_status(status);
+        let ended = job.uses(&with);
+        assert!(ended.assert_status(status).log.masks.contains(&password), "{:?}", ended.log.masks);
     }
     assert_eq!(pair.target.store.tags("app"), ["1"]);
 }

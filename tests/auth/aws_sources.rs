@@ -33,7 +33,7 @@ impl Scene {
 
     fn on_a_machine(&self, metadata: &str) -> Regsync {
         let regsync = self.cloud.serve(Regsync::new()).provider(&self.host, "aws");
-        regsync.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata)
+        regsync.marked(&[&self.cloud, &self.host]).env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata)
     }
 
     fn check(&self, regsync: &Regsync) -> Output {
@@ -44,7 +44,7 @@ impl Scene {
     #[track_caller]
     fn assert_is(&self, regsync: &Regsync, who: &str) {
         let output = self.check(regsync);
-        output.assert_status(0);
+        output.assert_status(0).assert_masked_first();
         assert!(output.stdout.contains("from AWS, as the environment says"), "{}", output.stdout);
         assert_eq!(self.cloud.given().pop(), Some(format!("password {who}")));
     }
@@ -67,7 +67,9 @@ fn keys_in_variables() {
     let scene = Scene::new();
     for is_session in [false, true] {
         let keys = scene.cloud.keys("runner", is_session);
-        scene.assert_is(&with_keys(scene.regsync(), &keys), "runner");
+        let regsync = with_keys(scene.regsync(), &keys);
+        scene.assert_is(&regsync, "runner");
+        scene.check(&regsync).assert_masked_at_first(&keys.secret).assert_masked_at_first(&keys.id);
     }
     let keys = scene.cloud.keys("runner", true);
     let half = scene.check(&scene.regsync().env("AWS_ACCESS_KEY_ID", &keys.id));
@@ -82,10 +84,10 @@ fn keys_in_variables() {
 #[test]
 fn a_role_with_the_token_of_a_file_or_of_the_job() {
     let scene = Scene::new();
-    let regsync = scene.regsync().env("AWS_ROLE_ARN", READER);
     let job = scene.ci.job(scene.regsync().env("AWS_ROLE_ARN", READER).env("AWS_ROLE_SESSION_NAME", "pod"));
     scene.assert_is(&job, READER);
     assert_eq!(scene.cloud.given()[0], format!("session {READER} pod"));
+    let regsync = scene.regsync().env("AWS_ROLE_ARN", READER);
     let path = regsync.path("token");
     let regsync = regsync.env("AWS_WEB_IDENTITY_TOKEN_FILE", path.to_str().unwrap());
     let missing = scene.check(&regsync);
@@ -145,6 +147,7 @@ fn the_agent_of_a_container() {
     tripwire::belongs(&canary("agent"), &agent.host());
     let url = format!("{}/v1/credentials", agent.url());
     let regsync = scene.regsync().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url);
+    let regsync = regsync.marked(&[&agent, &scene.cloud, &scene.host]);
     scene.assert_is(&regsync, "task");
     let regsync = regsync.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", &canary("agent"));
     scene.assert_is(&regsync, "task");
@@ -200,7 +203,7 @@ fn the_role_of_the_machine() {
     });
     given_by(&metadata, &keys);
     tripwire::belongs(&token, &metadata.host());
-    let regsync = scene.on_a_machine(&metadata.url());
+    let regsync = scene.on_a_machine(&metadata.url()).marked(&[&metadata, &scene.cloud, &scene.host]);
     scene.assert_is(&regsync, "machine");
     let evil = Fault::Reply(Answer::status(200).body("../../x"));
     metadata.fault(Match::new("GET", "/security-credentials/"), evil);

@@ -67,8 +67,10 @@ fn an_application_with_a_secret() {
     let entra = entra(&acr, vec![("client_secret", secret.clone())]);
     tripwire::belongs(&secret, &entra.host());
     let regsync = application(mirror(&source, &target), &entra).env("AZURE_CLIENT_SECRET", &secret);
-    regsync.run(["plan"]).assert_status(0);
-    regsync.run(["apply"]).assert_status(0);
+    let regsync = regsync.marked(&[&entra, &target]);
+    let output = regsync.run(["plan"]);
+    assert!(output.assert_status(0).assert_masked_first().masks.contains(&secret), "{:?}", output.masks);
+    regsync.run(["apply"]).assert_status(0).assert_masked_first();
     assert!(target.tag_digest("app", "1").is_some());
     source.assert_no_authorization();
     let words = "AADSTS7000215: Invalid client secret provided.";
@@ -142,7 +144,9 @@ fn an_app_with_a_managed_identity() {
     });
     tripwire::belongs(&header, &service.host());
     let regsync = mirror(&source, &target).env("IDENTITY_ENDPOINT", &format!("{}/msi/token", service.url()));
-    regsync.env("IDENTITY_HEADER", &header).run(["apply"]).assert_status(0);
+    let regsync = regsync.env("IDENTITY_HEADER", &header).marked(&[&service, &target]);
+    let output = regsync.run(["apply"]);
+    assert!(output.assert_status(0).assert_masked_first().masks.contains(&header), "{:?}", output.masks);
     assert!(target.tag_digest("app", "1").is_some());
 }
 
@@ -171,7 +175,8 @@ fn a_machine_with_a_managed_identity() {
         let service = metadata(Some(acr), query);
         let regsync = mirror(&source, &target).env("AZURE_POD_IDENTITY_AUTHORITY_HOST", &service.url());
         let regsync = regsync.env("AZURE_CLIENT_ID", client.unwrap_or_default());
-        regsync.run(["apply"]).assert_status(0);
+        let regsync = regsync.marked(&[&service, &target]);
+        regsync.run(["apply"]).assert_status(0).assert_masked_first();
         assert!(target.tag_digest("app", "1").is_some());
         let output = check(&regsync, &target);
         assert!(output.assert_status(0).stdout.contains("managed identity of this machine"), "{}", output.stdout);

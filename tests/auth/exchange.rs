@@ -171,8 +171,9 @@ fn no_redirect_is_followed_with_an_id_token() {
 #[test]
 fn what_is_got_is_masked_and_shown_nowhere() {
     let scene = Scene::new();
-    let output = scene.ci.job(scene.bound(FORM)).run(["apply", "-vvv", "--report", "json=result.json"]);
-    output.assert_status(0);
+    let regsync = scene.ci.job(scene.bound(FORM)).marked(&[&scene.ci, &scene.service, &scene.target]);
+    let output = regsync.run(["apply", "-vvv", "--report", "json=result.json"]);
+    output.assert_status(0).assert_masked_first();
     let password = scene.desk.issued().remove(0);
     let masks: Vec<&str> = output.masks.iter().map(String::as_str).collect();
     assert!(masks.contains(&password.as_str()), "{masks:?}");

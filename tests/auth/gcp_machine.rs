@@ -112,6 +112,8 @@ fn a_service_account_s_key_signs_and_stays() {
     let oauth = oauth(&scene.desk, &key);
     let regsync = scene.with_file(&key_file(&key)).env("CLOUDSDK_AUTH_TOKEN_HOST", &format!("{}/token", oauth.url()));
     scene.assert_replaced(&regsync);
+    let regsync = regsync.marked(&[&oauth, &scene.target]);
+    regsync.run(["plan"]).assert_masked_first().assert_masked_at_first(&key.serialize_pem());
     scene.assert_copied(&regsync);
     let output = regsync.run(["plan", "-vvv"]);
     let body = key.serialize_pem().lines().nth(1).unwrap().to_owned();
@@ -189,7 +191,10 @@ fn a_file_for_a_pool_leads_to_the_runner() {
         "headers": {"Authorization": format!("Bearer {}", canary("actions-request"))},
         "format": {"type": "json", "subject_token_field_name": "value"},
     });
-    let regsync = at(scene.with_file(&external(&source)), &pool);
+    let regsync = at(scene.with_file(&external(&source)), &pool).marked(&[&ci, &pool.0, &pool.1, &scene.target]);
+    let output = regsync.run(["plan"]);
+    assert!(output.assert_masked_first().masks.contains(&canary("actions-request")), "{:?}", output.masks);
+    ci.clear_log();
     scene.assert_copied(&regsync);
     assert_eq!(ci.audiences(), [audience.clone(), audience]);
     let output = scene.check(&regsync);

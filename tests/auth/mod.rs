@@ -18,6 +18,7 @@ mod identity;
 mod jfrog;
 mod jobs;
 mod lapsing;
+mod masks;
 mod proxies;
 mod quay;
 mod realms;

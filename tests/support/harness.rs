@@ -1,17 +1,19 @@
 //! Runs the `regsync` binary as a user does: in a directory of its own, with an environment that holds nothing else.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, pipe};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::canary::assert_no_canary;
+use super::marks::{self, Marks, Moment};
 use super::redact::Redactions;
-use super::server::Gate;
+use super::server::{Gate, Server};
 
 /// The longest that a run may take before it is killed and the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,6 +24,7 @@ pub struct Regsync {
     env: Vec<(String, String)>,
     redactions: Redactions,
     patience: Duration,
+    marks: Option<Arc<Marks>>,
 }
 
 /// How a run ended.
@@ -33,6 +36,7 @@ pub struct Output {
     pub stderr: String,
     /// What GitHub's runner was told to hide, and does not show: stderr is without it.
     pub masks: Vec<String>,
+    moments: Vec<Moment>,
     redactions: Redactions,
 }
 
@@ -45,6 +49,7 @@ pub struct Running {
     stderr: Option<JoinHandle<String>>,
     redactions: Redactions,
     ends: Instant,
+    marks: Option<Arc<Marks>>,
 }
 
 impl Regsync {
@@ -56,7 +61,7 @@ impl Regsync {
         for sub in ["work", "home", "home/config", "home/cache", "home/run"] {
             fs::create_dir(dir.path().join(sub)).unwrap();
         }
-        Self { dir, env: Vec::new(), redactions, patience: PATIENCE }
+        Self { dir, env: Vec::new(), redactions, patience: PATIENCE, marks: None }
     }
 
     /// Writes `regsync.yaml`.
@@ -96,6 +101,16 @@ impl Regsync {
     /// Kills a run that takes longer, instead of 60 s.
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Runs as a job of GitHub, and has these servers note in stderr what they are sent: for
+    /// [`Output::assert_masked_first`] and its like.
+    pub fn marked(self, servers: &[&Server]) -> Self {
+        let marks = Arc::new(Marks::default());
+        for server in servers {
+            server.mark(&marks);
+        }
+        Self { marks: Some(marks), ..self }.env("GITHUB_ACTIONS", "true").env("NO_COLOR", "1")
     }
 
     /// Writes a file of the working directory, between two runs.
@@ -158,11 +173,15 @@ impl Regsync {
         // Without it a process has no sockets on Windows.
         command.envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (unread, stderr) = (child.stdout.take(), child.stderr.take().map(read_in_background));
-        let ends = Instant::now() + self.patience;
-        Running { child, unread, stdout: None, stderr, redactions: self.redactions.clone(), ends }
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let (stderr, writer) = pipe().unwrap();
+        if let Some(marks) = &self.marks {
+            marks.stderr(Some(writer.try_clone().unwrap()));
+        }
+        let mut child = command.stderr(writer).spawn().unwrap();
+        let (unread, stderr) = (child.stdout.take(), Some(read_in_background(stderr)));
+        let (redactions, ends) = (self.redactions.clone(), Instant::now() + self.patience);
+        Running { child, unread, stdout: None, stderr, redactions, ends, marks: self.marks.clone() }
     }
 }
 
@@ -215,13 +234,19 @@ impl Running {
     #[track_caller]
     pub fn wait(mut self) -> Output {
         let status = self.await_exit();
+        self.marks.iter().for_each(|marks| marks.stderr(None));
         let take = |reader: Option<JoinHandle<String>>| reader.map(|reader| reader.join().unwrap()).unwrap_or_default();
         let (stdout, stderr) = (take(self.stdout.take()), take(self.stderr.take()));
         let Some(status) = status else { panic!("killed: it took too long\n{stdout}\n{stderr}") };
-        let (masks, stderr) = as_a_runner(&stderr);
+        let (moments, stderr) = marks::read(&stderr);
+        let masks = moments.iter().filter_map(|moment| match moment {
+            Moment::Masked(mask) => Some(mask.clone()),
+            Moment::Sent(_) => None,
+        });
+        let masks = masks.collect();
         assert_no_canary("stdout", &stdout, &[]);
         assert_no_canary("stderr", &stderr, &[]);
-        Output { status: code(status), stdout, stderr, masks, redactions: self.redactions.clone() }
+        Output { status: code(status), stdout, stderr, masks, moments, redactions: self.redactions.clone() }
     }
 
     fn await_exit(&mut self) -> Option<ExitStatus> {
@@ -257,19 +282,25 @@ impl Output {
         self
     }
 
+    /// Panics unless each secret was masked before a server was sent it. For runs that are [`Regsync::marked`].
+    #[track_caller]
+    pub fn assert_masked_first(&self) -> &Self {
+        marks::assert_masked_first(&self.moments);
+        self
+    }
+
+    /// Panics unless each line of `secret`, which stays here, was masked before any request came.
+    #[track_caller]
+    pub fn assert_masked_at_first(&self, secret: &str) -> &Self {
+        marks::assert_masked_at_first(&self.moments, secret);
+        self
+    }
+
     /// stdout as JSON. Panics where it is none.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}", self.transcript()))
     }
-}
-
-/// What a runner of GitHub takes for itself, and what it shows.
-fn as_a_runner(stderr: &str) -> (Vec<String>, String) {
-    let (masks, shown): (Vec<&str>, Vec<&str>) =
-        stderr.split_inclusive('\n').partition(|line| line.starts_with("::add-mask::"));
-    let masked = |line: &&str| line.trim_end().trim_start_matches("::add-mask::").replace("%25", "%");
-    (masks.iter().map(masked).collect(), shown.concat())
 }
 
 fn read_in_background(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {

@@ -44,6 +44,7 @@ pub mod http;
 pub mod identity;
 pub mod images;
 pub mod layout;
+pub mod marks;
 pub mod memory;
 pub mod proxy;
 pub mod real_registry;

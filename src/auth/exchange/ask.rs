@@ -82,7 +82,7 @@ impl Ask {
         self
     }
 
-    /// Notes a secret that the request holds: no message will repeat it.
+    /// Notes a secret that the request holds: no message will repeat it, nor a log of the CI system.
     pub(in crate::auth) fn secret(mut self, secret: &Secret) -> Self {
         self.secrets.push(secret.clone());
         self
@@ -104,7 +104,12 @@ impl Ask {
         matches!(answer.status, 429 | 500 | 502 | 503 | 504) || (self.again)(answer)
     }
 
-    /// What takes the secrets of this request out of texts.
+    /// The secrets of this request.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.secrets.iter()
+    }
+
+    /// What takes them out of texts.
     pub(super) fn redactor(&self) -> Redactor {
         let redactor = Redactor::default();
         self.secrets.iter().for_each(|secret| redactor.secret(secret));

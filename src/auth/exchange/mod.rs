@@ -30,7 +30,7 @@ pub use endpoint::Way;
 use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
 use tokio::time::Instant;
 
-use super::{Environment, ProviderError, Secret};
+use super::{Environment, ProviderError, Redactor, Secret};
 
 /// For one request and its whole answer.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -89,14 +89,20 @@ impl Exchange {
         (self.surroundings.clock)()
     }
 
-    /// Has the CI system hide a secret. To be called before the secret is used, for each that is received; credentials
-    /// that a provider returns are hidden by whoever called it.
+    /// Has the CI system hide a secret that is received, or used without being sent. What is sent ([`Ask::secret`]) is
+    /// hidden here, and what a provider returns by whoever shows it to a registry ([`Redactor::credential`]).
     pub(super) fn mask(&self, secret: &Secret) {
         (self.surroundings.mask)(secret.expose());
     }
 
+    /// A list of secrets, each hidden from the CI system's log when it is put there.
+    pub(super) fn redactor(&self) -> Redactor {
+        Redactor::telling(Arc::clone(&self.surroundings.mask))
+    }
+
     /// Asks, again where that may help, and gives the answer with whatever status.
     pub(super) async fn send(&self, ask: Ask) -> Result<Answer, ProviderError> {
+        ask.secrets().for_each(|secret| self.mask(secret));
         let tries = if ask.endpoint.way == Way::Metadata { 0 } else { BACKOFF.len() };
         for (wait, more) in BACKOFF.iter().zip((1..=tries).rev()) {
             let outcome = self.once(&ask).await;

@@ -91,7 +91,7 @@ pub(super) struct Tally {
 impl Authorizer {
     /// Knows nothing yet.
     pub(super) fn new(clients: Arc<Clients>, network: &Network) -> Self {
-        let (logins, redactor) = (Arc::new(Logins::default()), Arc::new(Redactor::default()));
+        let (logins, redactor) = (Arc::new(Logins::default()), Arc::new(network.keychain.redactor()));
         let tokens =
             Tokens::new(Arc::clone(&clients), Arc::clone(&logins), Arc::clone(&redactor), network.limits.token);
         Self {

@@ -95,7 +95,7 @@ impl Tokens {
         }
         let asked = self.ask(need, realm, &key).await;
         if let Ok(token) = &asked {
-            self.redactor.token(&token.text);
+            self.redactor.token(&token.text, &need.holder.credential);
         }
         *held = match &asked {
             Ok(token) => Held::Token(token.clone()),

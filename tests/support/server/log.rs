@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::Call;
 use super::call::header;
+use crate::support::marks::Marks;
 use crate::support::tripwire;
 
 /// One request and how it was answered.
@@ -69,6 +70,8 @@ pub(super) struct Log {
     requests: Mutex<Vec<RecordedRequest>>,
     /// Secrets of other servers that were sent here.
     trips: Mutex<Vec<String>>,
+    /// Where requests are noted besides.
+    marks: Mutex<Option<Arc<Marks>>>,
 }
 
 impl Log {
@@ -96,6 +99,7 @@ impl Log {
 
     /// Notes each secret of another server than `host` that the request holds.
     pub(super) fn watch(&self, host: &str, call: &Call) {
+        self.marks.lock().unwrap().iter().for_each(|marks| marks.note(call));
         let body = String::from_utf8_lossy(&call.body[..call.body.len().min(KEPT)]).into_owned();
         let headers = call.headers.iter().map(|(_, value)| tripwire::shown(value));
         for text in headers.chain([call.path.clone(), call.query.clone(), body]) {
@@ -103,6 +107,11 @@ impl Log {
             let told = strangers.map(|secret| format!("{host} was sent {secret}: {} {}", call.method, call.path));
             self.trips.lock().unwrap().extend(told);
         }
+    }
+
+    /// Notes each request there as well.
+    pub(super) fn mark(&self, marks: Arc<Marks>) {
+        *self.marks.lock().unwrap() = Some(marks);
     }
 
     /// What [`Self::watch`] has noted.

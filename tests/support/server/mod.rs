@@ -32,6 +32,7 @@ pub use fault::{Close, Counter, Fault, Match, Nth};
 pub use gate::Gate;
 pub use log::{RecordedRequest, short_digests};
 
+use super::marks::Marks;
 use fault::Script;
 use log::Log;
 use respond::Exchange;
@@ -173,6 +174,11 @@ impl Server {
             (method == "*" || request.method == method) && request.target().contains(path_contains)
         };
         self.requests().iter().filter(fits).count()
+    }
+
+    /// Notes each request in what a run writes meanwhile.
+    pub fn mark(&self, marks: &Arc<Marks>) {
+        self.log().mark(Arc::clone(marks));
     }
 
     /// Forgets the requests so far.

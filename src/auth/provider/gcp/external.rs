@@ -21,6 +21,8 @@ use crate::auth::{Claims, ProviderError, Secret};
 const KINDS: [&str; 2] = ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
 /// ID tokens stay far below this many bytes.
 const LONGEST: u64 = 64 * 1024;
+/// The least length of a header that is a secret.
+const SECRET: usize = 16;
 
 #[derive(Deserialize)]
 pub(super) struct Account {
@@ -103,7 +105,12 @@ impl Source {
         let mut ask = Ask::get("the ID token", endpoint);
         for (name, value) in &self.headers {
             let name = name.parse::<HeaderName>().map_err(|_| file::unfit("names a header that is none"))?;
-            ask = ask.secret(value).header(name, value.expose());
+            // Without its scheme. A short word is a marker that everybody knows, as that of metadata services.
+            let secret = value.expose().split(' ').next_back().filter(|word| word.len() >= SECRET);
+            ask = secret
+                .into_iter()
+                .fold(ask, |ask, secret| ask.secret(&Secret::new(secret)))
+                .header(name, value.expose());
         }
         let answer = exchange.send(ask).await?;
         if answer.is_success() { Ok(Secret::new(answer.text())) } else { Err(answer.refused()) }

@@ -53,6 +53,8 @@ pub(super) async fn token(exchange: &Exchange, key: &Signer) -> Result<AccessTok
 
 fn sign(exchange: &Exchange, key: &Signer) -> Result<Secret, ProviderError> {
     let unreadable = |_| file::unfit("holds a `private_key` that cannot be read");
+    // It is not sent, but it is there to be read.
+    exchange.mask(&key.private_key);
     let secret = EncodingKey::from_rsa_pem(key.private_key.expose().as_bytes()).map_err(unreadable)?;
     let header = Header { kid: key.private_key_id.clone(), ..Header::new(Algorithm::RS256) };
     let iat = exchange.now().as_second();
