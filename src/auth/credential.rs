@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -22,6 +23,18 @@ impl Secret {
     /// The text, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The text as it travels: wiped when the last who holds it is done.
+    pub fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+/// For [`Secret::into_bytes`].
+impl AsRef<[u8]> for Secret {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
@@ -95,8 +108,8 @@ impl Credential {
 }
 
 /// A user name and password as they travel in `Authorization: Basic` (RFC 7617 §2).
-pub(super) fn basic_pair(username: &str, password: &Secret) -> Secret {
-    let pair = Secret::new(format!("{username}:{}", password.expose()));
+pub fn basic_pair(username: &str, password: &Secret) -> Secret {
+    let pair = Secret::new([username, ":", password.expose()].concat());
     Secret::new(BASE64_STANDARD.encode(pair.expose()))
 }
 
@@ -138,6 +151,14 @@ mod tests {
         assert_eq!(Credential::bearer("ey ey"), Err(Flaw::Token));
         assert_eq!(Credential::identity(""), Err(Flaw::NoPassword));
         assert_eq!(Credential::basic("a:b", "pw"), Err(Flaw::User));
+    }
+
+    #[test]
+    fn what_travels_is_the_secret_itself() {
+        let secret = Secret::new("user:pass");
+        let place = secret.expose().as_ptr();
+        let bytes = secret.into_bytes();
+        assert_eq!((&*bytes, bytes.as_ptr()), (&b"user:pass"[..], place));
     }
 
     #[test]

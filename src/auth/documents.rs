@@ -126,7 +126,8 @@ impl Document {
             return Err(not_a_file());
         }
         let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-        let mut bytes = Zeroizing::new(Vec::new());
+        // Room for all of it, and for the reader to see that there is no more: it never moves.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 64));
         file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
         if bytes.len() as u64 > SIZE_LIMIT { Err(not_a_file()) } else { Ok(bytes) }
     }

@@ -85,7 +85,8 @@ impl Helpers {
             // A program that does not read its input may still answer; the answer is what counts.
             let _ = stdin.write_all(key.as_bytes()).await;
         }
-        let mut answer = Zeroizing::new(Vec::new());
+        // Room for the longest: it never moves.
+        let mut answer = Zeroizing::new(Vec::with_capacity(usize::try_from(ANSWER_LIMIT).unwrap_or_default() + 64));
         if let Some(stdout) = child.stdout.take() {
             stdout.take(ANSWER_LIMIT + 1).read_to_end(&mut answer).await.map_err(run)?;
         }

@@ -31,6 +31,7 @@ mod redact;
 mod renewals;
 mod scope;
 mod variables;
+mod wiped;
 
 #[cfg(test)]
 #[cfg(unix)]
@@ -39,12 +40,12 @@ mod testing;
 #[cfg(unix)]
 mod tests;
 
-pub use credential::{Credential, Secret};
+pub use credential::{Credential, Secret, basic_pair};
 pub use environment::Environment;
 pub use error::{Error, Flaw, Trouble};
 #[cfg(any(test, fuzzing))]
 pub(crate) use exchange::witness::{Sent, watch};
-pub use exchange::{Connect, Mask, Surroundings, Way};
+pub use exchange::{Connect, Mask, Surroundings, Way, form};
 pub use identity::Claims;
 pub use keychain::{Keychain, Place, Rule};
 pub use origin::{Consulted, Found, Origin, Verdict};
@@ -53,3 +54,4 @@ pub use provider::{
 };
 pub use redact::Redactor;
 pub use renewals::{Lease, Refused};
+pub use wiped::Wiped;

@@ -11,9 +11,8 @@ use std::sync::Mutex;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
 
-use super::credential::basic_pair;
 use super::mutex::lock;
-use super::{Credential, Mask, Secret};
+use super::{Credential, Mask, Secret, basic_pair};
 
 /// How many tokens are remembered; older ones have mostly ended.
 const TOKENS: usize = 2048;
@@ -46,7 +45,7 @@ impl Redactor {
             Credential::Basic { username, password } => {
                 self.tell(password);
                 self.tell(&basic_pair(username, password));
-                vec![Secret::new(format!("{username}:{}", password.expose())), password.clone()]
+                vec![Secret::new([username, ":", password.expose()].concat()), password.clone()]
             }
             Credential::Identity(token) | Credential::Bearer(token) => {
                 self.tell(token);
@@ -108,9 +107,11 @@ fn forms(secret: &Secret) -> Vec<Secret> {
     forms.extend(percent_forms(plain));
     forms.extend(json_forms(plain));
     forms.extend(html_forms(plain));
-    forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    let mut forms: Vec<Secret> = forms.into_iter().map(Secret::new).collect();
+    let key = |form: &Secret| form.expose().len();
+    forms.sort_by(|one, other| key(other).cmp(&key(one)).then_with(|| one.expose().cmp(other.expose())));
     forms.dedup();
-    forms.into_iter().map(Secret::new).collect()
+    forms
 }
 
 fn base64_forms(plain: &str) -> Vec<String> {

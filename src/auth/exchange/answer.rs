@@ -4,14 +4,12 @@
 
 use std::time::Duration;
 
+use super::Ask;
+use crate::auth::{ProviderError, Redactor, Wiped};
 use reqwest::RequestBuilder;
 use reqwest::header::{AsHeaderName, HeaderMap, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use zeroize::Zeroizing;
-
-use super::Ask;
-use crate::auth::{ProviderError, Redactor};
 
 /// Words of a service, in characters.
 const WORDS: usize = 300;
@@ -23,7 +21,7 @@ pub(in crate::auth) struct Answer {
     who: String,
     what: &'static str,
     headers: HeaderMap,
-    body: Zeroizing<Vec<u8>>,
+    body: Wiped,
     /// Whether there was more than is read.
     cut: bool,
     redactor: Redactor,
@@ -33,13 +31,13 @@ pub(in crate::auth) struct Answer {
 pub(super) async fn receive(request: RequestBuilder, ask: &Ask) -> reqwest::Result<Answer> {
     let mut response = request.send().await.map_err(reqwest::Error::without_url)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let (mut body, mut cut) = (Zeroizing::new(Vec::new()), false);
+    let (mut body, mut cut) = (Wiped::default(), false);
     while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
         cut = body.len() + chunk.len() > ask.limit;
         if cut {
             break;
         }
-        body.extend_from_slice(&chunk);
+        body.append(&chunk);
     }
     let who = ask.endpoint.who();
     Ok(Answer { status, who, what: ask.what, headers, body, cut, redactor: ask.redactor() })
@@ -48,10 +46,11 @@ pub(super) async fn receive(request: RequestBuilder, ask: &Ask) -> reqwest::Resu
 impl Answer {
     /// A success that nobody sent.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn made_up(ask: &Ask, body: String) -> Self {
-        let (who, body) = (ask.endpoint.who(), Zeroizing::new(body.into_bytes()));
-        let headers = HeaderMap::new();
-        Self { status: 200, who, what: ask.what, headers, body, cut: false, redactor: ask.redactor() }
+    pub(super) fn made_up(ask: &Ask, body: &str) -> Self {
+        let mut wiped = Wiped::default();
+        wiped.append(body.as_bytes());
+        let (who, headers) = (ask.endpoint.who(), HeaderMap::new());
+        Self { status: 200, who, what: ask.what, headers, body: wiped, cut: false, redactor: ask.redactor() }
     }
 
     /// Whether the service did what was asked.

@@ -6,6 +6,10 @@ use reqwest::{Client, Method, RequestBuilder};
 use super::{Answer, BODY_BYTES, Endpoint};
 use crate::auth::credential::basic_pair;
 use crate::auth::{Redactor, Secret};
+use serde::Serialize;
+
+use super::{Answer, Endpoint};
+use crate::auth::{Redactor, Secret, Wiped, basic_pair};
 
 /// A request for a token.
 pub(in crate::auth) struct Ask {
@@ -48,32 +52,28 @@ impl Ask {
 
     /// Shows a token.
     pub(in crate::auth) fn bearer(self, token: &Secret) -> Self {
-        let value = Secret::new(format!("Bearer {}", token.expose()));
+        let value = Secret::new(["Bearer ", token.expose()].concat());
         self.secret(token).header(AUTHORIZATION, value.expose())
     }
 
     /// Shows a user name and password.
     pub(in crate::auth) fn basic(self, username: &str, password: &Secret) -> Self {
         let pair = basic_pair(username, password);
-        let value = Secret::new(format!("Basic {}", pair.expose()));
+        let value = Secret::new(["Basic ", pair.expose()].concat());
         self.secret(password).secret(&pair).header(AUTHORIZATION, value.expose())
     }
 
     /// With these pairs as a form.
     pub(in crate::auth) fn form(self, pairs: &[(&str, &str)]) -> Self {
-        self.body("application/x-www-form-urlencoded", &Self::form_text(pairs))
+        self.body("application/x-www-form-urlencoded", form(pairs).expose())
     }
 
-    /// These pairs as the text of a form.
-    pub(in crate::auth) fn form_text(pairs: &[(&str, &str)]) -> String {
-        let mut url = Endpoint::fixed("https://form.invalid/").url;
-        url.query_pairs_mut().extend_pairs(pairs);
-        url.query().unwrap_or_default().to_owned()
-    }
-
-    /// With this document.
-    pub(in crate::auth) fn json(self, document: &serde_json::Value) -> Self {
-        self.body("application/json", &document.to_string())
+    /// With this document, which has texts as keys.
+    pub(in crate::auth) fn json(self, document: &impl Serialize) -> Self {
+        let mut text = Wiped::default();
+        // What has texts as keys can be written, and memory takes it.
+        let _ = serde_json::to_writer(&mut text, document);
+        self.body("application/json", str::from_utf8(&text).unwrap_or_default())
     }
 
     /// With this body.
@@ -132,14 +132,66 @@ impl Ask {
     pub(super) fn request(&self, client: &Client) -> RequestBuilder {
         let mut request = client.request(self.method.clone(), self.endpoint.url.clone());
         for (name, value) in &self.headers {
-            if let Ok(mut value) = HeaderValue::from_str(value.expose()) {
+            if let Ok(mut value) = HeaderValue::from_maybe_shared(value.clone().into_bytes()) {
                 value.set_sensitive(true);
                 request = request.header(name, value);
             }
         }
         match &self.body {
-            Some((kind, text)) => request.header(CONTENT_TYPE, *kind).body(text.expose().to_owned()),
+            Some((kind, text)) => request.header(CONTENT_TYPE, *kind).body(text.clone().into_bytes()),
             None => request,
         }
+    }
+}
+
+/// Pairs as the text of a form (WHATWG URL, "application/x-www-form-urlencoded serializing"). Any of them may be a secret.
+pub fn form(pairs: &[(&str, &str)]) -> Secret {
+    // Three signs for each byte at most, and the two between: it never grows.
+    let room = pairs.iter().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
+    let mut text = String::with_capacity(room);
+    for (name, value) in pairs {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        encode(name, &mut text);
+        text.push('=');
+        encode(value, &mut text);
+    }
+    Secret::new(text)
+}
+
+fn encode(plain: &str, out: &mut String) {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    for byte in plain.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            b'*' | b'-' | b'.' | b'_' => out.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
+            _ => out.extend(['%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_form_is_as_urls_write_it(pairs in prop::collection::vec(("\\PC{0,5}", "(\\PC|[ *+&=%~\n]){0,9}"), 0..4)) {
+            let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let mut url = reqwest::Url::parse("x:").expect("a URL");
+            url.query_pairs_mut().extend_pairs(&pairs);
+            let written = form(&pairs);
+            prop_assert_eq!(written.expose(), url.query().unwrap_or_default());
+        }
+    }
+
+    #[test]
+    fn a_document_is_written_as_it_is() {
+        let ask = Ask::post("x", Endpoint::fixed("https://a.example/")).json(&[("b", "\"c"), ("a", "d")]);
+        assert_eq!(ask.body.map(|(_, text)| text), Some(Secret::new(r#"[["b","\"c"],["a","d"]]"#)));
     }
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 pub(super) use answer::Answer;
 pub(super) use ask::Ask;
+pub use ask::form;
 pub(super) use endpoint::Endpoint;
 pub use endpoint::Way;
 use reqwest::header::{ACCEPT_ENCODING, HeaderValue};

@@ -37,6 +37,6 @@ pub(super) fn answer(ask: &Ask) -> Option<Answer> {
         let sent = Sent { url: ask.endpoint.url.clone(), text: ask.spoken() };
         let body = reply(&sent);
         seen.push(sent);
-        Some(Answer::made_up(ask, body))
+        Some(Answer::made_up(ask, &body))
     })
 }

@@ -18,6 +18,7 @@ use std::path::Path;
 
 pub use claims::Claims;
 pub(super) use claims::in_command;
+use zeroize::Zeroizing;
 
 use super::exchange::Exchange;
 use super::{ProviderError, Secret};
@@ -139,13 +140,13 @@ fn file(exchange: &Exchange, name: &str) -> Result<Option<Source>, ProviderError
 /// The text of a file, cut at `limit` bytes.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Secret, std::io::ErrorKind> {
     use std::io::Read as _;
-    let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|error| error.kind())?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(std::io::ErrorKind::InvalidInput);
-    }
-    file.take(limit).read_to_string(&mut text).map_err(|error| error.kind())?;
-    Ok(Secret::new(text))
+    let found = file.metadata().ok().filter(std::fs::Metadata::is_file).ok_or(std::io::ErrorKind::InvalidInput)?;
+    // Room for all of it, and for the reader to see that there is no more: it never moves.
+    let room = usize::try_from(found.len().min(limit)).unwrap_or_default() + 64;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| error.kind())?;
+    str::from_utf8(&bytes).map(Secret::new).map_err(|_| std::io::ErrorKind::InvalidData)
 }
 
 /// Tokens travel in headers and forms: visible ASCII, nothing else.

@@ -2,8 +2,9 @@
 //!
 //! The exchange is that of cloudsmith-io/cloudsmith-cli-action (`src/oidc-auth.js`).
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{Issued, service};
 use crate::auth::exchange::{Answer, Ask, Endpoint, Exchange};
@@ -35,7 +36,7 @@ impl Cloudsmith {
         let endpoint = service::endpoint(exchange, registry, || Ok(Endpoint::fixed(SERVICE)))?.below(&path);
         let wish = Wish { provider: "cloudsmith", registry, audience: SERVICE, file_variable: None, exact: true };
         let token = identity::obtain(exchange, &wish).await?;
-        let document = json!({"oidc_token": token.text.expose(), "service_slug": self.service});
+        let document = BTreeMap::from([("oidc_token", token.text.expose()), ("service_slug", &self.service)]);
         let answer = exchange.send(Ask::post("an access token", endpoint).json(&document).secret(&token.text)).await?;
         let wire: Wire = answer.json().map_err(|error| self.advise(&answer, error).about(&token.claims))?;
         let password = wire.token.ok_or_else(|| answer.nonsense("sent no `token`"))?;

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Issued;
 use crate::auth::exchange::{Answer, Ask, Endpoint, Exchange};
 use crate::auth::identity::{self, IdToken, Wish};
-use crate::auth::{Credential, ProviderError};
+use crate::auth::{Credential, ProviderError, Secret};
 use crate::image::Registry;
 
 /// A token service, and how it is spoken to.
@@ -64,10 +66,7 @@ impl Generic {
             self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(own).collect();
         let ask = match self.send {
             Send::Form => Ask::post(WHAT, endpoint).form(&fields),
-            Send::Json => {
-                let document = fields.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
-                Ask::post(WHAT, endpoint).json(&Value::Object(document))
-            }
+            Send::Json => Ask::post(WHAT, endpoint).json(&fields.iter().copied().collect::<BTreeMap<_, _>>()),
             Send::Query => {
                 Ask::get(WHAT, fields.iter().fold(endpoint, |url, (name, value)| url.with_pair(name, value)))
             }
@@ -76,26 +75,51 @@ impl Generic {
     }
 
     fn read(&self, answer: &Answer) -> Result<Issued, ProviderError> {
-        let document: BTreeMap<String, Value> = answer.json()?;
-        let Some(Value::String(secret)) = document.get(&self.response_field) else {
+        let document: BTreeMap<String, Field> = answer.json()?;
+        let Some(Field::Text(secret)) = document.get(&self.response_field) else {
             return Err(answer.nonsense("sent an answer without the `response-field`"));
         };
         let credential = match &self.username {
-            Some(username) => Credential::basic(username, secret),
-            None => Credential::bearer(secret),
+            Some(username) => Credential::basic(username, secret.expose()),
+            None => Credential::bearer(secret.expose()),
         };
         let credential = credential.map_err(|_| answer.nonsense("sent something that is no credential"))?;
-        let lifetime = document.get("expires_in").and_then(seconds);
+        let lifetime = document.get("expires_in").and_then(Field::seconds);
         Ok(Issued { credential, lifetime, renewable: true, claims: None })
+    }
+}
+
+/// A field of an answer, of which any may be the secret.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Field {
+    /// A text.
+    Text(Secret),
+    /// A number.
+    Number(f64),
+    /// What has no use here.
+    Other(IgnoredAny),
+}
+
+impl Field {
+    fn seconds(&self) -> Option<Duration> {
+        match self {
+            Self::Text(text) => duration(text.expose().trim().parse().ok()?),
+            Self::Number(number) => duration(*number),
+            Self::Other(_) => None,
+        }
     }
 }
 
 /// Seconds as a number, or as a text.
 pub(super) fn seconds(value: &Value) -> Option<Duration> {
-    let seconds = match value {
-        Value::Number(number) => number.as_f64()?,
-        Value::String(text) => text.trim().parse().ok()?,
-        _ => return None,
-    };
+    match value {
+        Value::Number(number) => duration(number.as_f64()?),
+        Value::String(text) => duration(text.trim().parse().ok()?),
+        _ => None,
+    }
+}
+
+fn duration(seconds: f64) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
 }

@@ -2,8 +2,10 @@
 //!
 //! The exchange is that of jfrog/setup-jfrog-cli (`src/utils.ts`), as is how the user's name is read from the token.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::generic::seconds;
 use super::{Issued, service};
@@ -34,12 +36,12 @@ impl Jfrog {
         let audience = format!("https://{}", platform.authority());
         let wish = Wish { provider: "jfrog", registry, audience: &audience, file_variable: None, exact: true };
         let token = identity::obtain(exchange, &wish).await?;
-        let document = json!({
-            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
-            "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
-            "subject_token": token.text.expose(),
-            "provider_name": self.integration,
-        });
+        let document = BTreeMap::from([
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+            ("subject_token", token.text.expose()),
+            ("provider_name", &self.integration),
+        ]);
         let endpoint = platform.below("/access/api/v1/oidc/token");
         let answer = exchange.send(Ask::post("an access token", endpoint).json(&document).secret(&token.text)).await?;
         let wire: Wire = answer.json().map_err(|error| self.advise(&answer, error).about(&token.claims))?;

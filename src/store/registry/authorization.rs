@@ -20,7 +20,7 @@ use super::retry::Fault;
 use super::scheme::{Scheme, Schemes};
 use super::scope::{Scope, is_opaque};
 use super::settings::Network;
-use super::token::{Realm, Token, basic, sensitive};
+use super::token::{Realm, Token, basic, bearer, sensitive};
 use super::tokens::{Key, Need, Tokens};
 use crate::auth::{Credential, Redactor};
 use crate::image::{Code, Repository};
@@ -180,7 +180,7 @@ impl Authorizer {
         let scheme = self.schemes.of(&scope.repository);
         let (header, shown) = match (&holder.credential.clone(), &scheme) {
             (Credential::Bearer(token), _) => {
-                let header = sensitive(&format!("Bearer {}", token.expose()));
+                let header = sensitive(bearer(token));
                 let header = header.ok_or_else(|| unusable(request, &holder, "is no token that a header can hold"))?;
                 (Some(header), Shown::Credential)
             }

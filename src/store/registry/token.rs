@@ -6,9 +6,7 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use reqwest::header::{ACCEPT_ENCODING, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -17,7 +15,7 @@ use super::clients::Clients;
 use super::error::{Said, disconnected, refused, timed_out};
 use super::origin::{Boundary, origin, same_origin, sanitized};
 use super::retry::Fault;
-use crate::auth::{Credential, Redactor, Secret};
+use crate::auth::{Credential, Redactor, Secret, Wiped, basic_pair, form};
 use crate::image::Code;
 use crate::store::Error;
 use crate::store::limits::{REALM_REDIRECTS, TOKEN_BYTES};
@@ -132,11 +130,13 @@ fn request(client: &reqwest::Client, wish: &Wish<'_>, url: &Url) -> RequestBuild
     let service = wish.realm.service.as_deref();
     if let Credential::Identity(token) = wish.credential {
         let scope = wish.scopes.join(" ");
-        let mut form =
+        let mut pairs =
             vec![("grant_type", "refresh_token"), ("refresh_token", token.expose()), ("client_id", CLIENT_ID)];
-        form.extend(service.map(|service| ("service", service)));
-        form.extend(Some(("scope", scope.as_str())).filter(|_| !scope.is_empty()));
-        return client.post(url.clone()).header(ACCEPT_ENCODING, "identity").form(&form);
+        pairs.extend(service.map(|service| ("service", service)));
+        pairs.extend(Some(("scope", scope.as_str())).filter(|_| !scope.is_empty()));
+        let post = client.post(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let post = post.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        return post.body(form(&pairs).into_bytes());
     }
     let mut url = url.clone();
     {
@@ -163,23 +163,27 @@ fn request(client: &reqwest::Client, wish: &Wish<'_>, url: &Url) -> RequestBuild
 
 /// A user name and password as `Authorization`. Base64 is always a valid header value.
 pub(super) fn basic(username: &str, password: &Secret) -> HeaderValue {
-    let pair = Secret::new(format!("{username}:{}", password.expose()));
-    let encoded = Secret::new(format!("Basic {}", BASE64_STANDARD.encode(pair.expose())));
-    sensitive(encoded.expose()).unwrap_or_else(|| HeaderValue::from_static("Basic"))
+    let shown = Secret::new(["Basic ", basic_pair(username, password).expose()].concat());
+    sensitive(shown).unwrap_or_else(|| HeaderValue::from_static("Basic"))
 }
 
-/// A header value that is not shown by `Debug` and not remembered by HTTP/2's compression.
-pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
+/// A token as `Authorization`.
+pub(super) fn bearer(token: &Secret) -> Secret {
+    Secret::new(["Bearer ", token.expose()].concat())
+}
+
+/// A header value that is wiped from memory, not shown by `Debug` and not remembered by HTTP/2's compression.
+pub(super) fn sensitive(text: Secret) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(text.into_bytes()).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
 async fn read(wish: &Wish<'_>, who: &str, mut response: reqwest::Response) -> Result<Token, Fault> {
     let (status, headers) = (response.status(), response.headers().clone());
-    let mut body = Vec::new();
+    let mut body = Wiped::default();
     while let Some(chunk) = response.chunk().await.map_err(|error| disconnected(wish.request, who, error))? {
-        body.extend_from_slice(&chunk);
+        body.append(&chunk);
         if body.len() > TOKEN_BYTES {
             let message = format!("{who} sent more than {TOKEN_BYTES} bytes");
             return Err(Error::new(Code::Limit, wish.request, message).into());
@@ -209,19 +213,18 @@ async fn read(wish: &Wish<'_>, who: &str, mut response: reqwest::Response) -> Re
 #[derive(Deserialize)]
 struct Wire {
     #[serde(default)]
-    token: Option<String>,
+    token: Option<Secret>,
     #[serde(default)]
-    access_token: Option<String>,
+    access_token: Option<Secret>,
     #[serde(default)]
     expires_in: Option<serde_json::Value>,
 }
 
 fn parse(body: &[u8]) -> Result<Token, &'static str> {
     let wire: Wire = serde_json::from_slice(body).map_err(|_| "sent something else than a token")?;
-    let found = [wire.token, wire.access_token].into_iter().flatten().find(|token| !token.is_empty());
-    let text = Secret::new(found.ok_or("sent no token")?);
-    let header = Secret::new(format!("Bearer {}", text.expose()));
-    let header = sensitive(header.expose()).ok_or("sent a token that no header can hold")?;
+    let found = [wire.token, wire.access_token].into_iter().flatten().find(|token| !token.expose().is_empty());
+    let text = found.ok_or("sent no token")?;
+    let header = sensitive(bearer(&text)).ok_or("sent a token that no header can hold")?;
     Ok(Token { header, text, received: Instant::now(), lifetime: lifetime(wire.expires_in.as_ref()) })
 }
 

@@ -8,8 +8,8 @@ use jiff::fmt::rfc2822;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderName};
 
 use super::sigv4::{self, Signable, Signer};
-use crate::auth::ProviderError;
 use crate::auth::exchange::{Answer, Ask, Endpoint, Exchange};
+use crate::auth::{ProviderError, Secret};
 
 /// A request to be signed.
 pub(super) struct Call<'a> {
@@ -98,10 +98,15 @@ pub(super) fn is_accident(answer: &Answer) -> bool {
 
 /// The name of the error that an answer is, without its namespace; empty where it says none.
 pub(super) fn code(answer: &Answer) -> String {
+    if answer.is_success() {
+        // It may hold keys, and is read by whom they are for.
+        return String::new();
+    }
     let json = field(answer, "__type").or_else(|| field(answer, "code"));
     // <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html#operation-error-serialization>
     let header = || answer.header("x-amzn-errortype").map(str::to_owned);
-    let text = json.or_else(header).or_else(|| element(answer.text(), "Code")).unwrap_or_default();
+    let text =
+        json.or_else(header).or_else(|| Some(element(answer.text(), "Code")?.expose().to_owned())).unwrap_or_default();
     let text = text.split(':').next().unwrap_or_default();
     text.rsplit('#').next().unwrap_or_default().to_owned()
 }
@@ -109,7 +114,7 @@ pub(super) fn code(answer: &Answer) -> String {
 /// What an answer that is an error says.
 pub(super) fn message(answer: &Answer) -> String {
     let json = field(answer, "message").or_else(|| field(answer, "Message"));
-    json.or_else(|| element(answer.text(), "Message")).unwrap_or_default()
+    json.or_else(|| Some(element(answer.text(), "Message")?.expose().to_owned())).unwrap_or_default()
 }
 
 fn field(answer: &Answer, name: &str) -> Option<String> {
@@ -117,16 +122,16 @@ fn field(answer: &Answer, name: &str) -> Option<String> {
     document.get(name)?.as_str().map(str::to_owned)
 }
 
-/// The text of the first element with that name, which has no attributes and no elements in it.
-pub(super) fn element(document: &str, name: &str) -> Option<String> {
+/// The text of the first element with that name, which has no attributes and no elements in it; it may be a secret.
+pub(super) fn element(document: &str, name: &str) -> Option<Secret> {
     let (_, rest) = document.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     if text.contains('<') {
         return None;
     }
     let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&#34;", "\"")];
-    let text = named.iter().fold(text.trim().to_owned(), |text, (name, sign)| text.replace(name, sign));
-    Some(text.replace("&amp;", "&"))
+    let all = named.into_iter().chain([("&amp;", "&")]);
+    Some(all.fold(Secret::new(text.trim()), |text, (name, sign)| Secret::new(text.expose().replace(name, sign))))
 }
 
 #[cfg(test)]
@@ -137,8 +142,8 @@ mod tests {
     fn elements_of_a_document() {
         let document =
             "<a><Code> Access&amp;amp;Denied\n</Code><Message>&lt;x&gt; &quot;y&apos;</Message><B><C>1</C></B></a>";
-        assert_eq!(element(document, "Code").as_deref(), Some("Access&amp;Denied"));
-        assert_eq!(element(document, "Message").as_deref(), Some("<x> \"y'"));
+        assert_eq!(element(document, "Code"), Some(Secret::new("Access&amp;Denied")));
+        assert_eq!(element(document, "Message"), Some(Secret::new("<x> \"y'")));
         for (document, name) in [(document, "B"), (document, "D"), ("<Code>x", "Code"), ("", "Code")] {
             assert_eq!(element(document, name), None, "{document} {name}");
         }

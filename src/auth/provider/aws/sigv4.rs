@@ -34,10 +34,11 @@ impl Signer<'_> {
     /// The value of `Authorization` for a request of that time.
     pub(super) fn authorization(&self, request: &Signable<'_>, at: Timestamp) -> String {
         let names = request.headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-        let headers = request.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim()));
+        let headers = request.headers.iter().flat_map(|(name, value)| [name, ":", value.trim(), "\n"]);
         let headers = Zeroizing::new(headers.collect::<Vec<_>>().concat());
         let (method, path, body) = (request.method, request.path, hex(Sha256::digest(request.body)));
-        let canonical = Zeroizing::new(format!("{method}\n{path}\n\n{}\n{names}\n{body}", *headers));
+        let canonical = [method, "\n", path, "\n\n", &headers, "\n", &names, "\n", &body].concat();
+        let canonical = Zeroizing::new(canonical);
         let (day, stamp) = (date(at, "%Y%m%d"), stamp(at));
         let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
         let text = format!("{ALGORITHM}\n{stamp}\n{scope}\n{}", hex(Sha256::digest(canonical.as_bytes())));
@@ -47,7 +48,7 @@ impl Signer<'_> {
 
     /// The key for one day, region and service.
     fn key(&self, day: &str) -> Key {
-        let secret = Zeroizing::new(format!("AWS4{}", self.keys.secret.expose()));
+        let secret = Zeroizing::new(["AWS4", self.keys.secret.expose()].concat());
         [day, self.region, self.service, "aws4_request"]
             .iter()
             .fold(Key::new(HMAC_SHA256, secret.as_bytes()), |key, part| {

@@ -8,9 +8,9 @@ use super::place::Place;
 use super::request::{self, Call, element};
 use super::sigv4::Signer;
 use super::{Assumed, Principal, refusal};
-use crate::auth::ProviderError;
 use crate::auth::exchange::{Answer, Ask, Exchange};
 use crate::auth::identity::{self, IdToken, Wish};
+use crate::auth::{ProviderError, form};
 use crate::image::Registry;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -83,6 +83,7 @@ pub(super) async fn with_keys(
 ) -> Result<Principal, ProviderError> {
     let pairs =
         [("Action", "AssumeRole"), VERSION, ("RoleArn", assumed.role), ("RoleSessionName", assumed.session_name)];
+    let body = form(&pairs);
     let call = Call {
         what: WHAT,
         endpoint: assumed.place.sts(exchange)?,
@@ -91,6 +92,7 @@ pub(super) async fn with_keys(
         target: None,
         body: &Ask::form_text(&pairs),
         limit: None,
+        body: body.expose(),
     };
     let answer = request::send(exchange, &call).await?;
     if !answer.is_success() {
@@ -106,7 +108,7 @@ fn session(exchange: &Exchange, answer: &Answer) -> Result<Keys, ProviderError> 
     let (credentials, _) = credentials.split_once("</Credentials>").ok_or_else(nonsense)?;
     let text = |name| element(credentials, name).ok_or_else(nonsense);
     let (id, secret, token) = (text("AccessKeyId")?, text("SecretAccessKey")?, text("SessionToken")?);
-    let keys = Keys::new(&id, &secret, Some(&token)).ok_or_else(nonsense)?;
+    let keys = Keys::new(id.expose(), secret.expose(), Some(token.expose())).ok_or_else(nonsense)?;
     keys.mask(exchange);
     Ok(keys)
 }

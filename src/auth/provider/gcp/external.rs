@@ -8,13 +8,13 @@ use std::path::PathBuf;
 
 use reqwest::header::HeaderName;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::ambient::FILE;
 use super::federation::{self, Shown};
 use super::{AccessToken, endpoint, file};
 use crate::auth::exchange::{Ask, Endpoint, Exchange};
 use crate::auth::identity::{self, IdToken};
+use crate::auth::provider::generic::Field;
 use crate::auth::{Claims, ProviderError, Secret};
 
 /// The token types that an ID token has.
@@ -123,9 +123,9 @@ impl Format {
             return Ok(Secret::new(text.expose()));
         }
         let field = self.subject_token_field_name.as_deref().unwrap_or_default();
-        let document: BTreeMap<String, Value> = serde_json::from_str(text.expose()).unwrap_or_default();
+        let document: BTreeMap<String, Field> = serde_json::from_str(text.expose()).unwrap_or_default();
         match document.get(field) {
-            Some(Value::String(token)) => Ok(Secret::new(token.as_str())),
+            Some(Field::Text(token)) => Ok(token.clone()),
             _ => Err(file::unfit("leads to a document without the `subject_token_field_name` that it says")),
         }
     }
