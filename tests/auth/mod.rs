@@ -22,3 +22,4 @@ mod masks;
 mod proxies;
 mod quay;
 mod realms;
+mod zot;

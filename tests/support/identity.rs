@@ -234,6 +234,8 @@ pub struct Desk {
     lifetime: Mutex<Duration>,
     /// What the registry answers to one that has ended.
     refusal: Mutex<Answer>,
+    /// What it says to whom has shown nothing.
+    challenge: Mutex<String>,
     /// The service where it is at the registry itself.
     service: OnceLock<OwnService>,
 }
@@ -250,6 +252,7 @@ impl Desk {
             hosts: Mutex::default(),
             lifetime: Mutex::new(Duration::from_secs(3600)),
             refusal: Mutex::new(Answer::error(401, "UNAUTHORIZED", "expired").header("WWW-Authenticate", "Basic")),
+            challenge: Mutex::new("Basic realm=\"registry\"".to_owned()),
             service: OnceLock::new(),
         })
     }
@@ -269,6 +272,24 @@ impl Desk {
         *self.refusal.lock().unwrap() = answer;
     }
 
+    /// What the registry asks for; that of Basic otherwise.
+    pub fn challenge_with(&self, challenge: &str) {
+        challenge.clone_into(&mut self.challenge.lock().unwrap());
+    }
+
+    /// What it asks for.
+    pub fn challenge(&self) -> String {
+        self.challenge.lock().unwrap().clone()
+    }
+
+    /// Lets `user` in by a password that somebody else made; nobody by name, where it is a token.
+    pub fn accept(&self, user: &str, password: &str) {
+        let ends = Instant::now() + *self.lifetime.lock().unwrap();
+        self.alive.lock().unwrap().insert((user.to_owned(), password.to_owned()), ends);
+        self.all.lock().unwrap().push(password.to_owned());
+        self.hosts.lock().unwrap().iter().for_each(|host| belongs(password, host));
+    }
+
     /// A new password for `user`.
     pub fn issue(&self, user: &str) -> String {
         self.issue_as(user, |_, secret| secret)
@@ -278,10 +299,7 @@ impl Desk {
     pub fn issue_as(&self, user: &str, form: impl FnOnce(Duration, String) -> String) -> String {
         let secret = format!("{PREFIX}issued-{:016x}", fastrand::u64(..));
         let password = form(*self.lifetime.lock().unwrap(), secret);
-        let ends = Instant::now() + *self.lifetime.lock().unwrap();
-        self.alive.lock().unwrap().insert((user.to_owned(), password.clone()), ends);
-        self.all.lock().unwrap().push(password.clone());
-        self.hosts.lock().unwrap().iter().for_each(|host| belongs(&password, host));
+        self.accept(user, &password);
         password
     }
 

@@ -23,7 +23,7 @@ pub enum Auth {
     },
     /// Tokens of the registry itself, for what Microsoft Entra gave.
     Azure(Arc<Acr>),
-    /// What this desk has issued, while it lives, as Basic.
+    /// What this desk has issued, while it lives: passwords as Basic, tokens as Bearer.
     Issued(Arc<Desk>),
 }
 
@@ -87,10 +87,14 @@ impl Gatekeeper {
                 let known = given.is_some_and(|(u, p)| u == *user && p == *password);
                 if known { Ok(()) } else { Err(unauthorized("Basic realm=\"registry\"".to_owned())) }
             }
-            Auth::Issued(desk) => match authorization.and_then(basic_pair) {
-                Some(given) => desk.admit(&given),
-                None => Err(unauthorized("Basic realm=\"registry\"".to_owned())),
-            },
+            Auth::Issued(desk) => {
+                let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
+                let given = token.map(|token| (String::new(), token.to_owned()));
+                match given.or_else(|| authorization.and_then(basic_pair)) {
+                    Some(given) => desk.admit(&given),
+                    None => Err(unauthorized(desk.challenge())),
+                }
+            }
             Auth::Bearer { .. } | Auth::Azure(_) => {
                 let (issuer, realm) = match &self.auth {
                     Auth::Bearer { issuer, realm: Some(realm) } => (issuer, realm),
