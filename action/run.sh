@@ -57,23 +57,6 @@ plan | apply | validate | install) ;;
     ;;
 esac
 
-# These events run with the rights of the repository, whoever has caused them: what a pull request brings along, and what
-# another run has left behind, is not to be carried out there unseen.
-if [ "$command" = apply ]; then
-    case ${GITHUB_EVENT_NAME:-} in
-    pull_request_target)
-        output failure-reason usage
-        refuse "apply is not run on pull_request_target, where anybody's pull request has the rights of the repository"
-        ;;
-    workflow_run)
-        if [ -n "${INPUT_PLAN_FILE:-${REGSYNC_PLAN:-}}" ] && [ -z "${INPUT_EXPECT_PLAN_ID:-${REGSYNC_EXPECT_PLAN_ID:-}}" ]; then
-            output failure-reason usage
-            refuse "a saved plan is not applied on workflow_run without expect-plan-id: anybody may have made it"
-        fi
-        ;;
-    esac
-fi
-
 # --- which binary -----------------------------------------------------------------------------
 
 # Takes the secrets of the job out of the environment. For a subshell: regsync is to have them.

@@ -35,6 +35,7 @@ pub struct Keychain(Source);
 enum Source {
     #[cfg(test)]
     Given(std::collections::BTreeMap<Registry, Credential>),
+    Nobody,
     Machine(Box<Machine>),
 }
 
@@ -87,6 +88,11 @@ impl Keychain {
         })))
     }
 
+    /// Anonymous everywhere: nothing is read, and nobody asked.
+    pub fn withheld() -> Self {
+        Self(Source::Nobody)
+    }
+
     /// These credentials and no others; anonymous elsewhere. For tests of those who ask.
     #[cfg(test)]
     pub(crate) fn fixed(credentials: std::collections::BTreeMap<Registry, Credential>) -> Self {
@@ -117,6 +123,7 @@ impl Keychain {
         match &self.0 {
             #[cfg(test)]
             Source::Given(_) => Ok(()),
+            Source::Nobody => Err(nobody(repository)),
             Source::Machine(machine) => machine.create(repository, creation).await,
         }
     }
@@ -152,6 +159,7 @@ impl Keychain {
             Source::Given(credentials) => credentials
                 .get(repository.registry())
                 .map(|credential| used(consulted, Found::lasting(credential.clone(), Origin::Given))),
+            Source::Nobody => Some(used(consulted, Found::lasting(Credential::Anonymous, Origin::Withheld))),
             Source::Machine(machine) => machine.search(repository, refused, consulted).await?,
         };
         let anonymous = Found::lasting(Credential::Anonymous, Origin::Anonymous);
@@ -310,6 +318,14 @@ impl Machine {
             Err(trouble) => Err(broken(Some(program.clone()), trouble)),
         }
     }
+}
+
+/// Nobody makes a repository.
+fn nobody(repository: &Repository) -> Error {
+    let missing = "no credential is used in this job".to_owned();
+    let hint = "repositories are made by jobs for commits of the repository's own".to_owned();
+    let problem = Box::new(ProviderError::Absent { missing, hint });
+    Error::Provider { provider: "aws", ambient: None, registry: repository.registry().clone(), problem }
 }
 
 /// Notes that `found` is what is used.

@@ -50,6 +50,8 @@ pub enum Origin {
     Provider(&'static str),
     /// What the cloud or CI system around us offers, in words.
     Ambient(&'static str),
+    /// Credentials are not used in this job, whatever is configured.
+    Withheld,
     /// Nothing is configured.
     Anonymous,
 }
@@ -66,6 +68,7 @@ impl fmt::Display for Origin {
             Self::Helper { place, field, program } => write!(f, "{field} of {place} ({program})"),
             Self::Provider(name) => write!(f, "the provider `{name}` of the configuration"),
             Self::Ambient(name) => f.write_str(name),
+            Self::Withheld => f.write_str("the event of this job, which anybody may cause"),
             Self::Anonymous => f.write_str("anonymous"),
         }
     }

@@ -11,6 +11,7 @@ use super::plan::{Inputs, Planned, risky, scope};
 use super::providers::Purpose;
 use super::session::{Session, stamp};
 use super::signals::Signals;
+use super::trust::check_apply;
 use super::voice::Voice;
 use crate::apply::Applier;
 use crate::cli::{ApplyArgs, FormatArg, ReportArg};
@@ -29,6 +30,7 @@ pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Ref
 }
 
 async fn plan_and_carry_out(args: &ApplyArgs, session: &Session, account: &mut Account) -> Result<Exit, Refusal> {
+    check_apply(args, session.environment())?;
     check_writable(args.output.reports().map(|(_, file)| file))?;
     let signals = Signals::listen();
     match &args.plan {

@@ -10,6 +10,7 @@ use super::load::{Loaded, load, read_text};
 use super::output::{Refusal, print, say_error};
 use super::providers::Purpose;
 use super::session::Session;
+use super::trust::say_withheld;
 use crate::cli::ExplainArgs;
 use crate::config::{Desired, Mirror, MirrorGlob};
 use crate::image::{Failure, Location, Role, Side, Tag, Written};
@@ -23,6 +24,7 @@ use crate::store::Stores;
 const LIST_LIMIT: u64 = 256 << 20;
 
 pub(super) async fn run(args: &ExplainArgs, session: &Session) -> Result<Exit, Refusal> {
+    say_withheld(session);
     let loaded = load(&args.config, session)?;
     let question = question(&args.reference)?;
     let (desired, open) = match args.tags_from {

@@ -13,6 +13,7 @@ use super::output::{Refusal, say, say_error};
 use super::plan::scope;
 use super::pull_request::{Excuse, lacks_credentials};
 use super::session::Session;
+use super::trust::Withheld;
 use super::{Exit, comment};
 use crate::auth::Environment;
 use crate::cli::{CiArgs, CommentArg, ConfigArgs, OutputArgs, ReportArg, ScopeArgs};
@@ -34,6 +35,8 @@ pub(super) struct Account {
     pub(super) plan: Option<Plan>,
     /// What the plan is excused.
     pub(super) excuse: Option<Excuse>,
+    /// Why it was made without credentials.
+    pub(super) withheld: Option<Withheld>,
     /// What came of it.
     pub(super) outcomes: Option<Vec<Outcome>>,
     /// Where the plan is saved.
@@ -170,6 +173,9 @@ impl Conclusion<'_> {
         let summarized = if self.told.summary { self.summarize() } else { Ok(()) };
         if let Err(refusal) = summarized {
             say_error(&refusal, self.session.error_color());
+        }
+        if let Some(withheld) = &self.account.withheld {
+            self.notice(withheld.notice());
         }
         if let (Some(excuse), Some(plan)) = (&self.account.excuse, &self.account.plan) {
             self.notice(excuse.notice(plan));

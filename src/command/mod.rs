@@ -29,6 +29,7 @@ mod pull_request;
 mod session;
 mod show;
 mod signals;
+mod trust;
 mod validate;
 mod voice;
 

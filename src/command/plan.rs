@@ -25,7 +25,7 @@ use crate::report::{self, Untrusted};
 use crate::store::Stores;
 
 pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refusal> {
-    let mut account = Account::default();
+    let mut account = Account { withheld: session.withheld(), ..Account::default() };
     let ended = show(args, session, &mut account).await;
     conclude(session, &Told::by(("plan", &args.ci), (&args.config, &args.scope), &args.output), &account, ended).await
 }

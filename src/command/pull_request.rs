@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
 
 use serde_json::Value;
 
 use super::github::is_runner;
+use super::trust::Withheld;
 use crate::auth::Environment;
 use crate::image::{Code, Registry, Side};
 use crate::plan::{Observed, Plan, Reason, Step};
@@ -30,36 +30,50 @@ pub(super) struct PullRequest {
 impl PullRequest {
     /// Reads the event that the runner names; one that cannot be read says nothing.
     pub(super) fn read(environment: &Environment) -> Self {
-        let event = environment.get("GITHUB_EVENT_PATH").and_then(|path| event(Path::new(path))).unwrap_or_default();
-        Self::of(&event)
+        Self::of(&event(environment))
     }
 
     fn of(event: &Value) -> Self {
         let pull = &event["pull_request"];
         let commented =
             if event["issue"]["pull_request"].is_object() { event["issue"]["number"].as_u64() } else { None };
-        Self { number: pull["number"].as_u64().or(commented), is_of_fork: is_of_fork(pull) }
+        let is_of_fork = whose(&pull["head"]["repo"], &pull["base"]["repo"]) == Whose::Fork;
+        Self { number: pull["number"].as_u64().or(commented), is_of_fork }
     }
+}
+
+/// Whose commits are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Those of the repository itself.
+    Own,
+    /// Those of another one.
+    Fork,
+    /// The event does not show both repositories. That of a head may be gone, and is `null` then.
+    Unknown,
 }
 
 /// Names can change hands and letters; the number of a repository is its own.
-fn is_of_fork(pull: &Value) -> bool {
-    let (head, base) = (&pull["head"]["repo"], &pull["base"]["repo"]);
+pub(super) fn whose(head: &Value, base: &Value) -> Whose {
     let name = |repo: &Value| repo["full_name"].as_str().map(str::to_ascii_lowercase);
-    match (head["id"].as_u64(), base["id"].as_u64(), name(head), name(base)) {
-        (Some(head), Some(base), ..) => head != base,
-        (_, _, Some(head), Some(base)) => head != base,
-        // The repository of a head may be gone, and is `null` then.
-        _ => false,
-    }
+    let is_own = match (head["id"].as_u64(), base["id"].as_u64(), name(head), name(base)) {
+        (Some(head), Some(base), ..) => head == base,
+        (_, _, Some(head), Some(base)) => head == base,
+        _ => return Whose::Unknown,
+    };
+    if is_own { Whose::Own } else { Whose::Fork }
 }
 
-/// Whether this job runs for the pull request of a fork, to which GitHub gives no secrets (GitHub, "Events that trigger
-/// workflows", `pull_request`). `pull_request_target` has them, and any other event too.
-fn is_without_credentials(environment: &Environment) -> bool {
-    is_runner(environment)
+/// Why this job has no credentials, where it is a fork's: GitHub gives none to its pull requests (GitHub, "Events that
+/// trigger workflows", `pull_request`), and with any other event we use none.
+fn lack(environment: &Environment) -> Option<&'static str> {
+    if Withheld::of(environment).is_some_and(|withheld| withheld.is_of_fork) {
+        return Some("they are not used for a fork");
+    }
+    let is_given_none = is_runner(environment)
         && environment.get("GITHUB_EVENT_NAME") == Some("pull_request")
-        && PullRequest::read(environment).is_of_fork
+        && PullRequest::read(environment).is_of_fork;
+    is_given_none.then_some("the pull request comes from a fork")
 }
 
 /// What a plan for the pull request of a fork is excused: steps that lack a credential are no failures of the run. Only
@@ -68,15 +82,17 @@ fn is_without_credentials(environment: &Environment) -> bool {
 pub(super) struct Excuse {
     /// The hosts that ask for credentials.
     hosts: BTreeSet<Registry>,
+    /// Why there are none.
+    lack: &'static str,
 }
 
 impl Excuse {
     /// What the environment excuses `plan`, if anything in it has to be.
     pub(super) fn of(plan: &Plan, environment: &Environment) -> Option<Self> {
-        if !plan.steps.iter().any(lacks_credentials) || !is_without_credentials(environment) {
+        if !plan.steps.iter().any(lacks_credentials) {
             return None;
         }
-        Some(Self { hosts: plan.steps.iter().filter_map(host).cloned().collect() })
+        Some(Self { hosts: plan.steps.iter().filter_map(host).cloned().collect(), lack: lack(environment)? })
     }
 
     /// With the hosts that had something to list: no step has them where no tag is known.
@@ -95,8 +111,8 @@ impl Excuse {
             number => (format!("{number} steps are"), "them"),
         };
         format!(
-            "no credentials for {hosts}, since the pull request comes from a fork: {steps} not planned, and the exit code \
-             does not count {them}"
+            "no credentials for {hosts}, since {}: {steps} not planned, and the exit code does not count {them}",
+            self.lack
         )
     }
 }
@@ -123,11 +139,14 @@ pub(super) fn unlisted(observed: &Observed) -> BTreeSet<Registry> {
     locked.filter_map(|(host, _)| host.cloned()).collect()
 }
 
-/// What the runner says of the event. All but numbers in it may be anybody's.
-fn event(path: &Path) -> Option<Value> {
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(EVENT_BYTES).read_to_end(&mut bytes).ok()?;
-    serde_json::from_slice(&bytes).ok()
+/// What the runner says of the event; nothing where it cannot be read. All but numbers in it may be anybody's.
+pub(super) fn event(environment: &Environment) -> Value {
+    let read = |path: &str| {
+        let mut bytes = Vec::new();
+        File::open(path).ok()?.take(EVENT_BYTES).read_to_end(&mut bytes).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    };
+    environment.get("GITHUB_EVENT_PATH").and_then(read).unwrap_or_default()
 }
 
 #[cfg(test)]

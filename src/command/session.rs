@@ -15,6 +15,7 @@ use super::load::Loaded;
 use super::open_files;
 use super::output::Refusal;
 use super::providers::{self, Purpose};
+use super::trust::Withheld;
 use super::voice::Voice;
 use super::{Exit, github, gitlab, mask};
 use crate::auth::{Connect, Environment, Keychain, Mask, Secret, Surroundings};
@@ -155,7 +156,13 @@ impl Session {
     /// The stores that the configuration describes.
     pub(super) fn stores(&self, loaded: &Loaded, keychain: Arc<Keychain>, voice: &Voice) -> Result<Stores, Refusal> {
         let network = self.network(keychain, voice)?;
-        Ok(Stores::new(network, settings(&loaded.desired.registries, &self.mask)?))
+        let mut settings = settings(&loaded.desired.registries, &self.mask)?;
+        if self.withheld().is_some() {
+            for settings in settings.values_mut() {
+                settings.client = None;
+            }
+        }
+        Ok(Stores::new(network, settings))
     }
 
     /// How registries are reached, as far as the environment says.
@@ -183,8 +190,16 @@ impl Session {
         items.map(read).collect()
     }
 
+    /// Why no credential is used, where none is.
+    pub(super) fn withheld(&self) -> Option<Withheld> {
+        Withheld::of(&self.environment)
+    }
+
     /// The credentials that environment, machine and configuration give to a run with this purpose.
     pub(super) fn keychain(&self, loaded: &Loaded, purpose: Purpose) -> Arc<Keychain> {
+        if self.withheld().is_some() {
+            return Arc::new(Keychain::withheld());
+        }
         Arc::new(Keychain::new(self.surroundings(), providers::rules(&loaded.desired.registries, purpose)))
     }
 

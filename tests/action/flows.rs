@@ -283,18 +283,24 @@ fn what_a_pull_request_brings_is_not_applied_with_the_rights_of_the_repository()
     let pair = pair();
     let id = ("expect-plan-id", "4f2a91c07d3e");
     let apply = [BINARY, THERE, ("command", "apply")];
-    let mut target = job(&[pair.mirror("app", &["1"])]).on("pull_request_target", "{}");
+    let here = || job(&[pair.mirror("app", &["1"])]);
+    let event = |name: &str| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/events").join(name)).unwrap()
+    };
+    let mut target = here().on("pull_request_target", &event("pull_request_target-fork.json"));
     let ended = target.uses(&apply);
-    assert_eq!(ended.assert_status(1).output("failure-reason"), "usage");
-    assert!(ended.errors()[0].contains("apply is not run on pull_request_target"), "{:?}", ended.errors());
+    assert_eq!(ended.assert_status(64).output("failure-reason"), "usage");
+    assert!(ended.errors()[0].contains("apply is not run"), "{:?}", ended.errors());
     target.uses(&[BINARY, THERE, ("plan-file", "plan.json")]).assert_status(0);
+    let mut fork = here().on("workflow_run", &event("workflow_run-fork.json"));
+    assert_eq!(fork.uses(&apply).assert_status(64).output("failure-reason"), "usage");
 
-    let mut after = job(&[pair.mirror("app", &["1"])]).on("workflow_run", "{}");
+    let mut after = here().on("workflow_run", &event("workflow_run-own.json"));
     after.write("mirror/plan.json", fs::read(target.path("mirror/plan.json")).unwrap());
     let saved = [&apply[..], &[("plan-file", "plan.json")]].concat();
     let ended = after.uses(&saved);
-    assert_eq!(ended.assert_status(1).output("failure-reason"), "usage");
-    assert!(ended.errors()[0].contains("without expect-plan-id"), "{:?}", ended.errors());
+    assert_eq!(ended.assert_status(64).output("failure-reason"), "usage");
+    assert!(ended.errors()[0].contains("without --expect-plan-id"), "{:?}", ended.errors());
     let ended = after.uses(&[&saved[..], &[id]].concat());
     assert_eq!(ended.assert_status(4).output("failure-reason"), "plan-changed");
     pair.assert_read_only();

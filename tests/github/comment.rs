@@ -148,6 +148,7 @@ fn a_token_that_may_not_changes_nothing_about_the_run() {
         forge.fault(Match::new("POST", LIST), Fault::Reply(Answer::status(status).json(&words)));
         let event = regsync.path("event.json").to_str().unwrap().to_owned();
         let regsync = job(&pair, &forge).env("GITHUB_EVENT_PATH", &event).env("GITHUB_REF", "refs/heads/x");
+        let regsync = regsync.env("GITHUB_EVENT_NAME", "pull_request");
         let run = regsync.run(["plan", "--detailed-exitcode"]);
         run.assert_status(2);
         let said = notice(&run);

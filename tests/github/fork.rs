@@ -135,10 +135,8 @@ fn elsewhere_a_missing_credential_fails_the_plan() {
         ("pull_request", event(1, 1)),
         ("pull_request", gone),
         ("pull_request", json!({})),
-        ("pull_request_target", event(2, 1)),
-        ("workflow_run", event(2, 1)),
+        ("pull_request_target", event(1, 1)),
         ("push", json!({"repository": {"fork": true}})),
-        ("", event(2, 1)),
     ] {
         let regsync = job(&pair, &[locked(&pair)], (name, &event));
         let run = regsync.run(["plan"]);

@@ -2,6 +2,7 @@
 
 mod comment;
 mod fork;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -72,4 +72,8 @@ fn a_client_certificate_opens_a_registry_that_wants_one() {
     let secret = client.key.lines().nth(1).unwrap();
     assert!(!applied.stderr.contains(secret), "the private key is in the log");
     assert_eq!(pair.target.tag_digest("app", "1").unwrap(), zoo::index("client").digest());
+    // It is a credential: somebody from outside does not get to use it.
+    let regsync = regsync.env("GITHUB_ACTIONS", "true").env("GITHUB_EVENT_NAME", "pull_request_target");
+    let withheld = regsync.run(["plan", "--format", "json"]);
+    assert_eq!(withheld.assert_status(1).json()["steps"][0]["reason"], "source-unreadable");
 }

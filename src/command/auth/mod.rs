@@ -13,6 +13,7 @@ use super::load::{Loaded, has_default, load};
 use super::output::{Refusal, print, say};
 use super::providers::Purpose;
 use super::session::Session;
+use super::trust::say_withheld;
 use crate::auth::{Credential, Keychain};
 use crate::cli::{AuthCheckArgs, VerbArg};
 use crate::config::{Auth, Desired};
@@ -58,6 +59,7 @@ struct Count {
 }
 
 pub(super) async fn check(args: &AuthCheckArgs, session: &Session) -> Result<Exit, Refusal> {
+    say_withheld(session);
     let loaded = configuration(args, session)?;
     let questions = questions(args, &loaded.desired)?;
     let voice = session.voice();
