@@ -3,8 +3,12 @@
 #     docker build -t regsync .
 #     docker run --rm -v "$PWD:/work" regsync plan
 #
-# What is compiled is named by Cargo.lock; after `cargo fetch` nothing is read from the network. Both images can be
-# named otherwise, by digest for example: --build-arg BUILD_IMAGE=… .
+# What is compiled is named by Cargo.lock; after `cargo fetch` nothing is read from the network. The image that compiles can
+# be named otherwise, by digest for example: --build-arg BUILD_IMAGE=… . It is not pinned here, since nothing that is
+# released comes from it: a release has the binary that is released beside it, from roots that `.ci/root` has made,
+# DIRECTORY/amd64 and DIRECTORY/arm64. No program is run to build that, and no other image used:
+#
+#     docker build --target released --build-context binaries=DIRECTORY .
 ARG BUILD_IMAGE=docker.io/library/rust:1-alpine
 
 FROM ${BUILD_IMAGE} AS build
@@ -28,7 +32,7 @@ RUN env ${REVISION:+REGSYNC_COMMIT="$REVISION"} cargo build --locked --offline -
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
  && chmod 1777 /out/tmp
 
-FROM scratch
+FROM scratch AS empty
 ARG VERSION=unreleased
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="regsync" \
@@ -38,10 +42,16 @@ LABEL org.opencontainers.image.title="regsync" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=build /out/ /
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 # Nobody: without a name, since there is no /etc/passwd. Mounted directories must be readable for it, and writable
 # where a layout or a report is written.
-USER 65532:65532
 WORKDIR /work
+USER 65532:65532
 ENTRYPOINT ["/regsync"]
+
+FROM empty AS released
+ARG TARGETARCH
+COPY --from=binaries ${TARGETARCH}/ /
+
+FROM empty
+COPY --from=build /out/ /
