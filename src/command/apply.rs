@@ -25,7 +25,8 @@ pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Ref
     let mut account = Account::default();
     let ended = plan_and_carry_out(args, session, &mut account).await;
     let json = args.output.reports().find(|(format, _)| *format == ReportArg::Json);
-    account.result_file = json.map(|(_, file)| file.to_owned());
+    // Where nothing was come to, there is no result to read.
+    account.result_file = json.filter(|_| account.outcomes.is_some()).map(|(_, file)| file.to_owned());
     conclude(session, &Told::by(("apply", &args.ci), (&args.config, &args.scope), &args.output), &account, ended).await
 }
 
@@ -140,7 +141,13 @@ async fn tell(
     let (stamp, setting) = (stamp(), session.setting(args.ci.label.as_deref()));
     let applied = Applied { plan, outcomes, elapsed: session.elapsed() };
     let render = |format, style| report::result(format, &applied, (&stamp, &setting), style);
-    let told = deliver_until_signal(&args.output, (session, signals), prints, render).await;
+    // For people, the plan stands above it.
+    let is_below = args.plan.is_none() && args.output.format == FormatArg::Text;
+    let mut told = deliver_until_signal(&args.output, (session, signals), prints && !is_below, render).await;
+    if prints && is_below {
+        let text = report::text::result_below_plan(&applied, session.style());
+        told = print_until_signal(text, signals).await;
+    }
     if let Err(refusal) = told {
         say_error(&refusal, session.error_color());
     }

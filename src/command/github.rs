@@ -110,7 +110,9 @@ pub(super) async fn conclude(
     account: &Account,
     ended: Result<Exit, Refusal>,
 ) -> Result<Exit, Refusal> {
-    let conclusion = Conclusion { session, told, account, setting: session.setting(told.label), ended: &ended };
+    let objection = ended.as_ref().err().map(in_one_line);
+    let setting = Setting { objection, ..session.setting(told.label) };
+    let conclusion = Conclusion { session, told, account, setting, ended: &ended };
     conclusion.mark();
     let comment = comment::publish(&conclusion).await;
     conclusion.give(comment.as_deref());
@@ -241,9 +243,13 @@ fn problems(refusal: &Refusal) -> Vec<Annotation> {
     if refusal.rendered {
         return refusal.problems.clone();
     }
+    vec![Annotation { level: Level::Error, place: None, title: "regsync".to_owned(), message: in_one_line(refusal) }]
+}
+
+/// A refusal with what to do about it.
+fn in_one_line(refusal: &Refusal) -> String {
     let hint = refusal.hint.as_ref().map(|hint| format!(" — {hint}")).unwrap_or_default();
-    let message = format!("{}{hint}", refusal.message);
-    vec![Annotation { level: Level::Error, place: None, title: "regsync".to_owned(), message }]
+    format!("{}{hint}", refusal.message)
 }
 
 /// A problem of the configuration, on its line.
@@ -366,7 +372,7 @@ pub(super) fn setting(environment: &Environment) -> Option<Setting> {
     });
     let address = repository.zip(environment.get("GITHUB_SHA")).map(|(at, commit)| format!("{at}/blob/{commit}"));
     let checkout = checkout(environment.get("GITHUB_WORKSPACE"), address);
-    Some(Setting { label: None, commit: get("GITHUB_SHA"), run, checkout })
+    Some(Setting { commit: get("GITHUB_SHA"), run, checkout, ..Setting::default() })
 }
 
 /// The checkout in the directory `root`, whose files have addresses below `address`.

@@ -15,5 +15,5 @@ pub(super) fn setting(environment: &Environment) -> Option<Setting> {
     let commit = get("CI_COMMIT_SHA");
     let address = get("CI_PROJECT_URL").zip(commit.as_ref()).map(|(at, commit)| format!("{at}/-/blob/{commit}"));
     let checkout = checkout(environment.get("CI_PROJECT_DIR"), address);
-    Some(Setting { label: None, commit, run, checkout })
+    Some(Setting { commit, run, checkout, ..Setting::default() })
 }

@@ -16,6 +16,8 @@ pub struct Setting {
     pub run: Option<(String, String)>,
     /// The checkout that the configuration lies in.
     pub checkout: Option<Checkout>,
+    /// Why the run was refused for all that it came to a plan.
+    pub objection: Option<String>,
 }
 
 /// A checkout of a repository.

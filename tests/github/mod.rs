@@ -2,6 +2,7 @@
 
 mod comment;
 mod fork;
+mod golden;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -100,7 +101,11 @@ fn what_was_applied_is_told_and_both_can_be_left_out() {
     regsync.run(only).assert_status(0);
     let told = outputs(&regsync);
     assert_eq!((told["result"].as_str(), told["exit-code"].as_str()), ("no-changes", "0"));
-    assert!(regsync.read("summary").contains("regsync apply — 1 up to date"), "{}", regsync.read("summary"));
+    assert!(
+        regsync.read("summary").contains("regsync apply — no changes, 1 tag up to date"),
+        "{}",
+        regsync.read("summary")
+    );
 }
 
 #[test]

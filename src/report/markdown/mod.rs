@@ -62,9 +62,15 @@ fn subtitle(plan: &Plan, setting: &Setting, amounts: &str) -> String {
     let targets = if registries.is_empty() { String::new() } else { format!(" → {}", listed(registries)) };
     let mut parts = vec![format!("{files}{commit}{targets}")];
     parts.extend(scope(plan));
-    parts.push(amounts.trim_end_matches('.').to_owned());
+    parts.push(within_a_line(amounts.trim_end_matches('.')));
     parts.extend(setting.run.as_ref().map(|(words, address)| format!("[{}]({address})", prose(words, 100))));
     format!("{}\n", parts.join(" · "))
+}
+
+/// A sentence as a part of a line.
+fn within_a_line(sentence: &str) -> String {
+    let mut rest = sentence.chars();
+    rest.next().map(|first| first.to_ascii_lowercase().to_string() + rest.as_str()).unwrap_or_default()
 }
 
 /// `a, b, c and 4 more`.
@@ -139,6 +145,23 @@ fn failure_words(failure: &Failure) -> String {
     let words = words(failure);
     let words = words.strip_prefix(failure.code.as_str()).unwrap_or(&words).trim_start();
     format!("`{}` {}", failure.code, prose(&words, REMARK))
+}
+
+/// The same in a row: where there is room for all of them above the table, in short.
+fn failure_in_row(failure: &Failure, is_above: bool) -> String {
+    if is_above { format!("`{}`, see above", failure.code) } else { failure_words(failure) }
+}
+
+/// Items, each with what to do about it unless that was said of the one before.
+fn advised(items: impl Iterator<Item = (String, Option<String>)>) -> Vec<String> {
+    let mut said = None;
+    let mut shown = Vec::new();
+    for (item, hint) in items {
+        let more = hint.as_ref().filter(|hint| said.as_ref() != Some(*hint));
+        shown.push(more.map_or_else(|| item.clone(), |hint| format!("{item} — {}", prose(hint, REMARK))));
+        said = hint;
+    }
+    shown
 }
 
 /// `` `a1b2c3d4e5f6` → `5566778899aa` ``.

@@ -10,7 +10,7 @@ use super::super::quantity::count;
 /// Room for the sentences that say what was left out, and for the frame of what is left out.
 const RESERVE: usize = 200;
 /// So many items of an admonition are shown.
-const ITEMS: usize = 10;
+pub(super) const ITEMS: usize = 10;
 
 /// How long a page may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

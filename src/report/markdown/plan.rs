@@ -6,23 +6,25 @@ use super::super::quantity::{count, size};
 use super::super::text::{one_registry, platforms, quotas, referrers_in_words, risk_name, transfer};
 use super::change::{changes, losses};
 use super::inert::{code, prose};
-use super::page::{Budget, Note, Page};
+use super::page::{Budget, ITEMS, Note, Page};
 use super::{
-    REMARK, change, digests, failure_words, foot, missing_note, name, note_of, place_of, steps_table, subtitle, title,
-    unchanged, warnings,
+    REMARK, advised, change, digests, failure_in_row, failure_words, foot, missing_note, name, note_of, place_of,
+    steps_table, subtitle, title, unchanged, warnings,
 };
 use crate::plan::{Action, Plan, Reason, Step, Summary};
 
 /// Renders `plan` within `budget`. Ends in a line break.
 pub fn plan(plan: &Plan, setting: &Setting, budget: Budget) -> String {
-    let (icon, verdict) = verdict(plan);
+    let (icon, verdict) = verdict(plan, setting);
     let head = title(icon, "plan", setting, &verdict) + &subtitle(plan, setting, &transfer(plan));
     let crowds = crowds(plan);
-    let table =
-        steps_table(plan, setting, |step| (is_notable(step) && !crowds.hides(step)).then(|| row(step, &crowds)));
+    let troubles = troubles(plan, setting, &crowds);
+    let is_above = troubles.as_ref().is_some_and(|note| note.items.len() <= ITEMS);
+    let is_listed = |step: &Step| is_notable(step) && !crowds.hides(step);
+    let table = steps_table(plan, setting, |step| is_listed(step).then(|| row(step, (&crowds, is_above))));
     let page = Page {
         head,
-        notes: [missing_note(plan), risks(plan), troubles(plan, setting, &crowds), remarks(plan, setting)]
+        notes: [objection(setting), missing_note(plan), risks(plan), troubles, remarks(plan, setting)]
             .into_iter()
             .flatten()
             .collect(),
@@ -43,12 +45,13 @@ fn is_notable(step: &Step) -> bool {
     step.action() != Action::Skip || !step.warnings.is_empty()
 }
 
-fn verdict(plan: &Plan) -> (&'static str, String) {
+fn verdict(plan: &Plan, setting: &Setting) -> (&'static str, String) {
     let Summary { copy, update, skip, blocked, error } = plan.summary();
     let missing = plan.scope.missing.len();
     let icon = match (error + missing, blocked, plan.has_changes()) {
         (1.., _, _) => "🔴",
         (0, 1.., _) => "🟠",
+        _ if setting.objection.is_some() => "🟠",
         (0, 0, true) => "🔵",
         (0, 0, false) => "✅",
     };
@@ -70,7 +73,7 @@ fn verdict(plan: &Plan) -> (&'static str, String) {
 }
 
 /// The row of a step: what needs eyes is cut off last.
-fn row(step: &Step, crowds: &Crowds) -> (u8, [String; 5]) {
+fn row(step: &Step, (crowds, is_above): (&Crowds, bool)) -> (u8, [String; 5]) {
     let (rank, what) = match step.action() {
         Action::Error => (0, "❌ error"),
         Action::Blocked => (1, "⛔ blocked"),
@@ -86,12 +89,12 @@ fn row(step: &Step, crowds: &Crowds) -> (u8, [String; 5]) {
         (None, Some(bytes)) => format!("up to {}", size(bytes)),
         (None, None) => String::new(),
     };
-    (rank, [what.to_owned(), tag, change(step), transfer, note(step, crowds)])
+    (rank, [what.to_owned(), tag, change(step), transfer, note(step, (crowds, is_above))])
 }
 
-fn note(step: &Step, crowds: &Crowds) -> String {
+fn note(step: &Step, (crowds, is_above): (&Crowds, bool)) -> String {
     let mut parts: Vec<String> = step.risk.iter().map(|risk| format!("⚠️ {}", risk_name(*risk))).collect();
-    parts.extend(step.reason.failure().map(failure_words));
+    parts.extend(step.reason.failure().map(|failure| failure_in_row(failure, is_above)));
     parts.extend(crowds.more(step).map(|more| format!("and {more} more like it")));
     if step.action().writes() {
         let platforms = platforms(step);
@@ -104,6 +107,12 @@ fn note(step: &Step, crowds: &Crowds) -> String {
     }
     parts.extend(step.warnings.iter().map(|warning| prose(warning, REMARK)).take(3));
     parts.join(", ")
+}
+
+/// Why the run was refused.
+fn objection(setting: &Setting) -> Option<Note> {
+    let title = prose(setting.objection.as_ref()?, REMARK);
+    Some(Note { kind: "CAUTION", title, items: Vec::new() })
 }
 
 fn risks(plan: &Plan) -> Option<Note> {
@@ -122,7 +131,7 @@ fn troubles(plan: &Plan, setting: &Setting, crowds: &Crowds) -> Option<Note> {
     let Summary { blocked, error, .. } = plan.summary();
     let title = match (error, blocked) {
         (0, 0) => return None,
-        (0, _) => format!("{blocked} blocked by a policy"),
+        (0, _) => format!("{blocked} blocked, left alone"),
         (_, 0) => format!("{error} in error, left alone"),
         _ => format!("{error} in error and {blocked} blocked, left alone"),
     };
@@ -131,11 +140,10 @@ fn troubles(plan: &Plan, setting: &Setting, crowds: &Crowds) -> Option<Note> {
     let item = |step: &Step| {
         let more = crowds.more(step).map(|more| format!(" and {more} more like it")).unwrap_or_default();
         let words = step.reason.failure().map(failure_words).unwrap_or_default();
-        let hint = step.reason.failure().and_then(|failure| failure.hint.as_ref());
-        let hint = hint.map(|hint| format!(" — {}", prose(hint, REMARK))).unwrap_or_default();
-        format!("{}{more}: {words} ({}){hint}", name(step, short), place_of(step, setting))
+        let hint = step.reason.failure().and_then(|failure| failure.hint.clone());
+        (format!("{}{more}: {words} ({})", name(step, short), place_of(step, setting)), hint)
     };
-    let items = of(Action::Error).chain(of(Action::Blocked)).map(item).collect();
+    let items = advised(of(Action::Error).chain(of(Action::Blocked)).map(item));
     Some(Note { kind: "CAUTION", title, items })
 }
 

@@ -5,10 +5,10 @@ use super::super::quantity::{count, size, time};
 use super::super::text::{advice, amounts, one_registry};
 use super::super::{Applied, Setting, Tally, failure_of, tally};
 use super::inert::{code, prose};
-use super::page::{Budget, Note, Page};
+use super::page::{Budget, ITEMS, Note, Page};
 use super::{
-    REMARK, change, digests, failure_words, foot, missing_note, name, note_of, place_of, steps_table, subtitle, title,
-    unchanged, warnings,
+    REMARK, advised, change, digests, failure_in_row, failure_words, foot, missing_note, name, note_of, place_of,
+    steps_table, subtitle, title, unchanged, warnings,
 };
 use crate::event::{Ending, Outcome};
 use crate::plan::{Action, Step};
@@ -23,14 +23,16 @@ pub fn result(applied: &Applied<'_>, setting: &Setting, budget: Budget) -> Strin
     let crowds = Crowds::of(rows.map(|(step, outcome, failure)| (step, outcome.ending.as_str(), failure)));
     let ends: std::collections::BTreeMap<*const Step, &Outcome> =
         applied.steps().map(|(step, outcome)| (std::ptr::from_ref(step), outcome)).collect();
+    let troubles = troubles(applied, setting, &crowds);
+    let is_above = troubles.as_ref().is_some_and(|note| note.items.len() <= ITEMS);
     let table = steps_table(plan, setting, |step| {
         let outcome = ends.get(&std::ptr::from_ref(step))?;
         let is_notable = step.action() != Action::Skip || !outcome.warnings.is_empty();
-        (is_notable && !crowds.hides(step)).then(|| row(step, outcome, &crowds))
+        (is_notable && !crowds.hides(step)).then(|| row(step, outcome, (&crowds, is_above)))
     });
     let page = Page {
         head,
-        notes: [missing_note(plan), troubles(applied, setting, &crowds), note_of(warnings(plan, setting).collect())]
+        notes: [missing_note(plan), troubles, note_of(warnings(plan, setting).collect())]
             .into_iter()
             .flatten()
             .collect(),
@@ -57,11 +59,15 @@ fn verdict(applied: &Applied<'_>) -> (&'static str, String) {
     ];
     let shown: Vec<String> = parts.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
     let icon = if applied.is_complete() { "✅" } else { "🔴" };
-    let verdict = if shown.is_empty() { "nothing to do".to_owned() } else { shown.join(" · ") };
+    let verdict = match (shown.len(), tally.skipped) {
+        (0, _) => "nothing to do".to_owned(),
+        (1, 1..) => format!("no changes, {} up to date", count(tally.skipped, "tag")),
+        _ => shown.join(" · "),
+    };
     (icon, verdict)
 }
 
-fn row(step: &Step, outcome: &Outcome, crowds: &Crowds) -> (u8, [String; 5]) {
+fn row(step: &Step, outcome: &Outcome, (crowds, is_above): (&Crowds, bool)) -> (u8, [String; 5]) {
     let (rank, what) = match &outcome.ending {
         Ending::Failed(_) => (0, "❌ failed"),
         Ending::Stale(_) => (1, "⚠️ stale"),
@@ -73,7 +79,8 @@ fn row(step: &Step, outcome: &Outcome, crowds: &Crowds) -> (u8, [String; 5]) {
     };
     let tag = step.target.as_ref().map(|target| code(&target.reference.version, super::NAME)).unwrap_or_default();
     let sent = if outcome.ending.wrote() { size(outcome.moved.sent) } else { String::new() };
-    let mut notes: Vec<String> = failure_of(step, outcome).map(failure_words).into_iter().collect();
+    let failure = failure_of(step, outcome).map(|failure| failure_in_row(failure, is_above));
+    let mut notes: Vec<String> = failure.into_iter().collect();
     notes.extend(crowds.more(step).map(|more| format!("and {more} more like it")));
     notes.extend(outcome.ending.wrote().then(|| time(outcome.elapsed)));
     notes.extend(outcome.warnings.iter().map(|warning| prose(warning, REMARK)).take(3));
@@ -96,12 +103,12 @@ fn troubles(applied: &Applied<'_>, setting: &Setting, crowds: &Crowds) -> Option
     let item = |(_, step, outcome): (i32, &Step, &Outcome)| {
         let failure = failure_of(step, outcome);
         let words = failure.map(failure_words).unwrap_or_default();
-        let hint = failure.and_then(|failure| failure.hint.as_ref());
-        let hint = hint.map(|hint| format!(" — {}", prose(hint, REMARK))).unwrap_or_default();
         let more = crowds.more(step).map(|more| format!(" and {more} more like it")).unwrap_or_default();
-        format!("{}{more}: {}: {words} ({}){hint}", name(step, short), outcome.ending.as_str(), place_of(step, setting))
+        let what = outcome.ending.as_str().replace('-', " ");
+        let text = format!("{}{more}: {what}: {words} ({})", name(step, short), place_of(step, setting));
+        (text, failure.and_then(|failure| failure.hint.clone()))
     };
-    let items: Vec<String> = rows.into_iter().filter(|(_, step, _)| !crowds.hides(step)).map(item).collect();
+    let items = advised(rows.into_iter().filter(|(_, step, _)| !crowds.hides(step)).map(item));
     let advice = prose(&advice(&Tally::of(applied.outcomes)).trim(), REMARK);
     let title = format!("{number} not as the configuration wants.{}{advice}", if advice.is_empty() { "" } else { " " });
     (!items.is_empty()).then_some(Note { kind: "CAUTION", title, items })

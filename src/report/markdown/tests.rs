@@ -29,6 +29,7 @@ fn setting() -> Setting {
             directory: "/work".into(),
             address: "https://github.com/acme/mirrors/blob/3f9c2d1ab0".into(),
         }),
+        objection: None,
     }
 }
 

@@ -17,8 +17,8 @@ pub use explain::explain;
 pub use plan::plan;
 pub(super) use plan::{platforms, quotas, risk_name, transfer};
 pub(super) use referrers::summary as referrers_in_words;
-pub use result::result;
 pub(super) use result::{advice, amounts};
+pub use result::{result, result_below_plan};
 
 use std::fmt;
 

@@ -16,6 +16,17 @@ use crate::plan::{Action, Step};
 
 /// Renders `applied`. Ends in a line break.
 pub fn result(applied: &Applied<'_>, style: Style) -> String {
+    render(applied, style, true)
+}
+
+/// The same right below its plan: what stands there already, remarks and the advice on what could not be planned, is not
+/// said again.
+pub fn result_below_plan(applied: &Applied<'_>, style: Style) -> String {
+    render(applied, style, false)
+}
+
+fn render(applied: &Applied<'_>, style: Style, is_alone: bool) -> String {
+    let advised = |step: &Step, outcome: &Outcome| is_alone || outcome.ending.failure() != step.reason.failure();
     let mut sheet = Sheet::new(style);
     let one_registry = one_registry(applied.plan);
     let crowds = if style.verbose { Crowds::default() } else { crowds(applied) };
@@ -26,12 +37,14 @@ pub fn result(applied: &Applied<'_>, style: Style) -> String {
         show_step(&mut sheet, name, step, outcome);
         same(&mut sheet, crowds.more(step));
         let next = rows.peek().and_then(|(step, outcome)| hint(step, outcome));
-        if let Some(hint) = hint(step, outcome).filter(|hint| next != Some(hint)) {
+        if let Some(hint) = hint(step, outcome).filter(|hint| next != Some(hint) && advised(step, outcome)) {
             help(&mut sheet, 1, hint);
         }
     }
     sheet.gap();
-    show_warnings(&mut sheet, applied.plan);
+    if is_alone {
+        show_warnings(&mut sheet, applied.plan);
+    }
     show_missing(&mut sheet, applied.plan);
     sheet.gap();
     sheet.text(closing(&sheet, applied));
