@@ -114,6 +114,7 @@ impl Keychain {
         match &self.0 {
             #[cfg(test)]
             Source::Given(_) => Redactor::default(),
+            Source::Nobody => Redactor::default(),
             Source::Machine(machine) => machine.exchange.redactor(),
         }
     }
@@ -135,6 +136,7 @@ impl Keychain {
         match &self.0 {
             #[cfg(test)]
             Source::Given(_) => None,
+            Source::Nobody => None,
             Source::Machine(machine) => machine.read(repository, tags).await,
         }
     }

@@ -2,13 +2,9 @@
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
-
-use super::{Answer, BODY_BYTES, Endpoint};
-use crate::auth::credential::basic_pair;
-use crate::auth::{Redactor, Secret};
 use serde::Serialize;
 
-use super::{Answer, Endpoint};
+use super::{Answer, BODY_BYTES, Endpoint};
 use crate::auth::{Redactor, Secret, Wiped, basic_pair};
 
 /// A request for a token.

@@ -90,9 +90,8 @@ pub(super) async fn with_keys(
         signer: Signer { keys: &base.keys, region: &assumed.place.region, service: "sts" },
         kind: FORM,
         target: None,
-        body: &Ask::form_text(&pairs),
-        limit: None,
         body: body.expose(),
+        limit: None,
     };
     let answer = request::send(exchange, &call).await?;
     if !answer.is_success() {
