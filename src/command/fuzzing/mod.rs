@@ -13,7 +13,7 @@ use services::{Viewer, is_for, may_see, reply};
 use super::providers::{Purpose, rules};
 use crate::auth::{Claims, Credential, Environment, Error, Keychain, Sent, watch};
 use crate::config::{self, Desired, Rules, SourceFile};
-use crate::image::{Creation, Location, Registry, Repository};
+use crate::image::{Creation, Location, Registry, Repository, Tag};
 
 /// What all secrets begin with. What follows is whose it is.
 const CANARY: &str = "CANARY-";
@@ -71,8 +71,9 @@ pub(crate) fn credentials(bytes: &[u8]) {
 struct Followed {
     /// The hosts of the services that were asked.
     hosts: BTreeSet<String>,
-    /// Repositories that were made.
+    /// Repositories that were made, and those whose tags a cloud has named.
     made: usize,
+    read: usize,
     /// What each registry would be shown, or why nothing.
     shown: BTreeMap<String, String>,
 }
@@ -94,6 +95,7 @@ fn followed(bytes: &[u8]) -> Followed {
         let keychain = Keychain::new(environment.clone(), rules(&desired.registries, purpose));
         for repository in repositories(&desired) {
             followed.find(&keychain, &repository);
+            followed.read(&keychain, &repository);
             if let Some(creation) = creation(&desired, repository.registry()) {
                 followed.create(&keychain, &repository, creation);
             }
@@ -142,6 +144,12 @@ impl Followed {
         };
         assert_rightful(&shown, Viewer::Registry, registry);
         self.shown.insert(registry.to_string(), shown);
+    }
+
+    fn read(&mut self, keychain: &Keychain, repository: &Repository) {
+        let tags: Vec<Tag> = ["1".parse().expect("a tag")].into();
+        let reading = self.watched(repository.registry(), keychain.read(repository, &tags));
+        self.read += usize::from(reading.is_some());
     }
 
     fn create(&mut self, keychain: &Keychain, repository: &Repository, creation: &Creation) {

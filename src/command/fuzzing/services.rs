@@ -152,6 +152,7 @@ pub(super) fn reply(sent: &Sent, registry: &Registry) -> String {
             let keys = "<AccessKeyId>ASIAEXAMPLEEXAMPLE</AccessKeyId><SecretAccessKey>CANARY-aws-session-key</SecretAccessKey>";
             return format!("<R><Credentials>{keys}<SessionToken>{given}</SessionToken></Credentials></R>");
         }
+        "aws" if sent.text.contains("BatchGetImage") => json!({"images": [], "failures": []}),
         "aws" => json!({"authorizationData": [{"authorizationToken": password(), "expiresAt": 4_102_444_800.5}]}),
         "aws-public" => json!({"authorizationData": {"authorizationToken": password(), "expiresAt": 4_102_444_800.5}}),
         "google-account" => json!({"accessToken": given, "expireTime": "2100-01-01T00:00:00Z"}),

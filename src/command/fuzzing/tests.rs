@@ -83,6 +83,7 @@ fn the_seeds_go_to_the_end_of_every_chain() {
         assert_eq!(shown.get(host), Some(&expected), "{host}");
     }
     assert!(own.made > 0 && bound.made > 0, "repositories are made: {} and {}", own.made, bound.made);
+    assert!(own.read > 0, "tags are read where the host names an account");
 }
 
 /// No host is a provider's that is not, whatever it looks like: nobody is asked for its sake.
