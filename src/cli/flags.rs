@@ -92,6 +92,9 @@ pub struct WorkArgs {
     /// Ask for sizes and platforms, which costs manifest reads
     #[arg(long, env = "REGSYNC_SIZES", value_name = "WHEN", default_value = "auto")]
     pub sizes: SizesArg,
+    /// How much of a changed image configuration is told, in plans and all reports
+    #[arg(long, env = "REGSYNC_CHANGES", value_name = "WHAT", default_value = "names")]
+    pub changes: ChangesArg,
     /// Where to remember what was found of images in place [default: the user's cache]
     ///
     /// What is left of images of which only some platforms are wanted, and which indexes of referrers targets have all of. It
@@ -110,6 +113,18 @@ pub enum SizesArg {
     Always,
     /// Never.
     Never,
+}
+
+/// How much of a changed image configuration is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ChangesArg {
+    /// All of it, values of environment variables too.
+    Full,
+    /// Environment variables by their names: values may be secrets of private images.
+    #[default]
+    Names,
+    /// None of it.
+    None,
 }
 
 /// What comes out.

@@ -14,7 +14,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use ci::{CiArgs, CommentArg, MarkArgs, RiskArgs, Risks};
-pub use flags::{ConfigArgs, FormatArg, OutputArgs, ReportArg, ScopeArgs, SizesArg, WorkArgs};
+pub use flags::{ChangesArg, ConfigArgs, FormatArg, OutputArgs, ReportArg, ScopeArgs, SizesArg, WorkArgs};
 pub use variables::{Mistake, command, parse};
 pub use verbs::{
     ApplyArgs, AuthCheckArgs, AuthCommand, CompletionsArgs, ExplainArgs, InitArgs, ManArgs, MergeArgs, PlanArgs,

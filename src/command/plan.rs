@@ -126,6 +126,7 @@ impl Inputs<'_> {
             sizes: self.work.sizes.into(),
             asks_for_blobs: !self.copies || self.work.sizes == SizesArg::Always,
             compare: self.compare(),
+            detail: self.work.changes.into(),
             known: &known,
             complete: &complete,
             concurrency: self.work.concurrency.into(),

@@ -17,12 +17,17 @@ use super::output::Refusal;
 use super::providers::{self, Purpose};
 use super::trust::Withheld;
 use super::voice::Voice;
+use super::{Exit, github, gitlab};
 use super::{Exit, github, gitlab, mask};
 use crate::auth::{Connect, Environment, Keychain, Mask, Secret, Surroundings};
+use crate::auth::{Connect, Environment, Keychain, Secret};
+use crate::cli::{ChangesArg, ColorWhen, FormatArg, ReportArg, SizesArg, Talk};
 use crate::cli::{ColorWhen, FormatArg, ReportArg, SizesArg, Talk};
 use crate::config::{RegistryKey, RegistryRules};
+use crate::image::Registry;
 use crate::image::{ReferenceError, Registry};
 use crate::observe::Sizes;
+use crate::observe::{Detail, Sizes};
 use crate::plan::file::Stamp;
 use crate::report::{self, EscapingWriter, Setting, Style};
 use crate::store::Stores;
@@ -331,6 +336,16 @@ pub(super) fn format_of_file(format: ReportArg) -> Option<report::Format> {
         ReportArg::Gitlab => report::Format::Gitlab,
         ReportArg::Dotenv => return None,
     })
+}
+
+impl From<ChangesArg> for Detail {
+    fn from(changes: ChangesArg) -> Self {
+        match changes {
+            ChangesArg::Full => Self::Full,
+            ChangesArg::Names => Self::Names,
+            ChangesArg::None => Self::None,
+        }
+    }
 }
 
 impl From<SizesArg> for Sizes {

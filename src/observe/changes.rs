@@ -33,6 +33,18 @@ pub enum Compare {
     ToTell,
 }
 
+/// How much of a change in configuration is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// All of it.
+    Full,
+    /// Environment variables by their names: values may be secrets of a private image, and reports may be public.
+    #[default]
+    Names,
+    /// None of it.
+    None,
+}
+
 /// A manifest at its place.
 type At = (Location, Digest, MediaType);
 
@@ -80,7 +92,11 @@ impl Observer<'_> {
         let look = |(key, comparison): ((Digest, Digest), Comparison)| async move {
             let change = self.change(&comparison, roots.get(&key.1)).await;
             self.reporter.event(Event::Observed);
-            let kept = change.map(|change| if comparison.keeps_diff { change } else { change.without_diff() });
+            let kept = change.map(|change| match self.detail {
+                Detail::Full if comparison.keeps_diff => change,
+                Detail::Names if comparison.keeps_diff => change.without_values(),
+                _ => change.without_diff(),
+            });
             (key, kept)
         };
         let mut looks = stream::iter(comparisons).map(look).buffer_unordered(self.concurrency.max(1));

@@ -12,7 +12,7 @@ mod subsets;
 mod targets;
 
 pub use catalogs::{Catalogs, read_catalogs, resolve};
-pub use changes::Compare;
+pub use changes::{Compare, Detail};
 pub use complete::KnownComplete;
 pub use subsets::KnownSubsets;
 
@@ -75,6 +75,8 @@ pub struct Observer<'a> {
     pub asks_for_blobs: bool,
     /// Where it is looked at what changes when a tag moves.
     pub compare: Compare,
+    /// How much of it is told.
+    pub detail: Detail,
     /// What earlier runs found to be left of images of which only some platforms are wanted.
     pub known: &'a KnownSubsets,
     /// Which indexes of referrers earlier runs found targets to have all of.

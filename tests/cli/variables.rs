@@ -6,11 +6,12 @@ use super::{QUICKSTART, quickstart};
 use crate::support::harness::Regsync;
 
 /// All there are. A new flag must be added here; `every_flag_has_the_variable_of_its_name` sees that it has one.
-const ALL: [&str; 27] = [
+const ALL: [&str; 28] = [
     "REGSYNC_ALLOW",
     "REGSYNC_ALLOW_PATH",
     "REGSYNC_ANNOTATIONS",
     "REGSYNC_CACHE_DIR",
+    "REGSYNC_CHANGES",
     "REGSYNC_COLOR",
     "REGSYNC_COMMENT",
     "REGSYNC_CONCURRENCY",

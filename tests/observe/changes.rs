@@ -43,6 +43,30 @@ fn first_step<const N: usize>(regsync: &Regsync, args: [&str; N]) -> Value {
 
 const JSON: [&str; 3] = ["plan", "--format", "json"];
 
+/// What a private image keeps in its environment is not for whoever reads a pull request.
+#[test]
+fn values_of_the_environment_are_told_nobody_who_has_not_asked() {
+    let pair = moving(&index("hidden-old", &["linux/amd64"], "1"), &index("hidden-new", &["linux/amd64"], "2"));
+    let all = |args: &[&str]| {
+        let regsync = regsync(&pair);
+        let given = args.iter().fold(regsync, |regsync, value| regsync.env("REGSYNC_CHANGES", value));
+        let run = given.run(["plan", "-v", "-o", "plan.json", "--report", "markdown=plan.md"]);
+        run.assert_status(0);
+        [run.stdout, given.read("plan.json"), given.read("plan.md")]
+    };
+    for text in all(&[]) {
+        let text = text.replace("&#42;", "*");
+        assert!(text.contains("SEED=***") && !text.contains("hidden-"), "{text}");
+    }
+    for text in all(&["none"]) {
+        assert!(!text.contains("SEED") && !text.contains("hidden-"), "{text}");
+    }
+    for text in all(&["full"]) {
+        assert!(text.contains("SEED=hidden-old") && text.contains("SEED=hidden-new"), "{text}");
+    }
+    regsync(&pair).run(["plan", "--changes", "some"]).assert_status(64);
+}
+
 #[test]
 fn a_lost_platform_and_a_downgrade_are_told() {
     let old = index("old", &["linux/arm64", "linux/amd64", "linux/s390x"], "1.10.0");
@@ -57,7 +81,7 @@ fn a_lost_platform_and_a_downgrade_are_told() {
     assert_eq!(change["image"]["platform"], "linux/amd64");
     assert_eq!((&change["image"]["layers"]["kept"], &change["image"]["diff_left_out"]), (&json!(1), &json!(0)));
     let diff = change["image"]["diff"].as_str().unwrap();
-    for line in ["-platform: linux/s390x\n", "-Env: SEED=old\n", "+Env: SEED=new\n"] {
+    for line in ["-platform: linux/s390x\n", "-Env: SEED=***\n", "+Env: SEED=***\n"] {
         assert!(diff.contains(line), "{line:?} in {diff}");
     }
     let told = regsync.run(["plan"]);
@@ -65,7 +89,7 @@ fn a_lost_platform_and_a_downgrade_are_told() {
     assert!(told.stdout.contains("loses: linux/s390x\n"), "{}", told.stdout);
     assert!(told.stdout.contains("version: 1.10.0 -> 1.9.0\n") && !told.stdout.contains("SEED"), "{}", told.stdout);
     let all = regsync.run(["plan", "-v"]);
-    assert!(all.stdout.contains("+Env: SEED=new\n") && all.stdout.contains("gains: linux/riscv64\n"), "{}", all.stdout);
+    assert!(all.stdout.contains("+Env: SEED=***\n") && all.stdout.contains("gains: linux/riscv64\n"), "{}", all.stdout);
     for risk in ["platform-loss", "downgrade"] {
         let refused = regsync.run(["plan", FAIL, risk]);
         refused.assert_status(5);

@@ -10,7 +10,7 @@ use regsync::auth::{Environment, Keychain};
 use regsync::command::Exit;
 use regsync::config::{self, Rules, SourceFile};
 use regsync::event::{Event, Outcome, Reporter};
-use regsync::observe::{Compare, KnownComplete, KnownSubsets, Observer, Sizes};
+use regsync::observe::{Compare, Detail, KnownComplete, KnownSubsets, Observer, Sizes};
 use regsync::plan::{self, Filter, Plan, Scope};
 use regsync::store::Stores;
 use regsync::store::registry::{Limits, Network};
@@ -109,6 +109,7 @@ impl Built {
             sizes,
             asks_for_blobs: true,
             compare: Compare::ToTell,
+            detail: Detail::Full,
             known: &KnownSubsets::new(),
             complete: &KnownComplete::new(),
             concurrency: 4,

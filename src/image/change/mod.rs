@@ -62,7 +62,8 @@ pub struct ImageChange {
     pub platform: Option<String>,
     /// The layers.
     pub layers: LayerChange,
-    /// A unified diff of configuration, platforms and layers, a line for each value.
+    /// A unified diff of configuration, platforms and layers, a line for each value. `***` is the value of an environment
+    /// variable that is not told.
     pub diff: String,
     /// How many lines of the diff are left out at its end.
     pub diff_left_out: u64,
@@ -122,6 +123,16 @@ impl Change {
         self
     }
 
+    /// The same with the names of environment variables alone: their values may be nobody's business but the image's. A value
+    /// that changes is still a line that goes and one that comes.
+    #[must_use]
+    pub fn without_values(mut self) -> Self {
+        if let Some(image) = &mut self.image {
+            image.diff = image.diff.lines().map(|line| valueless(line) + "\n").collect();
+        }
+        self
+    }
+
     /// What is wrong with a change that was read from a document: it is longer than any that is made here.
     pub fn check(&self) -> Result<(), String> {
         let PlatformChange { removed, added } = &self.platforms;
@@ -139,6 +150,19 @@ impl Change {
             return Err(format!("a diff of more than {DIFF_LINES} lines or {DIFF_BYTES} bytes"));
         }
         Ok(())
+    }
+}
+
+/// A line of a diff, without the value where it is of an environment variable. What has no `=` is a name only if it looks like
+/// one: a line may have been cut before.
+fn valueless(line: &str) -> String {
+    let Some((sign, variable)) = line.split_once("Env: ").filter(|(sign, _)| matches!(*sign, "+" | "-" | " ")) else {
+        return line.to_owned();
+    };
+    match variable.split_once('=') {
+        Some((name, _)) => format!("{sign}Env: {name}=***"),
+        None if variable.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => line.to_owned(),
+        None => format!("{sign}Env: ***"),
     }
 }
 

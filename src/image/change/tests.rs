@@ -71,6 +71,36 @@ fn a_change_tells_platforms_versions_layers_and_settings() {
 }
 
 #[test]
+fn values_of_the_environment_are_left_out_and_that_they_change_is_not() {
+    let long = "N".repeat(300);
+    let config = |token: &str| {
+        let env = [format!("TOKEN={token}"), "PATH=/a=b".to_owned(), format!("{long}={token}"), format!("odd {token}")];
+        json!({"config": {"Env": env, "Cmd": ["Env: A=kept"], "Labels": {"a": "kept"}}}).to_string()
+    };
+    let change = Change::between(
+        &portrait(&[], &[], config("first secret").as_bytes()),
+        &portrait(&[], &[], config("second secret").as_bytes()),
+    );
+    let whole = change.image.clone().unwrap().diff;
+    assert!(whole.contains("-Env: TOKEN=first secret\n") && whole.contains("sha256:"), "{whole}");
+    let change = change.without_values();
+    let diff = &change.image.as_ref().unwrap().diff;
+    for gone in ["secret", "/a=b", "sha256:"] {
+        assert!(!diff.contains(gone), "{gone} is in {diff}");
+    }
+    assert!(diff.contains("-Env: TOKEN=***\n") && diff.contains("+Env: TOKEN=***\n"), "{diff}");
+    assert!(diff.contains("-Env: ***\n") && diff.contains(" Env: PATH=***\n"), "{diff}");
+    assert_eq!(diff.lines().count(), whole.lines().count());
+    assert_eq!(change.check(), Ok(()));
+    let fieldless = Change::between(
+        &portrait(&[], &[], b"{}"),
+        &portrait(&[], &[], br#"{"config":{"Env":{"A":"b"},"Cmd":["Env: A=kept"]}}"#),
+    );
+    let diff = fieldless.without_values().image.unwrap().diff;
+    assert!(diff.contains("+Env: A=***\n") && diff.contains("+Cmd: [\"Env: A=kept\"]\n"), "{diff}");
+}
+
+#[test]
 fn an_annotation_says_the_version_before_a_label_does() {
     let config = json!({"config": {"Labels": {"org.opencontainers.image.version": "3"}}}).to_string();
     let annotated = manifest(&[], &json!({"org.opencontainers.image.version": "2"}));
