@@ -12,25 +12,57 @@ registry_auth=${INPUT_REGISTRY_AUTH:-${REGSYNC_AUTH:-}}
 github_token=${INPUT_GITHUB_TOKEN:-${GITHUB_TOKEN:-${JOB_TOKEN:-}}}
 unset INPUT_REGISTRY_AUTH REGSYNC_AUTH INPUT_GITHUB_TOKEN GITHUB_TOKEN JOB_TOKEN
 
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd -- "${0%/*}" && pwd)
 releases=https://github.com/org/regsync-action/releases/download
+
+# --- secrets, and who has them -----------------------------------------------------------------
+
+# Takes the secrets of the job out of the environment. For a subshell: regsync is to have them.
+forget_secrets() {
+    unset ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_RUNTIME_TOKEN GH_TOKEN
+    unset DOCKER_AUTH_CONFIG AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AZURE_CLIENT_SECRET
+    # By no other program, which would have them too. A line within a value is no name, or one that is a secret's anyway.
+    set -f
+    variables=$(export -p)
+    IFS='
+'
+    for variable in $variables; do
+        variable=${variable#export }
+        variable=${variable#declare -x }
+        variable=${variable%%=*}
+        case $variable in
+        *[!0-9A-Za-z_]*) ;;
+        REGSYNC_AUTH_* | REGSYNC_TOKEN_* | REGSYNC_ID_TOKEN*) unset "$variable" ;;
+        esac
+    done
+    unset IFS variables variable
+    set +f
+}
 
 # --- saying things ----------------------------------------------------------------------------
 
+# A text on one line.
+one_line() {
+    printf '%s' "$1" | tr '\r\n' '  '
+}
+
 # A text as the data of a workflow command; what a URL may hold before its host is nobody's business.
 escaped() {
-    printf '%s' "$1" | tr '\r\n' '  ' | sed -e 's/%/%25/g' -e 's#//[^/@ ]*@#//***@#g'
+    one_line "$1" | sed -e 's/%/%25/g' -e 's#//[^/@ ]*@#//***@#g'
 }
 
 output() {
     if [ -n "${GITHUB_OUTPUT:-}" ]; then
-        printf '%s=%s\n' "$1" "$(printf '%s' "$2" | tr '\r\n' '  ')" >>"$GITHUB_OUTPUT"
+        case $2 in
+        *[!0-9A-Za-z._{}/-]*) printf '%s=%s\n' "$1" "$(forget_secrets && one_line "$2")" ;;
+        *) printf '%s=%s\n' "$1" "$2" ;; # most are no more than a word
+        esac >>"$GITHUB_OUTPUT"
     fi
 }
 
 # Ends the step: nothing was run. On stderr, since what a function prints may be what its caller takes.
 refuse() {
-    printf '::error title=regsync was not run::%s\n' "$(escaped "$1")" >&2
+    printf '::error title=regsync was not run::%s\n' "$(forget_secrets && escaped "$1")" >&2
     exit 1
 }
 
@@ -58,28 +90,6 @@ plan | apply | validate | install) ;;
 esac
 
 # --- which binary -----------------------------------------------------------------------------
-
-# Takes the secrets of the job out of the environment. For a subshell: regsync is to have them.
-forget_secrets() {
-    unset ACTIONS_ID_TOKEN_REQUEST_TOKEN ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_RUNTIME_TOKEN GH_TOKEN
-    unset DOCKER_AUTH_CONFIG AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AZURE_CLIENT_SECRET
-    # By no other program, which would have them too. A line within a value is no name, or one that is a secret's anyway.
-    set -f
-    variables=$(export -p)
-    IFS='
-'
-    for variable in $variables; do
-        variable=${variable#export }
-        variable=${variable#declare -x }
-        variable=${variable%%=*}
-        case $variable in
-        *[!0-9A-Za-z_]*) ;;
-        REGSYNC_AUTH_* | REGSYNC_TOKEN_* | REGSYNC_ID_TOKEN*) unset "$variable" ;;
-        esac
-    done
-    unset IFS variables variable
-    set +f
-}
 
 # Sets `triple` to the name of what this machine runs.
 find_triple() {
@@ -249,7 +259,10 @@ fi
 
 if [ -n "${INPUT_WORKING_DIRECTORY:-}" ]; then
     # What a shell says of a name is not escaped.
-    CDPATH='' cd -- "$INPUT_WORKING_DIRECTORY" 2>/dev/null || refuse "working-directory is no directory"
+    if ! CDPATH='' cd -- "$INPUT_WORKING_DIRECTORY" 2>/dev/null; then
+        output failure-reason usage
+        refuse "working-directory is no directory"
+    fi
 fi
 
 # From here on it is not for want of a binary.
@@ -268,7 +281,7 @@ plan)
         export REGSYNC_OUT="$INPUT_PLAN_FILE"
     elif [ -z "${REGSYNC_OUT:-}" ] && [ -n "${RUNNER_TEMP:-}" ]; then
         # Each step has its own: a job may plan more than once.
-        directory=$(mktemp -d "$RUNNER_TEMP/regsync.XXXXXX")
+        directory=$(forget_secrets && mktemp -d "$RUNNER_TEMP/regsync.XXXXXX")
         export REGSYNC_OUT="$directory/plan.json"
     fi
     become_regsync
@@ -280,7 +293,7 @@ apply)
 validate) become_regsync ;;
 install)
     version=$("$binary" --version)
-    [ -z "${GITHUB_PATH:-}" ] || dirname "$binary" >>"$GITHUB_PATH"
+    [ -z "${GITHUB_PATH:-}" ] || printf '%s\n' "${binary%/*}" >>"$GITHUB_PATH"
     version=${version#* }
     output version "${version%% *}"
     output result no-changes

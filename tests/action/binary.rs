@@ -218,7 +218,8 @@ fn a_binary_that_is_there_is_run_as_it_is() {
         assert_refused(&job, &ended, "binary-path names no program");
     }
     let ended = job.uses(&[("binary-path", "sub/my tool"), ("working-directory", "nowhere")]);
-    assert_refused(&job, &ended, "working-directory is no directory");
+    assert_eq!(ended.assert_status(1).errors(), ["working-directory is no directory"]);
+    assert_eq!((ended.output("failure-reason"), arguments(&job)), ("usage", None), "it is not for want of a binary");
 }
 
 #[test]

@@ -55,6 +55,34 @@ fn assert_told_all(job: &Job, given: &str) {
     }
 }
 
+/// What the script says, and where a plan is saved, is made with small programs of the machine.
+#[test]
+fn no_program_beside_regsync_has_any_of_them() {
+    let small = ["tr", "sed", "mktemp"];
+    for (with, run) in [
+        (&[("registry-auth", "x"), ("working-directory", "sub dir")][..], &["tr", "mktemp"][..]),
+        (&[("registry-auth", "x"), ("working-directory", "nowhere")], &["tr", "sed"]),
+        (&[("registry-auth", "x"), ("command", "no such\ncommand")], &["tr", "sed"]),
+    ] {
+        let job = Job::new();
+        let path = format!("{}:{}", only(&job, &TOOLS), job.variable("PATH").unwrap());
+        for name in small {
+            let real = require_tool(name).expect("it is everywhere");
+            noting(&job, name, &format!("exec '{}' \"$@\"\n", real.display()));
+        }
+        program(&job.path("sub dir/tells"), TELLS);
+        let mut job = with_secrets(job.env("PATH", &path));
+        let ended = job.uses(&[with, &[("binary-path", "sub dir/tells")]].concat());
+        ended.assert_status(i32::from(run.contains(&"sed")));
+        for name in run {
+            assert_saw_none(&job, name);
+        }
+        for name in small {
+            assert!(run.contains(&name) || !job.path(&format!("seen by {name}")).exists(), "{name} was run");
+        }
+    }
+}
+
 #[test]
 fn a_build_has_none_of_them() {
     let job = with_secrets(Job::new());
