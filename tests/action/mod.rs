@@ -2,6 +2,7 @@
 
 mod binary;
 mod flows;
+mod identity;
 mod inert;
 mod printed;
 mod runner;
