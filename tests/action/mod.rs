@@ -8,6 +8,7 @@ mod printed;
 mod runner;
 mod secrets;
 mod self_check;
+mod shards;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -74,7 +74,7 @@ fn blocks(page: &str) -> Vec<String> {
 }
 
 /// Those that are workflows.
-fn workflows(page: &str) -> Vec<Value> {
+pub(super) fn workflows(page: &str) -> Vec<Value> {
     let blocks = blocks(page).into_iter().filter(|block| block.contains("\njobs:\n"));
     blocks.map(|block| serde_saphyr::from_str(&block).unwrap()).collect()
 }
