@@ -119,7 +119,7 @@ fn escape(c: char, shown: &mut String) {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::report) mod tests {
     use std::sync::LazyLock;
 
     use proptest::prelude::*;

@@ -4,8 +4,12 @@
 //! Refuses to be longer than its [`Budget`]. Whatever comes from outside goes through `inert`.
 
 mod change;
-mod inert;
+pub(super) mod inert;
+#[cfg(test)]
+mod large;
 mod page;
+#[cfg(test)]
+pub(super) mod parsed;
 mod plan;
 mod refusal;
 mod result;
