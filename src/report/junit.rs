@@ -192,7 +192,7 @@ fn attribute(value: &impl fmt::Display) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use insta::assert_snapshot;
     use proptest::prelude::*;
 
@@ -202,7 +202,7 @@ mod tests {
     use crate::image::Code;
 
     /// What attacks XML.
-    const MARKUP: &[&str] = &[
+    pub(in crate::report) const MARKUP: &[&str] = &[
         "]]>",
         "<![CDATA[x]]>",
         "\"/><testcase name=\"x",
@@ -216,7 +216,7 @@ mod tests {
     ];
 
     /// Reads `xml` as strictly as XML 1.0 wants it, as far as we write any: the elements, each with its attributes, in order.
-    fn read(xml: &str) -> Vec<(String, Vec<(String, String)>)> {
+    pub(in crate::report) fn read(xml: &str) -> Vec<(String, Vec<(String, String)>)> {
         let is_char = |c: char| matches!(c, '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
         assert!(xml.chars().all(is_char), "a character that XML forbids in {xml:?}");
         let body = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").expect("a declaration");

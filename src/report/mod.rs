@@ -15,6 +15,8 @@ mod merge;
 pub mod progress;
 mod quantity;
 mod setting;
+#[cfg(test)]
+mod sinks;
 mod style;
 mod tally;
 #[cfg(test)]
