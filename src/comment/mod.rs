@@ -10,6 +10,7 @@
 //!           └─▶ api   one request: where the token goes, how long is waited, what may be said of a refusal
 //! ```
 
+mod alike;
 mod api;
 mod error;
 mod link;
@@ -22,6 +23,7 @@ pub use error::Error;
 pub use marker::{Marker, Run};
 pub use thread::Thread;
 
+use self::alike::is_alike;
 use self::api::Caller;
 use self::thread::Comment;
 use crate::auth::{Connect, Secret};
@@ -108,10 +110,8 @@ async fn round(thread: &Thread, draft: &Draft, caller: &Caller) -> Result<Kept, 
     let body = format!("{}{text}", marker.line());
     match marked.into_iter().max_by_key(|(run, _)| *run) {
         Some((run, comment)) if run > marker.run => Ok(Kept::Newer(thread.address(&comment))),
-        // That of an earlier run is written anew even so: it must be known which run it speaks for.
-        Some((run, comment)) if run.id == marker.run.id && says(&comment, text) => {
-            Ok(Kept::Written(thread.address(&comment)))
-        }
+        // It goes on naming the run that wrote it: what has been said is not said again only to name another.
+        Some((_, comment)) if says(&comment, text) => Ok(Kept::Written(thread.address(&comment))),
         Some((_, comment)) => {
             let changed = thread.update(caller, comment.id, &body).await?;
             Ok(Kept::Written(thread.address(&changed)))
@@ -124,9 +124,7 @@ async fn round(thread: &Thread, draft: &Draft, caller: &Caller) -> Result<Kept, 
     }
 }
 
-/// Whether a comment says `text` already. The services may have changed line breaks and the end.
+/// Whether a comment says `text` already, below its marker.
 fn says(comment: &Comment, text: &str) -> bool {
-    let body = comment.body.replace("\r\n", "\n");
-    let there = body.split_once('\n').map_or("", |(_, rest)| rest);
-    there.trim() == text.trim()
+    comment.body.split_once('\n').is_some_and(|(_, there)| is_alike(there, text))
 }

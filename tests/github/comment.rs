@@ -63,6 +63,44 @@ fn one_comment_is_kept_up_to_date() {
 }
 
 #[test]
+fn another_run_with_the_same_plan_writes_nothing() {
+    let (pair, forge) = (pair(), Forge::github());
+    let run = |id: &str, commit: &str, tags: &[&str]| {
+        let regsync = forge.job(runner(pair.regsync(&[pair.mirror("app", tags)])));
+        let regsync = regsync.env("GITHUB_RUN_ID", id).env("GITHUB_RUN_NUMBER", &id[1..]).env("GITHUB_SHA", commit);
+        forge.clear_log();
+        let run = regsync.run(["plan"]);
+        run.assert_status(0);
+        assert!(regsync.read("summary").contains(&format!("[run {}](", &id[1..])), "{}", regsync.read("summary"));
+        (run, outputs(&regsync)["comment-url"].clone(), forge.count("PATCH", ""))
+    };
+    run("812", "3f9c2d1ab0", &["2"]);
+    let first = forge.own();
+    let (_, address, changes) = run("813", "77c0de118a90", &["2"]);
+    assert_eq!((changes, &forge.own()), (0, &first));
+    assert_eq!(address, "https://github.example/acme/mirrors/pull/7#issuecomment-1001");
+
+    // The run that wrote it still guards it against the ones before.
+    let (older, _, changes) = run("811", "3f9c2d1ab0", &["3"]);
+    assert!(notice(&older).contains("is that of a newer run"), "{}", older.stderr);
+    assert_eq!((changes, &forge.own()), (0, &first));
+    let (_, _, changes) = run("814", "77c0de118a90", &["2", "3"]);
+    assert!(changes == 1 && forge.own().body.contains("run=814.1"), "{}", forge.own().body);
+}
+
+/// Whoever may edit a comment does not keep it that way by leaving the hidden line alone.
+#[test]
+fn a_comment_that_somebody_edited_is_written_anew() {
+    let (pair, forge) = (pair(), Forge::github());
+    job(&pair, &forge).run(["plan"]).assert_status(0);
+    let edited = forge.own().body.replacen("1 to copy", "nothing to do", 1);
+    let again = Forge::github();
+    again.comment(BOT, &edited);
+    job(&pair, &again).env("GITHUB_RUN_ID", "813").run(["plan"]).assert_status(0);
+    assert!(again.own().body.contains("1 to copy"), "{}", again.own().body);
+}
+
+#[test]
 fn what_others_wrote_is_not_ours_whatever_it_begins_with() {
     let (pair, forge) = (pair(), Forge::github());
     let forged = format!("{}all is well", marker("1.1"));
@@ -86,8 +124,8 @@ fn it_is_found_on_any_page() {
     }
     let regsync = job(&pair, &forge);
     regsync.run(["plan"]).assert_status(0);
-    let later = regsync.env("GITHUB_RUN_ID", "813");
-    later.run(["plan"]).assert_status(0);
+    let later = forge.job(runner(pair.regsync(&[pair.mirror("app", &["2", "3"])])));
+    later.env("GITHUB_RUN_ID", "813").run(["plan"]).assert_status(0);
     let own = forge.own();
     assert!(own.body.starts_with("<!-- regsync:plan v=1 key=regsync.yaml run=813.1 -->\n"), "{}", own.body);
     assert_eq!(forge.count("GET", "page=3"), 1);
@@ -192,7 +230,8 @@ fn accidents_are_tried_again_and_no_comment_stands_there_twice() {
     forge.own();
     assert_eq!((forge.count("GET", LIST), forge.count("POST", LIST)), (3, 1));
 
-    let later = || job(&pair, &forge).env("GITHUB_RUN_ID", "813");
+    let more = || forge.job(runner(pair.regsync(&[pair.mirror("app", &["2", "3"])])));
+    let later = || more().env("GITHUB_RUN_ID", "813");
     forge.clear_faults();
     forge.clear_log();
     let wait = Answer::status(403).json(&json!({"message": "secondary rate limit"})).header("Retry-After", "0");

@@ -45,6 +45,9 @@ fn one_note_is_kept_up_to_date() {
     let later = job(&pair, &forge).env("CI_PIPELINE_ID", "900").env("CI_JOB_ID", "5");
     later.run(["plan", "--only", "**/app:2", "--report", "dotenv=outputs.env"]).assert_status(0);
     assert_eq!(forge.comments().len(), 4, "a part has a note of its own");
+    later.run(["plan"]).assert_status(0);
+    assert_eq!(forge.count("PUT", ""), 0, "it says the same");
+    zoo::single("2").push_to(&pair.target, "app", "2");
     later.run(["plan", "--report", "dotenv=outputs.env"]).assert_status(0);
     assert_eq!((forge.comments().len(), forge.count("PUT", "/notes/1003")), (4, 1));
     assert!(forge.comments()[2].body.contains("run=900.5 -->"), "{:?}", forge.comments());
