@@ -111,7 +111,8 @@ pub(super) async fn conclude(
     ended: Result<Exit, Refusal>,
 ) -> Result<Exit, Refusal> {
     let objection = ended.as_ref().err().map(in_one_line);
-    let setting = Setting { objection, ..session.setting(told.label) };
+    let notice = account.excuse.as_ref().zip(account.plan.as_ref()).map(|(excuse, plan)| excuse.notice(plan));
+    let setting = Setting { objection, notice, ..session.setting(told.label) };
     let conclusion = Conclusion { session, told, account, setting, ended: &ended };
     conclusion.mark();
     let comment = comment::publish(&conclusion).await;

@@ -18,6 +18,8 @@ pub struct Setting {
     pub checkout: Option<Checkout>,
     /// Why the run was refused for all that it came to a plan.
     pub objection: Option<String>,
+    /// What is good to know of the run, and changes nothing.
+    pub notice: Option<String>,
 }
 
 /// A checkout of a repository.

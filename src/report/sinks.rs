@@ -65,6 +65,7 @@ impl Run {
             run: Some((bad.to_owned(), "https://forge.example/run".into())),
             checkout: Some(checkout),
             objection: Some(bad.to_owned()),
+            notice: Some(bad.to_owned()),
         };
         Self { bad: bad.to_owned(), plan, outcomes, setting }
     }

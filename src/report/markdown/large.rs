@@ -28,6 +28,7 @@ fn setting() -> Setting {
             address: "https://github.com/acme/mirrors/blob/3f9c2d1ab0".into(),
         }),
         objection: Some(WIDE.repeat(30)),
+        notice: Some(WIDE.repeat(30)),
     }
 }
 

@@ -147,7 +147,8 @@ fn troubles(plan: &Plan, setting: &Setting, crowds: &Crowds) -> Option<Note> {
     Some(Note { kind: "CAUTION", title, items })
 }
 
-/// What is said of the whole, or of a mirror.
+/// What is said of the run, of the whole, or of a mirror.
 fn remarks(plan: &Plan, setting: &Setting) -> Option<Note> {
-    note_of(warnings(plan, setting).chain(quotas(plan).map(|text| prose(&text, REMARK))).collect())
+    let notice = setting.notice.iter().map(|text| prose(text, REMARK));
+    note_of(notice.chain(warnings(plan, setting)).chain(quotas(plan).map(|text| prose(&text, REMARK))).collect())
 }

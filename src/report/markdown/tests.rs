@@ -30,6 +30,7 @@ fn setting() -> Setting {
             address: "https://github.com/acme/mirrors/blob/3f9c2d1ab0".into(),
         }),
         objection: None,
+        notice: None,
     }
 }
 
