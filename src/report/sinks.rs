@@ -55,8 +55,8 @@ impl Run {
             outcome.warnings.push(bad.to_owned());
         }
         let checkout = Checkout {
-            root: "/work".into(),
-            directory: "/work".into(),
+            root: "/checkout".into(),
+            directory: "/checkout".into(),
             address: "https://forge.example/blob/1".into(),
         };
         let setting = Setting {

@@ -23,8 +23,8 @@ fn setting() -> Setting {
         commit: Some("3f9c2d1ab0".into()),
         run: Some((WIDE.into(), "https://github.com/acme/mirrors/actions/runs/99".into())),
         checkout: Some(Checkout {
-            root: "/work".into(),
-            directory: "/work".into(),
+            root: "/checkout".into(),
+            directory: "/checkout".into(),
             address: "https://github.com/acme/mirrors/blob/3f9c2d1ab0".into(),
         }),
         objection: Some(WIDE.repeat(30)),
