@@ -219,6 +219,7 @@ fn a_machine_without_a_role() {
     let bare = Service::start(|call| {
         if call.method == "PUT" { Answer::status(200).body(canary("bare")) } else { Answer::status(404) }
     });
+    tripwire::belongs(&canary("bare"), &bare.host());
     for url in [another.url(), bare.url(), format!("http://{}", refusing_host())] {
         let output = scene.check(&scene.on_a_machine(&url));
         let said = &output.assert_status(1).stdout;

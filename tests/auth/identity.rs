@@ -7,6 +7,7 @@ use crate::support::harness::{Output, Regsync};
 use crate::support::identity::{Actions, Desk, SUBJECT, Service, form, id_token, id_token_with, in_variable};
 use crate::support::registry::{FakeRegistry, Options};
 use crate::support::server::Answer;
+use crate::support::tripwire;
 
 /// A registry and its service, which takes any ID token and remembers the last bytes of its form.
 struct Scene {
@@ -124,6 +125,7 @@ fn an_url_without_a_query_gets_one() {
         assert_eq!(call.query.split('&').count(), 1);
         Answer::status(200).json(&json!({"value": id_token(&call.parameter("audience").unwrap(), 1)}))
     });
+    tripwire::belongs("CANARY-runner", &runner.host());
     let job = scene.regsync().env("ACTIONS_ID_TOKEN_REQUEST_URL", &runner.url());
     let job = job.env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CANARY-runner");
     scene.check(&job).assert_status(0);

@@ -27,7 +27,9 @@ fn the_token_of_a_job_of_github() {
     let said = format!("{}{}", absent.stdout, absent.stderr);
     assert!(said.contains("`GITHUB_TOKEN` is not set"), "{said}");
     let regsync = regsync.env("GITHUB_TOKEN", &token).marked(&[&target]);
-    regsync.run(["plan"]).assert_status(0).assert_masked_first();
+    let planned = regsync.run(["plan"]);
+    planned.assert_status(0).assert_masked_first();
+    assert!(planned.logged > 20, "every log there is was searched: {}", planned.logged);
     regsync.run(["apply"]).assert_status(0);
     assert!(target.tag_digest("app", "1").is_some());
 }

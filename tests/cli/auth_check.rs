@@ -11,6 +11,7 @@ use crate::support::harness::{Output, Regsync};
 use crate::support::registry::{Auth, FakeRegistry, Options};
 use crate::support::server::{Answer, Fault, Match};
 use crate::support::token::{Access, Account, Issuer, IssuerOptions};
+use crate::support::tripwire;
 
 fn registry(auth: Auth) -> FakeRegistry {
     FakeRegistry::with(Options { auth, ..Options::default() })
@@ -36,6 +37,8 @@ fn place(host: &FakeRegistry) -> Regsync {
 
 /// `user:password` for the host.
 fn login(host: &FakeRegistry, user: &str, password: &str) -> Regsync {
+    // Also one that lets nobody in: it is meant for this host.
+    tripwire::belongs(password, &host.host());
     place(host).env(&variable("AUTH", host), &format!("{user}:{password}"))
 }
 
@@ -94,7 +97,8 @@ fn push_that_is_not_granted() {
     let host = bearer(Access::Nothing);
     let access = |name: &str| json!({"type": "repository", "name": name, "actions": ["pull"]});
     let claims = json!({"access": [access("app"), access("mirror/app")]}).to_string();
-    let token = format!("e30.{}.CANARY-signature", URL_SAFE_NO_PAD.encode(claims));
+    let token = format!("e30.{}.{}", URL_SAFE_NO_PAD.encode(claims), canary("signed"));
+    tripwire::belongs(&token, &host.host());
     host.fault(Match::new("GET", "/token"), Fault::Reply(Answer::status(200).json(&json!({"token": token}))));
     // The issuer of the fake does not know it; a registry that trusts its own tokens would let it in.
     host.fault(Match::new("GET", "/v2/").from(2), Fault::Reply(Answer::status(200).json(&json!({}))));
@@ -139,6 +143,7 @@ fn helper_of_docker_config() {
 #[test]
 fn a_registry_token() {
     let host = basic();
+    tripwire::belongs(&canary("wrong"), &host.host());
     let regsync = place(&host).env(&variable("TOKEN", &host), &canary("wrong"));
     insta::assert_snapshot!(check(&regsync, &host, 1).transcript());
 }

@@ -12,6 +12,7 @@ use crate::support::registry::{Auth, Options};
 use crate::support::server::{Answer, Fault, Match};
 use crate::support::stage::Pair;
 use crate::support::token::{Access, Account, IssuerOptions, TokenServer};
+use crate::support::tripwire;
 
 struct Vault {
     pair: Pair,
@@ -39,6 +40,8 @@ impl Vault {
     }
 
     fn regsync(&self, password: &str) -> Regsync {
+        // Also the wrong one, which opens nothing.
+        tripwire::belongs(password, &self.tokens.host());
         let login = STANDARD.encode(format!("docker-user:{}", self.secrets[1]));
         let docker = json!({"auths": {self.pair.target.host(): {"auth": login}}});
         let variable = self.pair.source.host().replace('.', "_").replace(':', "___");

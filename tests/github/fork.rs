@@ -7,6 +7,7 @@ use crate::support::harness::{Output, Regsync};
 use crate::support::images::zoo;
 use crate::support::registry::{Auth, Options};
 use crate::support::stage::{Mirror, Pair};
+use crate::support::tripwire;
 
 /// A source for anybody, and a target that asks for a password.
 fn pair() -> Pair {
@@ -118,6 +119,7 @@ fn any_other_error_fails_the_plan_of_a_fork() {
     assert_eq!((told["result"].as_str(), told["failure-reason"].as_str()), ("failed", "incomplete"));
 
     // A credential that is wrong is another error than none.
+    tripwire::belongs("CANARY-wrong", &pair.target.host());
     let variable = format!("REGSYNC_AUTH_{}", pair.target.host().replace('.', "_").replace(':', "___"));
     let wrong = of_fork(&pair, &[pair.mirror("app", &["1"])]).env(&variable, "mirror:CANARY-wrong").run(["plan"]);
     assert!(wrong.assert_status(1).stderr.contains("title=E_AUTH::"), "{}", wrong.stderr);

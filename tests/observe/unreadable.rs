@@ -5,6 +5,7 @@ use crate::support::images::zoo;
 use crate::support::registry::{Auth, Options};
 use crate::support::server::{Answer, Fault, Match, refusing_host};
 use crate::support::stage::{Mirror, Pair, steps};
+use crate::support::tripwire;
 
 #[test]
 fn a_target_that_cannot_be_read_is_never_taken_for_one_that_lacks_the_tag() {
@@ -122,6 +123,7 @@ fn no_credential_and_a_wrong_one_are_told_apart_and_neither_is_retried_anonymous
     let variable = pair.source.host().replace('.', "_").replace(':', "___");
     let wrong = pair.regsync(&[pair.mirror("app", &["1"])]);
     let wrong = wrong.env(&format!("REGSYNC_AUTH_{variable}"), "mirror:CANARY-wrong");
+    tripwire::belongs("CANARY-wrong", &pair.source.host());
     let planned = wrong.run(["plan", "--format", "json"]);
     assert_eq!(steps(&planned.assert_status(1).json()), ["app:1 error source-unreadable E_AUTH"]);
     let after_refusal =

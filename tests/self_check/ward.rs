@@ -7,6 +7,7 @@ use crate::support::http::send;
 use crate::support::images::{Image, upload_url, zoo};
 use crate::support::registry::{FakeRegistry, Options};
 use crate::support::server::{Fault, Match, Room};
+use crate::support::tripwire;
 use crate::support::ward::oracle::{assert_secrets_stay, assert_silent, assert_written_in_order};
 use crate::support::ward::{Species, TAG_PATH, Ward};
 
@@ -57,6 +58,10 @@ fn a_secret_on_the_wrong_host_is_seen_wherever_it_is() {
     let secrets = [own.clone(), foreign.clone()];
     let asks = |target: String, value: String, body: String| {
         let registry = FakeRegistry::start();
+        // For the other wire, which is not what is looked at here.
+        for secret in &secrets {
+            tripwire::belongs(secret, &registry.host());
+        }
         let url = format!("{}/v2/{target}", registry.url());
         send("POST", &url, &[("X-Note", &value)], body.as_bytes()).unwrap();
         panics(|| assert_secrets_stay(&registry, std::slice::from_ref(&own), &secrets))

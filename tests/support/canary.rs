@@ -8,8 +8,9 @@ use super::digest::sha256;
 /// What every secret of the test stage begins with, issued tokens included.
 pub const PREFIX: &str = "CANARY-";
 
-/// The secret of that label: the same in each run, and unlike any other text.
+/// The secret of that label: the same in each run, unlike any other text, and one word.
 pub fn canary(label: &str) -> String {
+    let label = label.replace(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)), "-");
     format!("{PREFIX}{label}-{}", &sha256(label.as_bytes())[7..23])
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::registry::Store;
 use super::server::{Answer, Bound, Call, Handler, Server};
+use super::tripwire;
 
 /// A host for redirected blobs and foreign layers.
 ///
@@ -41,6 +42,7 @@ impl BlobCdn {
     /// Serves every blob of a registry; returns a target for `Fault::Redirect`.
     pub fn serve_blobs_of(&self, store: &Store) -> String {
         self.shelves.stores.lock().unwrap().push(store.clone());
+        tripwire::belongs("CANARY-signature", &self.server.host());
         format!("{}/blobs/{{digest}}?signature=CANARY-signature", self.server.url())
     }
 }

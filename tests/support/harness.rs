@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, pipe};
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub struct Regsync {
     redactions: Redactions,
     patience: Duration,
     marks: Option<Arc<Marks>>,
+    traced: bool,
 }
 
 /// How a run ended.
@@ -36,6 +38,8 @@ pub struct Output {
     pub stderr: String,
     /// What GitHub's runner was told to hide, and does not show: stderr is without it.
     pub masks: Vec<String>,
+    /// How many lines it has logged unasked, for who looks for secrets.
+    pub logged: usize,
     moments: Vec<Moment>,
     redactions: Redactions,
 }
@@ -50,18 +54,23 @@ pub struct Running {
     redactions: Redactions,
     ends: Instant,
     marks: Option<Arc<Marks>>,
+    traced: bool,
 }
 
 impl Regsync {
-    /// An empty directory, homes of its own, and `PATH`.
+    /// An empty directory, homes of its own, and `PATH`. Tests of credentials see every log there is, which is searched for
+    /// secrets and not part of what comes out.
+    #[track_caller]
     pub fn new() -> Self {
+        let caller = Location::caller().file().replace('\\', "/");
+        let traced = caller.contains("tests/auth/") || caller.ends_with("cli/auth_check.rs");
         let dir = tempfile::Builder::new().prefix("regsync-test").tempdir().unwrap();
         let mut redactions = Redactions::default();
         redactions.name(dir.path().to_str().unwrap(), "DIR");
         for sub in ["work", "home", "home/config", "home/cache", "home/run"] {
             fs::create_dir(dir.path().join(sub)).unwrap();
         }
-        Self { dir, env: Vec::new(), redactions, patience: PATIENCE, marks: None }
+        Self { dir, env: Vec::new(), redactions, patience: PATIENCE, marks: None, traced }
     }
 
     /// Writes `regsync.yaml`.
@@ -163,6 +172,13 @@ impl Regsync {
         running
     }
 
+    /// Whether all is logged that can be, unasked.
+    fn is_traced(&self, args: &[&str]) -> bool {
+        let asked = |name: &str| self.env.iter().any(|(known, _)| known == name);
+        let told = args.iter().any(|arg| *arg == "--log" || arg.starts_with("-vv"));
+        self.traced && !told && !asked("REGSYNC_LOG") && !asked("RUNNER_DEBUG")
+    }
+
     fn start(&self, program: &Path, args: &[&str]) -> Running {
         let home = self.home();
         let mut command = Command::new(program);
@@ -173,6 +189,8 @@ impl Regsync {
         // Without it a process has no sockets on Windows.
         command.envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        let traced = self.is_traced(args);
+        command.envs(traced.then_some(("REGSYNC_LOG", "trace")));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let (stderr, writer) = pipe().unwrap();
         if let Some(marks) = &self.marks {
@@ -181,7 +199,7 @@ impl Regsync {
         let mut child = command.stderr(writer).spawn().unwrap();
         let (unread, stderr) = (child.stdout.take(), Some(read_in_background(stderr)));
         let (redactions, ends) = (self.redactions.clone(), Instant::now() + self.patience);
-        Running { child, unread, stdout: None, stderr, redactions, ends, marks: self.marks.clone() }
+        Running { child, unread, stdout: None, stderr, redactions, ends, marks: self.marks.clone(), traced }
     }
 }
 
@@ -246,7 +264,8 @@ impl Running {
         let masks = masks.collect();
         assert_no_canary("stdout", &stdout, &[]);
         assert_no_canary("stderr", &stderr, &[]);
-        Output { status: code(status), stdout, stderr, masks, moments, redactions: self.redactions.clone() }
+        let (logged, stderr) = if self.traced { without_log(&stderr) } else { (0, stderr) };
+        Output { status: code(status), stdout, stderr, masks, logged, moments, redactions: self.redactions.clone() }
     }
 
     fn await_exit(&mut self) -> Option<ExitStatus> {
@@ -301,6 +320,18 @@ impl Output {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}", self.transcript()))
     }
+}
+
+/// How many lines are logged (`2026-01-02T03:04:05.678Z TRACE …`), and what is left without them.
+fn without_log(stderr: &str) -> (usize, String) {
+    let is_log = |line: &&str| {
+        let mut words = line.split_whitespace();
+        let dated =
+            words.next().is_some_and(|word| word.len() > 20 && word.as_bytes()[10] == b'T' && word.ends_with('Z'));
+        dated && words.next().is_some_and(|word| ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"].contains(&word))
+    };
+    let (logged, rest): (Vec<&str>, Vec<&str>) = stderr.split_inclusive('\n').partition(is_log);
+    (logged.len(), rest.concat())
 }
 
 fn read_in_background(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {

@@ -30,7 +30,7 @@ use super::canary::{PREFIX, canary};
 use super::harness::Regsync;
 use super::registry::{Auth, FakeRegistry};
 use super::server::{Answer, Bound, Call, Handler, Server};
-use super::tripwire;
+use super::tripwire::{self, ID_TOKEN};
 
 /// The subject of all ID tokens.
 pub const SUBJECT: &str = "repo:acme/mirror:ref:refs/heads/main";
@@ -49,7 +49,7 @@ pub fn id_token(audience: &str, number: usize) -> String {
 
 /// The same with these claims.
 pub fn id_token_with(claims: &Value, number: usize) -> String {
-    jwt(claims, &canary(&format!("id-token-{number}")))
+    jwt(claims, &canary(&format!("{ID_TOKEN}{number}")))
 }
 
 /// The subjects that any pull request has: GitHub's form of old, and the one with ids that stay.
@@ -99,7 +99,7 @@ impl Judge {
     fn issue(&self, audience: &str) -> String {
         let mut issued = self.issued.lock().unwrap();
         let token = id_token(audience, fastrand::usize(..));
-        self.host.get().into_iter().for_each(|host| belongs(&token, host));
+        self.host.get().into_iter().for_each(|host| tripwire::belongs(&token, host));
         issued.push((token.clone(), audience.to_owned()));
         token
     }
@@ -194,14 +194,19 @@ impl Service {
         tls: Option<Arc<ServerConfig>>,
         answer: impl Fn(&Call) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self(Bound::new(tls).serve(Answers(answer)))
+        Self::known(Bound::new(tls).serve(Answers(answer)))
     }
 
     /// The same, where the answer depends on the service's own URL.
     pub fn start_knowing(answer: impl Fn(&str, &Call) -> Answer + Send + Sync + 'static) -> Self {
         let bound = Bound::new(None);
         let url = bound.url();
-        Self(bound.serve(Answers(move |call: &Call| answer(&url, call))))
+        Self::known(bound.serve(Answers(move |call: &Call| answer(&url, call))))
+    }
+
+    fn known(server: Server) -> Self {
+        tripwire::exchanges(&server.host());
+        Self(server)
     }
 }
 
@@ -300,6 +305,10 @@ impl Desk {
         let secret = format!("{PREFIX}issued-{:016x}", fastrand::u64(..));
         let password = form(*self.lifetime.lock().unwrap(), secret);
         self.accept(user, &password);
+        let ends = Instant::now() + *self.lifetime.lock().unwrap();
+        self.alive.lock().unwrap().insert((user.to_owned(), password.clone()), ends);
+        self.all.lock().unwrap().push(password.clone());
+        self.hosts.lock().unwrap().iter().for_each(|host| tripwire::belongs(&password, host));
         password
     }
 
@@ -314,12 +323,16 @@ impl Desk {
     /// What is issued here may be shown to `host`.
     pub fn serves(&self, host: &str) {
         self.hosts.lock().unwrap().push(host.to_owned());
-        self.all.lock().unwrap().iter().for_each(|password| belongs(password, host));
+        if self.service.get().is_some() {
+            tripwire::exchanges(host);
+        }
+        self.all.lock().unwrap().iter().for_each(|password| tripwire::belongs(password, host));
     }
 
     /// The registry itself answers what the service would, where `answer` does.
     pub fn service_at_registry(&self, answer: impl Fn(&Call) -> Option<Answer> + Send + Sync + 'static) {
         assert!(self.service.set(Box::new(answer)).is_ok(), "a service is there already");
+        self.hosts.lock().unwrap().iter().for_each(|host| tripwire::exchanges(host));
     }
 
     /// What the service at the registry says.
@@ -348,10 +361,6 @@ impl Desk {
         let alive = alive.get(given).is_some_and(|ends| Instant::now() < *ends);
         if alive { Ok(()) } else { Err(self.refusal.lock().unwrap().clone()) }
     }
-}
-
-fn belongs(password: &str, host: &str) {
-    tripwire::secrets(password).for_each(|secret| tripwire::belongs(secret, host));
 }
 
 impl Regsync {

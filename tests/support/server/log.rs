@@ -68,8 +68,8 @@ static SEQUENCE: AtomicUsize = AtomicUsize::new(0);
 #[derive(Default)]
 pub(super) struct Log {
     requests: Mutex<Vec<RecordedRequest>>,
-    /// Secrets of other servers that were sent here.
-    trips: Mutex<Vec<String>>,
+    /// Secrets that were sent here, and with what.
+    sent: Mutex<Vec<(String, String)>>,
     /// Where requests are noted besides.
     marks: Mutex<Option<Arc<Marks>>>,
 }
@@ -97,15 +97,15 @@ impl Log {
         sequence
     }
 
-    /// Notes each secret of another server than `host` that the request holds.
-    pub(super) fn watch(&self, host: &str, call: &Call) {
+    /// Notes each secret that the request holds.
+    pub(super) fn watch(&self, call: &Call) {
         self.marks.lock().unwrap().iter().for_each(|marks| marks.note(call));
         let body = String::from_utf8_lossy(&call.body[..call.body.len().min(KEPT)]).into_owned();
         let headers = call.headers.iter().map(|(_, value)| tripwire::shown(value));
         for text in headers.chain([call.path.clone(), call.query.clone(), body]) {
-            let strangers = tripwire::strangers(host, &text).into_iter();
-            let told = strangers.map(|secret| format!("{host} was sent {secret}: {} {}", call.method, call.path));
-            self.trips.lock().unwrap().extend(told);
+            let found = tripwire::found(&text).into_iter();
+            let told = found.map(|secret| (secret, format!("{} {}", call.method, call.path)));
+            self.sent.lock().unwrap().extend(told);
         }
     }
 
@@ -114,9 +114,11 @@ impl Log {
         *self.marks.lock().unwrap() = Some(marks);
     }
 
-    /// What [`Self::watch`] has noted.
-    pub(super) fn trips(&self) -> Vec<String> {
-        self.trips.lock().unwrap().clone()
+    /// What [`Self::watch`] has noted of secrets that are not `host`'s. To be asked at the end: a test may say so late.
+    pub(super) fn trips(&self, host: &str) -> Vec<String> {
+        let sent = self.sent.lock().unwrap();
+        let strange = sent.iter().filter(|(secret, _)| !tripwire::is_known(secret, host));
+        strange.map(|(secret, with)| format!("{host} was sent {secret}: {with}")).collect()
     }
 
     pub(super) fn received(&self, sequence: usize, body: &[u8]) {

@@ -239,7 +239,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
-        let trips = self.log().trips();
+        let trips = self.log().trips(&self.host());
         assert!(
             trips.is_empty() || thread::panicking(),
             "secrets went where they do not belong:\n{}",

@@ -73,7 +73,7 @@ async fn answer(
     });
     (call.body, call.complete) = read(body, limit).await;
     exchange.log.received(entry, &call.body);
-    exchange.log.watch(&exchange.host, &call);
+    exchange.log.watch(&call);
     wait(&faults).await;
     if let Some(spill) = faults.iter().find_map(|fault| fault.after_body(stream)) {
         breaker.say(spill);
