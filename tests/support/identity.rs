@@ -292,7 +292,7 @@ impl Desk {
         let ends = Instant::now() + *self.lifetime.lock().unwrap();
         self.alive.lock().unwrap().insert((user.to_owned(), password.to_owned()), ends);
         self.all.lock().unwrap().push(password.to_owned());
-        self.hosts.lock().unwrap().iter().for_each(|host| belongs(password, host));
+        self.hosts.lock().unwrap().iter().for_each(|host| tripwire::belongs(password, host));
     }
 
     /// A new password for `user`.
@@ -305,10 +305,6 @@ impl Desk {
         let secret = format!("{PREFIX}issued-{:016x}", fastrand::u64(..));
         let password = form(*self.lifetime.lock().unwrap(), secret);
         self.accept(user, &password);
-        let ends = Instant::now() + *self.lifetime.lock().unwrap();
-        self.alive.lock().unwrap().insert((user.to_owned(), password.clone()), ends);
-        self.all.lock().unwrap().push(password.clone());
-        self.hosts.lock().unwrap().iter().for_each(|host| tripwire::belongs(&password, host));
         password
     }
 
