@@ -10,7 +10,7 @@
 //! | `pull_request_target`, reviews | the repository's own | used | refused on `pull_request_target` |
 //! | | a fork's, or not known | not used | refused |
 //! | `workflow_run` | the repository's own | used | a saved plan only with the id that is expected |
-//! | | a fork's, or not known | not used | refused |
+//! | | a fork's, or not known: the run before it was for an event of this table | not used | refused |
 //! | `issue_comment` on a pull request | not known: the event does not say | not used | refused |
 //! | any other | of who may write to the repository | used | yes |
 //!
@@ -73,13 +73,24 @@ fn subject(name: &str, event: &Value) -> Option<Whose> {
     match name {
         // A fork's is given nothing; what the machine or the settings of the repository give all the same is meant for it.
         "pull_request" => None,
-        "workflow_run" => Some(whose(&run["head_repository"], &event["repository"])),
-        _ if name == "pull_request_target" || pull.is_object() => {
+        "workflow_run" => Some(match whose(&run["head_repository"], &event["repository"]) {
+            // Of that run the event shows the branch it ran on, which is ours, and not whose commits it looked at.
+            Whose::Own if run["event"].as_str().is_none_or(is_for_anybody) => Whose::Unknown,
+            whose => whose,
+        }),
+        _ if name.starts_with("pull_request_") || pull.is_object() => {
             Some(whose(&pull["head"]["repo"], &pull["base"]["repo"]))
         }
+        // A comment on an issue proper is told from one on a pull request by what is there of the issue alone.
+        "issue_comment" if !event["issue"].is_object() => Some(Whose::Unknown),
         _ if event["issue"]["pull_request"].is_object() => Some(Whose::Unknown),
         _ => None,
     }
+}
+
+/// Whether a run for this event has the rights of the repository whoever has caused it.
+fn is_for_anybody(event: &str) -> bool {
+    matches!(event, "issue_comment" | "workflow_run") || event.starts_with("pull_request_")
 }
 
 /// Refuses what is not applied for this event: what a pull request brings along, and what another run has left behind, is
@@ -115,7 +126,8 @@ mod tests {
     fn only_what_is_shown_to_be_the_repositorys_own_is() {
         let repo = |id: u64| json!({"id": id});
         let pull = |head: Value| json!({"pull_request": {"head": {"repo": head}, "base": {"repo": repo(1)}}});
-        let run = |head: Value| json!({"workflow_run": {"head_repository": head}, "repository": repo(1)});
+        let after = |event: &str, head: Value| json!({"workflow_run": {"head_repository": head, "event": event}, "repository": repo(1)});
+        let run = |head: Value| after("push", head);
         let comment = json!({"issue": {"number": 7, "pull_request": {}}, "repository": repo(1)});
         for (name, event, expected) in [
             ("pull_request", pull(repo(2)), None),
@@ -126,12 +138,25 @@ mod tests {
             ("pull_request_target", Value::Null, Some(Whose::Unknown)),
             ("pull_request_review", pull(repo(2)), Some(Whose::Fork)),
             ("pull_request_review_comment", pull(repo(1)), Some(Whose::Own)),
+            ("pull_request_review", Value::Null, Some(Whose::Unknown)),
             ("workflow_run", run(repo(1)), Some(Whose::Own)),
             ("workflow_run", run(repo(2)), Some(Whose::Fork)),
             ("workflow_run", run(Value::Null), Some(Whose::Unknown)),
             ("workflow_run", Value::Null, Some(Whose::Unknown)),
+            (
+                "workflow_run",
+                json!({"workflow_run": {"head_repository": repo(1)}, "repository": repo(1)}),
+                Some(Whose::Unknown),
+            ),
+            ("workflow_run", after("pull_request", repo(1)), Some(Whose::Own)),
+            ("workflow_run", after("issue_comment", repo(1)), Some(Whose::Unknown)),
+            ("workflow_run", after("pull_request_target", repo(1)), Some(Whose::Unknown)),
+            ("workflow_run", after("workflow_run", repo(1)), Some(Whose::Unknown)),
+            ("workflow_run", after("workflow_run", repo(2)), Some(Whose::Fork)),
             ("issue_comment", comment, Some(Whose::Unknown)),
             ("issue_comment", json!({"issue": {"number": 7}}), None),
+            ("issue_comment", Value::Null, Some(Whose::Unknown)),
+            ("issue_comment", json!({}), Some(Whose::Unknown)),
             ("push", json!({"repository": repo(1)}), None),
             ("schedule", Value::Null, None),
             ("", Value::Null, None),

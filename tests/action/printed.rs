@@ -157,8 +157,11 @@ fn printed_shards_are_one_report_also_where_one_fails() {
             let report = jobs.values().find(after).unwrap_or_else(|| panic!("{page}: nothing comes after {name}"));
             assert!(report["if"].as_str().unwrap().contains("always()"), "{page}: {report:#}");
             let merges =
-                |step: &Value| step["run"].as_str().is_some_and(|run| run.starts_with("regsync report merge "));
-            assert!(report["steps"].as_array().unwrap().iter().any(merges), "{page}: {report:#}");
+                |step: &&Value| step["run"].as_str().is_some_and(|run| run.starts_with("regsync report merge "));
+            let merge = report["steps"].as_array().unwrap().iter().find(merges);
+            let merge = merge.unwrap_or_else(|| panic!("{page}: nothing is merged in {report:#}"));
+            let expected = merge["env"]["REGSYNC_SHARDS"].as_str().unwrap_or_default();
+            assert!(expected.contains("outputs.shards"), "{page}: a shard that is missing goes unnoticed: {merge:#}");
         }
     }
     assert_eq!(number, 1);
