@@ -32,7 +32,7 @@ forget_secrets() {
         variable=${variable%%=*}
         case $variable in
         *[!0-9A-Za-z_]*) ;;
-        REGSYNC_AUTH_* | REGSYNC_TOKEN_* | REGSYNC_ID_TOKEN*) unset "$variable" ;;
+        REGSYNC_AUTH_* | *TOKEN* | *SECRET* | *PASSWORD* | *PASSWD* | *CREDENTIAL* | *_KEY) unset "$variable" ;;
         esac
     done
     unset IFS variables variable

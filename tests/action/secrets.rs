@@ -9,7 +9,7 @@ use crate::support::canary::{assert_no_canary, canary};
 use crate::support::tools::require_tool;
 
 /// Variables of a job that are secrets, beside what the step is given.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 13] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "ACTIONS_RUNTIME_TOKEN",
@@ -19,6 +19,10 @@ const SECRETS: [&str; 9] = [
     "REGSYNC_TOKEN_GHCR_IO",
     "REGSYNC_ID_TOKEN",
     "DOCKER_AUTH_CONFIG",
+    "NPM_TOKEN",
+    "DATABASE_PASSWORD",
+    "SIGNING_KEY",
+    "GOOGLE_CREDENTIALS",
 ];
 
 /// What the job has under that name: its first line looks like another variable.
