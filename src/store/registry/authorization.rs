@@ -313,8 +313,22 @@ impl Authorizer {
         };
         let checked = self.clients.boundary.realm(realm);
         let url: Url = checked.map_err(|breach| breach.error(request, "token realm"))?;
-        Ok(Realm { url, service: bearer.service.clone() })
+        Ok(Realm { url: without_scopes(url), service: bearer.service.clone() })
     }
+}
+
+/// A realm without the scopes in its query: those to ask for are ours to say. Names of the registry's own making may stay.
+fn without_scopes(mut url: Url) -> Url {
+    let is_scope = |name: &str, value: &str| name.eq_ignore_ascii_case("scope") && !is_opaque(value);
+    if url.query_pairs().any(|(name, value)| is_scope(&name, &value)) {
+        let pairs = url.query_pairs().filter(|(name, value)| !is_scope(name, value));
+        let kept: Vec<(String, String)> = pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        url.set_query(None);
+        if !kept.is_empty() {
+            url.query_pairs_mut().extend_pairs(kept);
+        }
+    }
+    url
 }
 
 /// Whether a realm's refusal may mean that the credential has ended. Some say it with another status than 401.

@@ -12,9 +12,10 @@ use super::origin::{Boundary, Words, same_origin};
 use super::range;
 use super::reach::{Reach, reach};
 use super::retry::Fault;
+use super::scope::{Access, Scope, is_opaque};
 use super::upload::session_offset;
 use crate::auth::Redactor;
-use crate::image::{Code, Failure};
+use crate::image::{Code, Failure, Repository};
 use crate::store::limits::{ATTEMPTS, REFUSAL_BYTES};
 
 /// The longest wait that a registry is granted.
@@ -58,12 +59,23 @@ pub(crate) fn www_authenticate(bytes: &[u8]) {
         for text in bearer.realm.iter().chain(&bearer.service).chain(&bearer.scope) {
             assert!(!text.is_empty(), "an empty parameter is none");
         }
+        assert_asked_little(bearer.scope.as_deref().unwrap_or_default());
         for home in boundaries() {
             if let Some(Ok(url)) = bearer.realm.as_deref().map(|realm| home.realm(realm)) {
                 assert_led_well(&home, &url);
                 assert!(!home.may_exchange_credential(&url) || is_own(&home, &url), "{} at {url}", home.base());
             }
         }
+    }
+}
+
+/// What a request that reads asks for because of a challenge with these scopes.
+fn assert_asked_little(scopes: &str) {
+    let repository = "r.example".parse().ok().and_then(|host| Repository::new(host, "app").ok());
+    for scope in repository.into_iter().flat_map(|app| Scope::new(&app, Access::Pull).uncovered(scopes)) {
+        let own = ["repository:app:pull", "repository:r.example/app:pull", "repository(plugin):app:pull"];
+        let own = own.contains(&scope.as_str()) || scope == "repository(plugin):r.example/app:pull";
+        assert!(own || is_opaque(&scope) || (scope.len() > 256 && !scope.contains(':')), "{scopes:?} asks for {scope}");
     }
 }
 

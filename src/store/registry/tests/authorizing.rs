@@ -216,6 +216,54 @@ async fn another_scope_is_asked_for_once() {
     assert!(tokens[1].target.contains("scope=repository%3Aa%3Apull&scope=more"), "{}", tokens[1].target);
 }
 
+/// The scopes of all requests for tokens.
+fn scopes(server: &Server) -> Vec<String> {
+    let log = server.log().into_iter().filter(|seen| seen.target.starts_with("/token"));
+    let urls = log.map(|seen| format!("http://r.io{}", seen.target).parse::<reqwest::Url>().unwrap());
+    let pairs = urls.flat_map(|url| url.query_pairs().into_owned().collect::<Vec<_>>());
+    pairs.filter(|(name, _)| name.eq_ignore_ascii_case("scope")).map(|(_, value)| value).collect()
+}
+
+#[tokio::test]
+async fn reading_asks_for_no_more_than_reading_whatever_is_challenged() {
+    for wanted in [
+        r#"scope="repository:a:pull,push""#,
+        r#"scope="repository:a:pull,push repository:victim:pull,push registry:catalog:*",error="insufficient_scope""#,
+        r#"scope="repository:victim:pull""#,
+        r#"scope="repository:a:* repository:a:push repository:a:delete""#,
+        r#"scope="push""#,
+        r#"scope="victim:push repository:victim""#,
+        r#"realm="/token?scope=repository:victim:pull,push&Scope=repository:a:push""#,
+    ] {
+        let realm = if wanted.contains("realm") { "" } else { r#"realm="/token","# };
+        let challenge = format!("Bearer {realm}{wanted}");
+        let server = Server::start(move |seen| match seen.target.as_str() {
+            target if target.starts_with("/token") => reply(200, &[], r#"{"token":"t"}"#),
+            _ => reply(401, &[("www-authenticate", &challenge)], ""),
+        });
+        let error = look_up(&Fixture::new(&server, Some(basic())), "a").await.unwrap_err();
+        assert_eq!(error.code, Code::Denied, "{wanted}");
+        let asked = scopes(&server);
+        assert!(!asked.is_empty() && asked.iter().all(|scope| scope == "repository:a:pull"), "{wanted}: {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_may_spell_its_repository_with_its_host() {
+    let server = Server::start(|seen| match (seen.target.starts_with("/token"), seen.authorization()) {
+        (true, _) if seen.target.contains("%2Fa%3Apull&") => reply(200, &[], r#"{"token":"enough"}"#),
+        (true, _) => reply(200, &[], r#"{"token":"t"}"#),
+        (false, Some("Bearer enough")) => reply(404, &[], ""),
+        (false, _) => {
+            let scope = format!("repository:{}/a:pull,push", seen.headers["host"].to_str().unwrap());
+            reply(401, &[("www-authenticate", &format!(r#"Bearer realm="/token",scope="{scope}""#))], "")
+        }
+    });
+    assert_eq!(look_up(&Fixture::new(&server, None), "a").await.unwrap(), None);
+    let own = format!("repository:{}/a:pull", server.host());
+    assert_eq!(scopes(&server), ["repository:a:pull", "repository:a:pull", own.as_str()]);
+}
+
 #[tokio::test]
 async fn opaque_scopes_are_echoed() {
     let server = Server::start(|seen| match (seen.target.starts_with("/token"), seen.authorization()) {
