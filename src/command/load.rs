@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::files::in_words;
 use super::output::Refusal;
 use super::session::Session;
-use super::{Exit, disk, github};
+use super::{Exit, disk, github, mirrored};
 use crate::cli::ConfigArgs;
 use crate::config::{self, Desired, Rules, SourceFile};
 use crate::image::Digest;
@@ -37,7 +37,7 @@ pub(super) fn load(args: &ConfigArgs, session: &Session) -> Result<Loaded, Refus
 }
 
 /// Reads a saved plan, and the configuration files it was made from for their connection settings. Refuses files that
-/// are not, byte for byte, those the plan names.
+/// are not, byte for byte, those the plan names, and steps that are none of their mirrors'.
 pub(super) fn load_for_plan(file: &Path, args: &ConfigArgs, session: &Session) -> Result<(Loaded, Plan), Refusal> {
     let text = read_text(file)?;
     let invalid = |error: plan::file::FileError| {
@@ -67,6 +67,9 @@ pub(super) fn load_for_plan(file: &Path, args: &ConfigArgs, session: &Session) -
     }
     let rules = Rules { allowed_paths: bases.allowed, bindings: session.bindings() };
     let desired = check(&files, &rules, session)?;
+    if let Some((index, problem)) = mirrored::stray(&plan, &desired) {
+        return Err(invalid(plan::file::FileError::Step { step: index + 1, problem }));
+    }
     Ok((Loaded { desired }, plan))
 }
 

@@ -21,6 +21,7 @@ mod init;
 mod load;
 mod mask;
 mod merge;
+mod mirrored;
 mod open_files;
 mod output;
 mod plan;

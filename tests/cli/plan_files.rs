@@ -171,13 +171,52 @@ fn a_plan_does_not_follow_links_out_of_its_directory() {
     std::os::unix::fs::symlink(outside.path(), regsync.path("link")).unwrap();
     let mut plan: Value = serde_json::from_str(&regsync.read("plan.json")).unwrap();
     plan["steps"][2]["target"]["reference"] = json!("oci:link/copies:1");
+    let told = refused_with_its_own_id(&regsync, &mut plan);
+    assert!(told.contains("link"), "{told}");
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    assert_eq!(host.requests().len(), 0);
+}
+
+/// A step that was put into a plan by whoever can make its id fit goes nowhere: what was reviewed are the mirrors.
+#[test]
+fn a_step_of_no_mirror_is_refused() {
+    let host = FakeRegistry::start();
+    zoo::index("one").push_to(&host, "app", "1");
+    zoo::index("two").push_to(&host, "app", "2");
+    zoo::index("private").push_to(&host, "private/app", "1");
+    let regsync = planned(&host);
+    write_layout(&regsync.path("other"), &[(&zoo::single("layout"), "1")]);
+    let at = |name: &str| format!("{}/{name}:1", host.host());
+    let places = [
+        (at("app"), at("public/app")),
+        (at("private/app"), at("mirror/app")),
+        (at("mirror/app"), at("app")),
+        (at("app"), "oci:copies:1".to_owned()),
+        ("oci:other:1".to_owned(), "oci:copies:1".to_owned()),
+        ("oci:upstream:1".to_owned(), "oci:elsewhere:1".to_owned()),
+    ];
+    for (source, target) in places {
+        let mut plan: Value = serde_json::from_str(&regsync.read("plan.json")).unwrap();
+        let mut planted = plan["steps"][0].clone();
+        planted["source"]["reference"] = json!(source);
+        planted["target"]["reference"] = json!(target);
+        plan["steps"].as_array_mut().unwrap().push(planted);
+        let saved = regsync.read("plan.json");
+        let told = refused_with_its_own_id(&regsync, &mut plan);
+        regsync.write("plan.json", saved);
+        assert!(told.contains("step 4: no mirror of the configuration leads from "), "{source} {target}: {told}");
+    }
+    assert_eq!(host.requests().len(), 0);
+    regsync.run(["apply", "plan.json"]).assert_status(0);
+}
+
+/// Has `plan` the id of its steps, and gives what is said where it is refused nevertheless.
+#[track_caller]
+fn refused_with_its_own_id(regsync: &Regsync, plan: &mut Value) -> String {
     regsync.write("plan.json", plan.to_string());
     let told = regsync.run(["apply", "plan.json"]).assert_status(65).stderr.clone();
     let id = told.split("steps have the id ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
     plan["plan_id"] = json!(id);
     regsync.write("plan.json", plan.to_string());
-    let told = regsync.run(["apply", "plan.json"]).assert_status(65).stderr.clone();
-    assert!(told.contains("link"), "{told}");
-    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
-    assert_eq!(host.requests().len(), 0);
+    regsync.run(["apply", "plan.json"]).assert_status(65).stderr.clone()
 }

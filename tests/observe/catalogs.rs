@@ -57,6 +57,32 @@ fn two_stars_cross_components_and_the_whole_name_can_be_kept() {
 }
 
 #[test]
+fn a_saved_plan_is_held_to_the_globs_without_a_catalog() {
+    let pair = several();
+    let regsync = mirrors(&pair, &[("team/*-app", "mirror/{name}"), ("team/deep/*", "mirror/{repository}")]);
+    regsync.run(["plan", "-o", "plan.json"]).assert_status(0);
+    let plan = regsync.read("plan.json");
+    pair.clear_logs();
+    let target = |name: &str| pair.target.reference(name);
+    // What another repository, or another glob, would get.
+    for other in ["mirror/c-app", "mirror/team/b-app"] {
+        let planted = plan.replace(&target("mirror/b-app"), &target(other));
+        regsync.write("plan.json", &planted);
+        let told = regsync.run(["apply", "plan.json"]).assert_status(65).stderr.clone();
+        let ids = told.split_once("steps have the id ").and_then(|(_, rest)| rest.split_once(", but it says "));
+        let (its_own, stated) = ids.unwrap();
+        let stated = stated.lines().next().unwrap();
+        regsync.write("plan.json", planted.replace(stated, its_own));
+        let refused = regsync.run(["apply", "plan.json"]);
+        assert!(refused.assert_status(65).stderr.contains("no mirror"), "{}", refused.transcript());
+    }
+    regsync.write("plan.json", plan);
+    regsync.run(["apply", "plan.json"]).assert_status(0);
+    assert_eq!(pair.target.repositories(), ["mirror/b-app", "mirror/c-app", "mirror/team/deep/d-app"]);
+    assert_eq!(pair.source.count("GET", "/v2/_catalog"), 0);
+}
+
+#[test]
 fn a_catalog_is_read_once_for_all_globs_of_a_host() {
     let pair = several();
     let regsync =
