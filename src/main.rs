@@ -7,6 +7,8 @@ use regsync::cli;
 use regsync::command::{self, Session};
 
 fn main() -> ExitCode {
+    // Before the first secret is read.
+    command::forbid_core_dumps();
     let variables = command::environment();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli = match cli::parse(&arguments, &variables) {

@@ -8,6 +8,7 @@ mod auth;
 mod cache;
 mod comment;
 mod complete;
+mod core_dumps;
 mod disk;
 mod exit;
 mod explain;
@@ -34,6 +35,7 @@ mod trust;
 mod validate;
 mod voice;
 
+pub use core_dumps::forbid_core_dumps;
 pub use exit::Exit;
 pub use output::say_usage;
 pub use session::{Session, environment};

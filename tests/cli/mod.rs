@@ -3,6 +3,8 @@
 mod auth_check;
 mod catalogue;
 mod colour;
+#[cfg(target_os = "linux")]
+mod core_dumps;
 mod explain;
 mod generated;
 mod init;
