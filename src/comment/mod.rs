@@ -107,24 +107,29 @@ async fn round(thread: &Thread, draft: &Draft, caller: &Caller) -> Result<Kept, 
         let login = thread.login(caller).await?;
         marked.retain(|(_, comment)| comment.is_by(&login));
     }
-    let body = format!("{}{text}", marker.line());
+    let line = marker.line();
     match marked.into_iter().max_by_key(|(run, _)| *run) {
         Some((run, comment)) if run > marker.run => Ok(Kept::Newer(thread.address(&comment))),
-        // It goes on naming the run that wrote it: what has been said is not said again only to name another.
-        Some((_, comment)) if says(&comment, text) => Ok(Kept::Written(thread.address(&comment))),
-        Some((_, comment)) => {
+        Some((run, comment)) => {
+            let body = match said(&comment, text) {
+                Some(_) if run == marker.run => return Ok(Kept::Written(thread.address(&comment))),
+                // What is seen stays. The hidden line keeps runs that were begun in between from writing over this one.
+                Some(there) => format!("{line}{there}"),
+                None => format!("{line}{text}"),
+            };
             let changed = thread.update(caller, comment.id, &body).await?;
             Ok(Kept::Written(thread.address(&changed)))
         }
         None if *mode == Mode::Update => Ok(Kept::None),
         None => {
-            let created = thread.create(caller, &body).await?;
+            let created = thread.create(caller, &format!("{line}{text}")).await?;
             Ok(Kept::Written(thread.address(&created)))
         }
     }
 }
 
-/// Whether a comment says `text` already, below its marker.
-fn says(comment: &Comment, text: &str) -> bool {
-    comment.body.split_once('\n').is_some_and(|(_, there)| is_alike(there, text))
+/// What a comment says below its marker, where that is `text` already.
+fn said<'a>(comment: &'a Comment, text: &str) -> Option<&'a str> {
+    let (_, there) = comment.body.split_once('\n')?;
+    is_alike(there, text).then_some(there)
 }
