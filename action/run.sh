@@ -176,8 +176,9 @@ use_release() {
     suffix=
     case $triple in *-windows-*) suffix=.exe ;; esac
     binary=$cache/regsync/$version/$triple/regsync$suffix
-    # What lies in the cache may have been changed by an earlier job: it is checked each time.
-    if [ -f "$binary" ]; then
+    # What lies in the cache may have been changed by an earlier job: it is checked each time. A cache that was restored
+    # may have lost the right to run it.
+    if [ -f "$binary" ] && [ -x "$binary" ]; then
         find_digest "$binary"
         if [ "$digest" = "$wanted" ]; then
             return
@@ -258,6 +259,8 @@ if [ "${RUNNER_DEBUG:-}" = 1 ]; then
 fi
 
 if [ -n "${INPUT_WORKING_DIRECTORY:-}" ]; then
+    # `cd -` goes back to where a shell was before.
+    [ "$INPUT_WORKING_DIRECTORY" != - ] || INPUT_WORKING_DIRECTORY=./-
     # What a shell says of a name is not escaped.
     if ! CDPATH='' cd -- "$INPUT_WORKING_DIRECTORY" 2>/dev/null; then
         output failure-reason usage

@@ -1,6 +1,7 @@
 //! Which binary the action runs: one that it can prove, or none.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -125,6 +126,28 @@ fn a_cache_that_was_tampered_with_is_not_run() {
     job.uses(&[("download-url", &mirror)]).assert_status(0);
     assert_eq!(arguments(&job).as_deref(), Some("plan\n"));
     assert_eq!(fs::read_to_string(cached(&job)).unwrap(), TELLS);
+}
+
+#[test]
+fn a_cache_that_lost_the_right_to_run_is_not_relied_on() {
+    let (mut job, server, mirror) = job(&["curl", "sha256sum"]);
+    program(&cached(&job), TELLS);
+    fs::set_permissions(cached(&job), fs::Permissions::from_mode(0o644)).unwrap();
+    job.uses(&[("download-url", &mirror)]).assert_status(0);
+    assert_eq!((arguments(&job).as_deref(), server.count("GET", "")), (Some("plan\n"), 1));
+}
+
+#[test]
+fn a_working_directory_is_a_directory_whatever_its_name() {
+    let mut job = Job::new().env("OLDPWD", "/");
+    fs::create_dir(job.path("-")).unwrap();
+    program(&job.path("tool"), TELLS);
+    job.uses(&[("binary-path", "tool"), ("working-directory", "-")]).assert_status(0);
+    let at = fs::read_to_string(job.path("told directory")).unwrap();
+    assert_eq!(at.trim_end(), job.path("-").to_str().unwrap());
+    fs::remove_dir(job.path("-")).unwrap();
+    let ended = job.uses(&[("binary-path", "tool"), ("working-directory", "-")]);
+    assert_eq!(ended.assert_status(1).errors(), ["working-directory is no directory"]);
 }
 
 #[test]
