@@ -1,6 +1,7 @@
 //! What the disk says to a configuration: checked before any network use, in the form of its other problems.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use crate::config::{PathKind, Problem, ProblemCode, WrittenPath};
 use crate::image::{LayoutPath, Location, Role};
@@ -37,20 +38,30 @@ fn problem(written: &WrittenPath) -> Option<Problem> {
         PathKind::TargetLayout => Role::Target,
         PathKind::TlsCa | PathKind::TlsCert | PathKind::TlsKey => return unreadable(written),
     };
-    let text = written.path.to_string_lossy();
-    let path = LayoutPath::new(&written.root, &text).ok()?;
+    let path = LayoutPath::new(&written.root, &below_root(written).to_string_lossy()).ok()?;
     let error = Layout::inspect(&path, &written.root, role).err()?;
     let problem = Problem::new(ProblemCode::LayoutPath, written.place.clone(), written.span.clone(), error.message);
     Some(problem.with_help(error.hint.unwrap_or_else(|| relative_to(written))))
 }
 
-/// How a path was understood: the place in the file has it as it was written.
+/// How a path was understood, in the words of who named its file: where the directories of this machine lie is not for
+/// everybody who reads the log of a job.
 fn relative_to(written: &WrittenPath) -> String {
-    let root = match written.root.display().to_string() {
-        root if root.is_empty() => "the working directory".to_owned(),
-        root => root,
-    };
-    format!("it leads to {}, below {root}: relative paths start where their file is", written.path.display())
+    let file = Path::new(written.place.file.as_ref());
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = parent.unwrap_or(Path::new("."));
+    let below = below_root(written);
+    if directory.canonicalize().is_ok_and(|directory| directory == written.root) {
+        let leads = parent.map_or_else(|| below.to_owned(), |parent| parent.join(below));
+        return format!("it leads to {}: relative paths start where their file is", leads.display());
+    }
+    format!("it leads to {} below a directory of `--allow-path`", below.display())
+}
+
+/// The path below its root.
+fn below_root(written: &WrittenPath) -> &Path {
+    let below = written.path.strip_prefix(&written.root).unwrap_or(&written.path);
+    if below.as_os_str().is_empty() { Path::new(".") } else { below }
 }
 
 fn unreadable(written: &WrittenPath) -> Option<Problem> {

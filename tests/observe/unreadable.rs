@@ -81,8 +81,25 @@ fn a_layout_that_is_not_there_is_told_with_where_it_leads() {
     let refused = regsync.run(["plan", "-c", "ci/regsync.yaml"]);
     let told = refused.transcript().replace('\\', "/");
     assert!(told.contains("E_LAYOUT_PATH") && told.contains("there is no such directory"), "{told}");
-    assert!(told.contains("ci/upstream/web, below "), "{told}");
-    assert!(told.contains("relative paths start where their file is"), "{told}");
+    assert!(told.contains("it leads to ci/upstream/web: relative paths start where their file is"), "{told}");
+}
+
+/// The directories of a runner are nobody's business: comments and annotations are public.
+#[cfg(unix)]
+#[test]
+fn no_problem_of_a_layout_names_a_directory_of_this_machine() {
+    let mirrors = "version: 1\nmirrors:\n  - { source: \"oci:upstream\", target: \"oci:link/out\", tags: [\"1\"] }\n\
+                  \x20 - { source: \"oci:../shared/web\", target: \"oci:file\", tags: [\"1\"] }\n";
+    let regsync = Regsync::new().file("ci/regsync.yaml", mirrors).file("ci/file", "no directory");
+    std::fs::create_dir(regsync.path("shared")).unwrap();
+    std::os::unix::fs::symlink("/", regsync.path("ci/link")).unwrap();
+    let machine = regsync.path("").canonicalize().unwrap();
+    let machine = machine.to_str().unwrap();
+    let run = regsync.run(["plan", "-c", "ci/regsync.yaml", "--allow-path", "shared"]);
+    let told = &run.assert_status(65).stderr;
+    assert_eq!(told.matches("E_LAYOUT_PATH").count(), 4, "{told}");
+    assert!(!told.contains(machine), "{machine} is in {told}");
+    assert!(told.contains("it leads to web below a directory of `--allow-path`"), "{told}");
 }
 
 /// Two mirrors of ten tags each, of a host where nobody listens.
