@@ -81,7 +81,7 @@ fn a_lost_platform_and_a_downgrade_are_told() {
     assert_eq!(change["image"]["platform"], "linux/amd64");
     assert_eq!((&change["image"]["layers"]["kept"], &change["image"]["diff_left_out"]), (&json!(1), &json!(0)));
     let diff = change["image"]["diff"].as_str().unwrap();
-    for line in ["-platform: linux/s390x\n", "-Env: SEED=***\n", "+Env: SEED=***\n"] {
+    for line in ["-platform: linux/s390x\n", "-Env: SEED=***\n", "+Env: SEED=*** (changed)\n"] {
         assert!(diff.contains(line), "{line:?} in {diff}");
     }
     let told = regsync.run(["plan"]);
@@ -89,7 +89,11 @@ fn a_lost_platform_and_a_downgrade_are_told() {
     assert!(told.stdout.contains("loses: linux/s390x\n"), "{}", told.stdout);
     assert!(told.stdout.contains("version: 1.10.0 -> 1.9.0\n") && !told.stdout.contains("SEED"), "{}", told.stdout);
     let all = regsync.run(["plan", "-v"]);
-    assert!(all.stdout.contains("+Env: SEED=***\n") && all.stdout.contains("gains: linux/riscv64\n"), "{}", all.stdout);
+    assert!(
+        all.stdout.contains("+Env: SEED=*** (changed)\n") && all.stdout.contains("gains: linux/riscv64\n"),
+        "{}",
+        all.stdout
+    );
     for risk in ["platform-loss", "downgrade"] {
         let refused = regsync.run(["plan", FAIL, risk]);
         refused.assert_status(5);

@@ -21,12 +21,17 @@ pub(super) fn diff(old: &[String], new: &[String]) -> (String, u64) {
     let (old, new): (Vec<&str>, Vec<&str>) =
         (old.iter().map(String::as_str).collect(), new.iter().map(String::as_str).collect());
     let whole = TextDiff::from_slices(&old, &new).unified_diff().context_radius(CONTEXT).to_string();
+    limited(whole.lines().map(str::to_owned))
+}
+
+/// As many of the lines as a diff may have, each with its line break, and how many are left out.
+pub(super) fn limited(lines: impl Iterator<Item = String>) -> (String, u64) {
     let (mut shown, mut left_out) = (String::new(), 0);
-    for (number, line) in whole.lines().enumerate() {
+    for (number, line) in lines.enumerate() {
         if left_out > 0 || number >= DIFF_LINES || shown.len() + line.len() + 1 > DIFF_BYTES {
             left_out += 1;
         } else {
-            shown.push_str(line);
+            shown.push_str(&line);
             shown.push('\n');
         }
     }

@@ -26,6 +26,9 @@ pub const DIFF_LINES: usize = 60;
 /// The most bytes of a diff.
 pub const DIFF_BYTES: usize = 4 << 10;
 
+/// Follows the name of an environment variable of which both images have a value, each its own.
+const CHANGED: &str = " (changed)";
+
 /// What changes where a tag moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
@@ -63,7 +66,7 @@ pub struct ImageChange {
     /// The layers.
     pub layers: LayerChange,
     /// A unified diff of configuration, platforms and layers, a line for each value. `***` is the value of an environment
-    /// variable that is not told.
+    /// variable that is not told; `(changed)` follows it where the old image has another.
     pub diff: String,
     /// How many lines of the diff are left out at its end.
     pub diff_left_out: u64,
@@ -124,11 +127,20 @@ impl Change {
     }
 
     /// The same with the names of environment variables alone: their values may be nobody's business but the image's. A value
-    /// that changes is still a line that goes and one that comes.
+    /// that changes is still a line that goes and one that comes, and the latter says so: they would look the same.
     #[must_use]
     pub fn without_values(mut self) -> Self {
         if let Some(image) = &mut self.image {
-            image.diff = image.diff.lines().map(|line| valueless(line) + "\n").collect();
+            let lines: Vec<String> = image.diff.lines().map(valueless).collect();
+            let going: BTreeSet<&str> = lines.iter().filter_map(|line| line.strip_prefix("-Env: ")).collect();
+            let is_changed = |line: &str| {
+                let coming = line.strip_prefix("+Env: ").filter(|variable| variable.ends_with("=***"));
+                coming.is_some_and(|variable| going.contains(variable))
+            };
+            let told =
+                lines.iter().map(|line| if is_changed(line) { format!("{line}{CHANGED}") } else { line.clone() });
+            let (diff, left_out) = differ::limited(told);
+            (image.diff, image.diff_left_out) = (diff, image.diff_left_out.saturating_add(left_out));
         }
         self
     }
