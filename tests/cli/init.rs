@@ -73,6 +73,29 @@ fn a_link_is_not_written_through() {
     assert!(!regsync.path("regsync.yaml").exists());
 }
 
+/// A release has the commit after the one that its program was built from: the hashes of the binaries come in between.
+#[test]
+fn no_commit_is_said_to_be_that_of_a_version() {
+    let regsync = Regsync::new();
+    let run = regsync.run(["init", "--github"]);
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        run.assert_status(0).stderr.contains(&format!("that of its tag, v{version} or a later one")),
+        "{}",
+        run.stderr
+    );
+    for name in WORKFLOWS {
+        let text = regsync.read(name);
+        let pins: Vec<&str> = text.lines().filter(|line| line.contains("regsync-action@")).collect();
+        assert!(!pins.is_empty(), "{text}");
+        for pin in pins {
+            let (_, words) = pin.split_once(" # ").unwrap();
+            let expected = [format!("what {version} was built from"), format!("to be that of the tag v{version}")];
+            assert!(expected.iter().any(|one| one == words), "{pin}");
+        }
+    }
+}
+
 /// What linters would say of them is a stage of the gate; this is what they do not know.
 #[test]
 fn the_workflows_give_no_more_rights_than_they_need() {

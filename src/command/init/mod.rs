@@ -23,6 +23,7 @@ const WORKFLOWS: [(&str, &str); 2] = [
 const PLACE: &str = "@COMMIT@";
 /// No commit: GitHub says that it cannot be found.
 const NOWHERE: &str = "0000000000000000000000000000000000000000";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) fn run(args: &InitArgs, session: &Session) -> Result<Exit, Refusal> {
     let files = files(args.github);
@@ -55,13 +56,17 @@ fn files(github: bool) -> Vec<(&'static str, String)> {
         files.push((CONFIG, CONFIG_TEXT.to_owned()));
     }
     if github {
-        let commit = format!("{} # {}", commit().unwrap_or(NOWHERE), env!("CARGO_PKG_VERSION"));
+        let commit = match commit() {
+            Some(commit) => format!("{commit} # what {VERSION} was built from"),
+            None => format!("{NOWHERE} # to be that of the tag v{VERSION}"),
+        };
         files.extend(WORKFLOWS.map(|(name, text)| (name, text.replace(PLACE, &commit))));
     }
     files
 }
 
-/// The commit that this program was built from, where it is known in full.
+/// The commit that this program was built from, where it is known in full. That of its release is a later one: it has the
+/// hashes of the binaries, which are not known before they are built.
 fn commit() -> Option<&'static str> {
     option_env!("REGSYNC_FULL_COMMIT")
 }
@@ -80,8 +85,9 @@ fn say_next(github: bool) {
         say(
             "The apply job waits in the environment `regsync`: give that its reviewers, in the settings of the repository",
         );
-        if commit().is_none() {
-            say("Both workflows need the commit of a release in place of the zeros");
-        }
+        let there = if commit().is_some() { "the commit that this program was built from" } else { "the zeros" };
+        say(&format!(
+            "Both workflows need the commit of a release in place of {there}: that of its tag, v{VERSION} or a later one, lists the binaries that may be run"
+        ));
     }
 }
