@@ -141,8 +141,17 @@ pub enum Event<'a> {
     },
     /// A step ended.
     Finished(&'a Step, &'a Outcome),
-    /// A signal arrived: nothing new begins.
-    Stopping,
+    /// Nothing new begins.
+    Stopping(StopReason),
+}
+
+/// Why nothing new begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// A signal arrived.
+    Signal,
+    /// The time that `--deadline` gives is over.
+    Deadline,
 }
 
 /// Who listens. Called from many tasks at once; must not block for long.

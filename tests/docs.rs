@@ -267,7 +267,7 @@ const LIMITS_OF_RUNS: [(&str, &str, &str, &str); 15] = [
         "LEAST: Duration = Duration::from_micros(62_500);",
     ),
     (
-        "how long copies may go on after a signal",
+        "how long copies may go on after a signal or a deadline",
         "4 s",
         "src/apply/mod.rs",
         "GRACE: Duration = Duration::from_secs(4);",

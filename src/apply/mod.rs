@@ -7,6 +7,7 @@
 mod immutable;
 mod queues;
 mod referrers;
+mod stop;
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -17,12 +18,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::copy::{Copied, Copier, Part, Passage, Siblings, Wanted};
-use crate::event::{Ending, Event, Moved, Outcome, Reporter};
+use crate::event::{Ending, Event, Moved, Outcome, Reporter, StopReason};
 use crate::image::{Code, Digest, Failure, MediaType, Reference, Side, Tag, TagOrDigest};
 use crate::plan::{Action, Plan, Step, StepTrim};
 use crate::store::Stores;
 
-/// How long copies under way may go on after a signal.
+pub use stop::Stop;
+
+/// How long copies under way may go on after a signal or the deadline.
 pub const GRACE: Duration = Duration::from_secs(4);
 
 /// How much longer the writing of a tag may take then.
@@ -42,8 +45,8 @@ pub struct Applier<'a> {
     /// Look at each target before its image is copied, too. Costs a HEAD per step; worth it where the plan is not fresh:
     /// what was done meanwhile, by this plan or by others, is then left without a write.
     pub look_first: bool,
-    /// Cancelled when nothing new is to begin; what is under way has [`GRACE`] to end.
-    pub stop: CancellationToken,
+    /// Says when nothing new is to begin; what is under way then has [`GRACE`] to end.
+    pub stop: Stop,
 }
 
 /// What one writing step needs, taken out of its optional fields once.
@@ -110,11 +113,12 @@ impl Applier<'_> {
 
     /// Does a step that writes.
     async fn step(&self, run: &Run, step: &Step) -> Outcome {
-        if self.stop.is_cancelled() {
-            return Outcome::not_begun(Ending::NotRun(Failure::new(
-                Code::Interrupted,
-                "the run was stopped before this step began",
-            )));
+        if let Some(reason) = self.stop.reason() {
+            let message = match reason {
+                StopReason::Signal => "the run was stopped before this step began",
+                StopReason::Deadline => "the deadline passed before this step began",
+            };
+            return Outcome::not_begun(Ending::NotRun(Failure::new(Code::Interrupted, message)));
         }
         if run.failed.is_cancelled() {
             return Outcome::not_begun(Ending::NotRun(Failure::new(
@@ -209,7 +213,7 @@ impl Applier<'_> {
 
     /// Ends so long after the signal, whenever it is asked.
     async fn out_of_time(&self, run: &Run, grace: Duration) {
-        self.stop.cancelled().await;
+        self.stop.said().await;
         let stopped = *run.stopped.get_or_init(Instant::now);
         tokio::time::sleep_until(stopped + grace).await;
     }
@@ -267,7 +271,7 @@ struct Run {
     copier: Copier,
     /// Cancelled by the first failure under `--fail-fast`.
     failed: CancellationToken,
-    /// When the signal was noticed.
+    /// When the word to stop was noticed.
     stopped: OnceLock<Instant>,
 }
 

@@ -1,9 +1,11 @@
 //! The flags that several verbs share: which configuration, which part of it, how much at once, and what comes out.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
 
 use super::lines::{Lines, LinesParser};
 use crate::plan::Shard;
@@ -81,7 +83,7 @@ impl ScopeArgs {
     }
 }
 
-/// How much work at once.
+/// How much work at once, and until when.
 #[derive(Clone, Debug, Default, Args)]
 pub struct WorkArgs {
     /// Images worked on at once
@@ -101,6 +103,18 @@ pub struct WorkArgs {
     /// saves reading these again. It never decides what is written.
     #[arg(long, env = "REGSYNC_CACHE_DIR", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
+    /// Begin nothing new so long after the start, such as 5h30m
+    ///
+    /// What is under way then has four seconds to end, the report is written as always, and what is left is a failure (1, or 3
+    /// where something was written). A plan that is not made by then is given up.
+    #[arg(long, env = "REGSYNC_DEADLINE", value_name = "DURATION", value_parser = deadline)]
+    pub deadline: Option<Duration>,
+}
+
+/// Units as people write them: hours and less, since a day is not always as long.
+fn deadline(text: &str) -> Result<Duration, String> {
+    let duration = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    duration.filter(|duration| !duration.is_zero()).ok_or_else(|| "write how long, such as 5h30m or 90s".to_owned())
 }
 
 /// When sizes are asked for.

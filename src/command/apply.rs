@@ -33,7 +33,7 @@ pub(super) async fn run(args: &ApplyArgs, session: &Session) -> Result<Exit, Ref
 async fn plan_and_carry_out(args: &ApplyArgs, session: &Session, account: &mut Account) -> Result<Exit, Refusal> {
     check_apply(args, session.environment())?;
     check_writable(args.output.reports().map(|(_, file)| file))?;
-    let signals = Signals::listen();
+    let signals = Signals::listen().until(session.deadline(&args.work));
     match &args.plan {
         Some(file) => saved(args, file, (session, signals), account).await,
         None => fresh(args, session, signals, account).await,
@@ -48,7 +48,9 @@ async fn fresh(
 ) -> Result<Exit, Refusal> {
     let inputs =
         Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: true, risks: &args.risks };
-    let Planned { plan, stores, voice, .. } = inputs.plan(session, &mut signals).await?;
+    let planned = inputs.plan(session, &mut signals).await;
+    account.is_overdue = signals.is_overdue();
+    let Planned { plan, stores, voice, .. } = planned?;
 
     if args.output.format == FormatArg::Text {
         let gap = if plan.has_changes() { "\n" } else { "" };
@@ -99,7 +101,7 @@ async fn carry_out(
     stores: &Stores,
     (voice, session, mut signals): (&Voice, &Session, Signals),
 ) -> Result<Exit, Refusal> {
-    let Account { plan: Some(plan), outcomes: kept, .. } = account else {
+    let Account { plan: Some(plan), outcomes: kept, is_overdue, .. } = account else {
         return Err(Refusal::new(Exit::Failed, "there is no plan"));
     };
     let plan = &*plan;
@@ -125,10 +127,16 @@ async fn carry_out(
         return Err(refusal.hint("no tag points at a partial image; run it again"));
     };
     let outcomes = &*kept.insert(outcomes);
+    *is_overdue = signals.is_overdue() && outcomes.iter().any(is_cut_short);
     // Where nothing was to be written, the plan above has said all there is to say.
     let prints = plan.has_changes() || args.plan.is_some() || args.output.format != FormatArg::Text;
     tell(args, (plan, outcomes), prints, (session, &mut signals)).await;
-    Ok(signals.received().unwrap_or_else(|| Exit::of_outcomes(outcomes)))
+    Ok(signals.received().unwrap_or_else(|| Exit::of_the_whole(outcomes)))
+}
+
+/// Whether a step was not done for want of time.
+fn is_cut_short(outcome: &Outcome) -> bool {
+    outcome.ending.failure().is_some_and(|failure| failure.code == Code::Interrupted)
 }
 
 /// Says what came of the plan. Where that fails, it is said in turn; what was done is done, and its exit code stands.

@@ -60,6 +60,22 @@ impl Exit {
             (_, false, false, false) => Self::Done,
         }
     }
+
+    /// The same where the whole was to be done: a run that was stopped or refused has left steps that nobody began.
+    pub(super) fn of_the_whole(outcomes: &[Outcome]) -> Self {
+        let is_left = outcomes.iter().any(|outcome| matches!(outcome.ending, Ending::NotRun(_)));
+        if is_left { Self::of_a_part(outcomes) } else { Self::of_outcomes(outcomes) }
+    }
+
+    /// The same where something is left beside these outcomes.
+    pub(super) fn of_a_part(outcomes: &[Outcome]) -> Self {
+        let wrote = outcomes.iter().any(|outcome| outcome.ending.wrote());
+        match Self::of_outcomes(outcomes) {
+            Self::Done | Self::Blocked | Self::Stale if wrote => Self::Partial,
+            Self::Done | Self::Blocked | Self::Stale => Self::Failed,
+            exit => exit,
+        }
+    }
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -103,6 +119,20 @@ mod tests {
         assert_eq!(of(&[Skipped, stale.clone(), blocked.clone()]), Exit::Stale);
         assert_eq!(of(&[Copied, blocked.clone()]), Exit::Blocked);
         assert_eq!(of(&[failed, blocked]), Exit::Failed);
+    }
+
+    #[test]
+    fn what_is_left_is_a_failure_of_the_whole() {
+        let failure = || Failure::new(Code::Interrupted, "no");
+        let outcomes = |endings: &[Ending]| endings.iter().cloned().map(Outcome::not_begun).collect::<Vec<_>>();
+        let whole = |endings: &[Ending]| Exit::of_the_whole(&outcomes(endings));
+        let left = Ending::NotRun(failure());
+        assert_eq!(whole(&[Ending::Skipped]), Exit::Done);
+        assert_eq!(whole(&[Ending::Copied, Ending::Blocked(failure())]), Exit::Blocked);
+        assert_eq!(whole(&[Ending::Skipped, left.clone()]), Exit::Failed);
+        assert_eq!(whole(&[Ending::Stale(failure()), left.clone()]), Exit::Failed);
+        assert_eq!(whole(&[Ending::Copied, left]), Exit::Partial);
+        assert_eq!(Exit::of_a_part(&outcomes(&[Ending::Copied])), Exit::Partial);
     }
 
     fn ending() -> impl Strategy<Value = Ending> {

@@ -35,6 +35,8 @@ pub(super) struct Account {
     pub(super) plan: Option<Plan>,
     /// What the plan is excused.
     pub(super) excuse: Option<Excuse>,
+    /// Whether the deadline has left something undone.
+    pub(super) is_overdue: bool,
     /// Why it was made without credentials.
     pub(super) withheld: Option<Withheld>,
     /// What came of it.
@@ -321,6 +323,7 @@ fn failure_reason(account: &Account, exit: Exit, refused: bool) -> &'static str 
     match exit {
         Exit::Done => "",
         Exit::Changes => "drift",
+        Exit::Failed | Exit::Partial if account.is_overdue => "deadline",
         Exit::Partial => "partial-apply",
         Exit::Stale if refused => "plan-changed",
         Exit::Stale => "plan-stale",

@@ -12,9 +12,8 @@ use super::pull_request::Excuse;
 use super::session::{Session, stamp};
 use super::show::bases;
 use crate::cli::{MergeArgs, ReportArg};
-use crate::event::{Ending, Outcome};
+use crate::plan;
 use crate::plan::file::FileError;
-use crate::plan::{self, Plan};
 use crate::report::{self, Applied, Run, json, merge};
 
 pub(super) async fn run(args: &MergeArgs, session: &Session) -> Result<Exit, Refusal> {
@@ -45,20 +44,8 @@ fn joined(args: &MergeArgs, session: &Session, account: &mut Account) -> Result<
     let outcomes = &*account.outcomes.insert(outcomes);
     let applied = Applied { plan, outcomes, elapsed };
     deliver(&args.output, session, true, |format, style| report::result(format, &applied, (&stamp, &setting), style))?;
-    Ok(exit(plan, outcomes))
-}
-
-/// A run that was interrupted or refused has left steps that nobody began, as has one that there is no report of: the whole
-/// is not done.
-fn exit(plan: &Plan, outcomes: &[Outcome]) -> Exit {
-    let is_missing = !plan.scope.missing.is_empty();
-    let is_left = is_missing || outcomes.iter().any(|outcome| matches!(outcome.ending, Ending::NotRun(_)));
-    let wrote = outcomes.iter().any(|outcome| outcome.ending.wrote());
-    match Exit::of_outcomes(outcomes) {
-        Exit::Done | Exit::Blocked | Exit::Stale if is_left && wrote => Exit::Partial,
-        Exit::Done | Exit::Blocked | Exit::Stale if is_left => Exit::Failed,
-        exit => exit,
-    }
+    // A shard that there is no report of is left, too.
+    Ok(if plan.scope.missing.is_empty() { Exit::of_the_whole(outcomes) } else { Exit::of_a_part(outcomes) })
 }
 
 /// A plan or a result.

@@ -17,7 +17,6 @@ use super::signals::Signals;
 use super::voice::Voice;
 use crate::cli::{ConfigArgs, PlanArgs, RiskArgs, ScopeArgs, SizesArg, WorkArgs};
 use crate::config::{Desired, Mirror, ReferrersCheck};
-use crate::event::Event;
 use crate::image::Registry;
 use crate::observe::{Compare, Observer, read_catalogs};
 use crate::plan::{self, Filter, Observed, Plan, Risk, Scope, Step};
@@ -32,10 +31,12 @@ pub(super) async fn run(args: &PlanArgs, session: &Session) -> Result<Exit, Refu
 
 async fn show(args: &PlanArgs, session: &Session, account: &mut Account) -> Result<Exit, Refusal> {
     check_writable(args.out.iter().map(PathBuf::as_path).chain(args.output.reports().map(|(_, file)| file)))?;
-    let mut signals = Signals::listen();
+    let mut signals = Signals::listen().until(session.deadline(&args.work));
     let inputs =
         Inputs { config: &args.config, scope: &args.scope, work: &args.work, copies: false, risks: &args.risks };
-    let Planned { plan, unlisted, .. } = inputs.plan(session, &mut signals).await?;
+    let planned = inputs.plan(session, &mut signals).await;
+    account.is_overdue = signals.is_overdue();
+    let Planned { plan, unlisted, .. } = planned?;
 
     account.excuse = Excuse::of(&plan, session.environment()).map(|excuse| excuse.and(unlisted));
     let exit = Exit::of_plan(&plan, args.detailed_exitcode, |step| account.is_excused(step));
@@ -99,8 +100,8 @@ pub(super) struct Planned {
 }
 
 impl Inputs<'_> {
-    /// Reads the configuration and both sides, and decides. Refused where a signal arrives first: half an observation is
-    /// no plan, and there is nothing to report.
+    /// Reads the configuration and both sides, and decides. Refused where a signal or the deadline comes first: half an
+    /// observation is no plan, and there is nothing to report.
     pub(super) async fn plan(&self, session: &Session, signals: &mut Signals) -> Result<Planned, Refusal> {
         let (scope, filter) = scope(self.scope)?;
         let loaded = load(self.config, session)?;
@@ -153,7 +154,7 @@ impl Inputs<'_> {
     }
 }
 
-/// Observes until a signal arrives: catalogs first, since they say which mirrors there are.
+/// Observes until a signal arrives or the deadline passes: catalogs first, since they say which mirrors there are.
 async fn observe(
     observer: &Observer<'_>,
     desired: &Desired,
@@ -165,12 +166,15 @@ async fn observe(
         let observed = observer.observe(&desired).await;
         Ok((desired, Observed { catalogs, ..observed }))
     };
-    if let Some(observed) = signals.until_next(observing).await {
+    if let Some(observed) = signals.until_stopped(observer.reporter, observing).await {
         return observed;
     }
-    observer.reporter.event(Event::Stopping);
-    let message = "interrupted before both sides were read: nothing was planned, and nothing written";
-    Err(Refusal::new(signals.received().unwrap_or(Exit::Interrupted), message))
+    let left = "before both sides were read: nothing was planned, and nothing written";
+    if signals.is_overdue() {
+        let refusal = Refusal::new(Exit::Failed, format!("the deadline passed {left}"));
+        return Err(refusal.hint("give it more time, or a part of the work: --only, --shard"));
+    }
+    Err(Refusal::new(signals.received().unwrap_or(Exit::Interrupted), format!("interrupted {left}")))
 }
 
 /// The scope that the arguments ask for, and the filter made of it.

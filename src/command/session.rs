@@ -19,7 +19,7 @@ use super::trust::Withheld;
 use super::voice::Voice;
 use super::{Exit, github, gitlab, mask};
 use crate::auth::{Connect, Environment, Keychain, Mask, Secret, Surroundings};
-use crate::cli::{ChangesArg, ColorWhen, FormatArg, ReportArg, SizesArg, Talk};
+use crate::cli::{ChangesArg, ColorWhen, FormatArg, ReportArg, SizesArg, Talk, WorkArgs};
 use crate::config::{RegistryKey, RegistryRules};
 use crate::image::{ReferenceError, Registry};
 use crate::observe::{Detail, Sizes};
@@ -109,6 +109,11 @@ impl Session {
     /// How long the run has taken so far.
     pub(super) fn elapsed(&self) -> Duration {
         self.begin.elapsed()
+    }
+
+    /// When a run that may begin something new for so long has to stop; `None` too where that is beyond all clocks.
+    pub(super) fn deadline(&self, work: &WorkArgs) -> Option<Instant> {
+        self.begin.checked_add(work.deadline?)
     }
 
     /// Where this user's caches of this program are (XDG Base Directory Specification); `None` where nothing says so.

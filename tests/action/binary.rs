@@ -316,6 +316,7 @@ fn each_input_arrives_as_its_variable_and_none_that_was_not_given() {
         ("exclude", "REGSYNC_EXCLUDE"),
         ("shard", "REGSYNC_SHARD"),
         ("concurrency", "REGSYNC_CONCURRENCY"),
+        ("deadline", "REGSYNC_DEADLINE"),
         ("detailed-exitcode", "REGSYNC_DETAILED_EXITCODE"),
         ("require-complete", "REGSYNC_REQUIRE_COMPLETE"),
         ("fail-fast", "REGSYNC_FAIL_FAST"),

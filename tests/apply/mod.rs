@@ -1,6 +1,7 @@
 //! Applying: saved plans, kills and signals, failures that stay with their image, exit codes, and what is said.
 
 #[cfg(unix)]
+mod deadline;
 mod descriptors;
 mod exits;
 mod immutable;

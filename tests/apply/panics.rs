@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use regsync::apply::Applier;
+use regsync::apply::{Applier, Stop};
 use regsync::auth::{Environment, Keychain};
 use regsync::event::{Event, Outcome, Reporter};
 use regsync::plan::{self, Bases};
 use regsync::store::Stores;
 use regsync::store::registry::Network;
-use tokio_util::sync::CancellationToken;
 
 use crate::support::images::Single;
 use crate::support::layout;
@@ -51,7 +50,7 @@ async fn struck(target: &str, fits: fn(&Event<'_>) -> bool) -> (Pair, Vec<Outcom
         concurrency: 3,
         fail_fast: false,
         look_first: true,
-        stop: CancellationToken::new(),
+        stop: Stop::default(),
     };
     let outcomes = applier.apply(&plan).await;
     (pair, outcomes, regsync)

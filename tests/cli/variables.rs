@@ -6,7 +6,7 @@ use super::{QUICKSTART, quickstart};
 use crate::support::harness::Regsync;
 
 /// All there are. A new flag must be added here; `every_flag_has_the_variable_of_its_name` sees that it has one.
-const ALL: [&str; 28] = [
+const ALL: [&str; 29] = [
     "REGSYNC_ALLOW",
     "REGSYNC_ALLOW_PATH",
     "REGSYNC_ANNOTATIONS",
@@ -16,6 +16,7 @@ const ALL: [&str; 28] = [
     "REGSYNC_COMMENT",
     "REGSYNC_CONCURRENCY",
     "REGSYNC_CONFIG",
+    "REGSYNC_DEADLINE",
     "REGSYNC_DETAILED_EXITCODE",
     "REGSYNC_EXCLUDE",
     "REGSYNC_EXPECT_PLAN_ID",

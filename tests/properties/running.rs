@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use regsync::apply::Applier;
+use regsync::apply::{Applier, Stop};
 use regsync::auth::{Environment, Keychain};
 use regsync::command::Exit;
 use regsync::config::{self, Rules, SourceFile};
@@ -14,7 +14,6 @@ use regsync::observe::{Compare, Detail, KnownComplete, KnownSubsets, Observer, S
 use regsync::plan::{self, Filter, Plan, Scope};
 use regsync::store::Stores;
 use regsync::store::registry::{Limits, Network};
-use tokio_util::sync::CancellationToken;
 
 use super::worlds::Built;
 
@@ -83,7 +82,7 @@ impl Built {
             None => self.plan(&stores, ear.as_ref()).await,
         };
         between(&plan);
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let reporter = ear.clone();
         let applier = Applier { stores: &stores, reporter, concurrency: 4, fail_fast: false, look_first, stop };
         let outcomes = applier.apply(&plan).await;

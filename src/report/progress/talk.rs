@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::quantity::{count, size, time};
 use super::super::{Untrusted, common_cause, words};
-use crate::event::{Ending, Event, Outcome};
+use crate::event::{Ending, Event, Outcome, StopReason};
 use crate::image::{Code, Failure, Reference};
 use crate::plan::Step;
 
@@ -53,7 +53,8 @@ impl Talk {
             Event::Finished(step, outcome) => finished(step, outcome),
             Event::Retrying { wait, failure, .. } => self.retry(wait, failure),
             Event::Warned { about, message } => self.remark(about, message),
-            Event::Stopping => Some("stopping: nothing new is begun".to_owned()),
+            Event::Stopping(StopReason::Signal) => Some("stopping: nothing new is begun".to_owned()),
+            Event::Stopping(StopReason::Deadline) => Some("the deadline has passed: nothing new is begun".to_owned()),
             _ => None,
         }
     }

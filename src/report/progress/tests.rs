@@ -11,7 +11,7 @@ use insta::assert_snapshot;
 use super::super::tests::{NGINX, failure, mixed, outcomes, plan, reference};
 use super::super::untrusted::tests::{HOSTILE, assert_harmless};
 use super::*;
-use crate::event::{Ending, Outcome, Silent};
+use crate::event::{Ending, Outcome, Silent, StopReason};
 use crate::image::{Code, Failure};
 use crate::plan::Plan;
 
@@ -64,7 +64,7 @@ fn run(reporter: &dyn Reporter, plan: &Plan, ends: &[Outcome]) {
     reporter.event(Event::Warned { about: None, message: "this host goes away in May" });
     let (what, wait) = ("PUT registry.acme.io/mirror/redis:8.2.1", Duration::from_secs(2));
     reporter.event(Event::Retrying { what, wait, failure: &slow });
-    reporter.event(Event::Stopping);
+    reporter.event(Event::Stopping(StopReason::Signal));
 }
 
 fn troubled() -> (Plan, Vec<Outcome>) {
