@@ -72,7 +72,7 @@ output has-changes false
 output has-risk false
 output counts '{}'
 output shards '[]'
-for name in bytes-to-transfer plan-file plan-id result-file comment-url version binary-path; do
+for name in bytes-to-transfer plan-file plan-id result-file summary-file subjects-file comment-url version binary-path; do
     output "$name" ''
 done
 output failure-reason install

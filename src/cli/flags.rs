@@ -148,10 +148,10 @@ pub struct OutputArgs {
     /// The form of the standard output
     #[arg(long, env = "REGSYNC_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub format: FormatArg,
-    /// Write a report to a file too: text, json, markdown, junit, gitlab or dotenv, =FILE; repeatable
+    /// Write a report to a file too: text, json, markdown, junit, gitlab, dotenv or subjects, =FILE; repeatable
     ///
     /// One run, several reports. `gitlab` and `dotenv` are for `artifacts: reports:` of GitLab: what changes, and the
-    /// outputs as variables. What becomes of a report does not change how the run ends. The variable holds one a line.
+    /// outputs as variables. `subjects` lists what apply has written, to attest it. What becomes of a report does not change how the run ends. The variable holds one a line.
     #[arg(long, env = "REGSYNC_REPORT", value_name = "FORMAT=FILE", value_parser = LinesParser(NonEmptyStringValueParser::new().try_map(|text| report(&text))))]
     report: Vec<Lines<(ReportArg, PathBuf)>>,
 }
@@ -190,11 +190,13 @@ pub enum ReportArg {
     Gitlab,
     /// The outputs, one a line.
     Dotenv,
+    /// The images that were written, one a line.
+    Subjects,
 }
 
 fn report(text: &str) -> Result<(ReportArg, PathBuf), String> {
     let (format, file) = text.split_once('=').ok_or("write FORMAT=FILE, such as json=result.json")?;
-    let unknown = |_| format!("`{format}` is not text, json, markdown, junit, gitlab or dotenv");
+    let unknown = |_| format!("`{format}` is not text, json, markdown, junit, gitlab, dotenv or subjects");
     let format = ReportArg::from_str(format, false).map_err(unknown)?;
     if file.is_empty() { Err("the file is missing".to_owned()) } else { Ok((format, file.into())) }
 }

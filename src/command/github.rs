@@ -1,15 +1,16 @@
 //! GitHub Actions: what its environment says of a run, and what it is told at the end of one.
 //!
-//! Owns the files that the runner names, and in which word a run has failed. Refuses to change how a run ends: what could
+//! Owns the files that the runner names. Refuses to change how a run ends: what could
 //! not be told is said. Elsewhere than at a runner nothing is read and nothing written.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 
 use super::files::{in_words, write_file};
 use super::load::config_paths;
 use super::output::{Refusal, say, say_error};
+use super::outputs::{Rendered, outputs};
 use super::plan::scope;
 use super::pull_request::{Excuse, lacks_credentials};
 use super::session::Session;
@@ -18,10 +19,9 @@ use super::{Exit, comment};
 use crate::auth::Environment;
 use crate::cli::{CiArgs, CommentArg, ConfigArgs, OutputArgs, ReportArg, ScopeArgs};
 use crate::config::Problem;
-use crate::event::{Ending, Outcome};
-use crate::image::Code;
-use crate::plan::{Action, Plan, Scope, Step};
-use crate::report::github::{Annotation, Level, Outputs, Verdict, annotations, of_plan, of_result};
+use crate::event::Outcome;
+use crate::plan::{Plan, Scope, Step};
+use crate::report::github::{Annotation, Level, annotations, of_plan, of_result};
 use crate::report::markdown::{self, Budget};
 use crate::report::{Applied, Checkout, Setting, Untrusted};
 
@@ -66,8 +66,8 @@ pub(super) struct Told<'a> {
     pub(super) configs: Vec<&'a Path>,
     /// Which part of it, likewise.
     pub(super) scope: Option<&'a ScopeArgs>,
-    /// The files that get the outputs.
-    pub(super) dotenv: Vec<&'a Path>,
+    /// The reports that are written to files.
+    pub(super) reports: Vec<(ReportArg, &'a Path)>,
 }
 
 impl<'a> Told<'a> {
@@ -82,9 +82,8 @@ impl<'a> Told<'a> {
 
     /// The same where no configuration is read.
     pub(super) fn of_ci((verb, args): (&'static str, &'a CiArgs), output: &'a OutputArgs) -> Self {
-        let dotenv = output.reports().filter(|(format, _)| *format == ReportArg::Dotenv);
         Self {
-            dotenv: dotenv.map(|(_, file)| file).collect(),
+            reports: output.reports().collect(),
             verb,
             label: args.label.as_deref(),
             summary: args.summary,
@@ -92,6 +91,11 @@ impl<'a> Told<'a> {
             comment: args.comment,
             ..Self::default()
         }
+    }
+
+    /// The files of the reports of one form.
+    pub(super) fn files(&self, format: ReportArg) -> impl Iterator<Item = &'a Path> {
+        self.reports.iter().filter(move |(form, _)| *form == format).map(|(_, file)| *file)
     }
 }
 
@@ -117,6 +121,7 @@ pub(super) async fn conclude(
     let setting = Setting { objection, notice, ..session.setting(told.label) };
     let conclusion = Conclusion { session, told, account, setting, ended: &ended };
     conclusion.mark();
+    conclusion.list_subjects();
     let comment = comment::publish(&conclusion).await;
     conclusion.give(comment.as_deref());
     ended
@@ -223,9 +228,9 @@ impl Conclusion<'_> {
     /// Writes the outputs.
     fn give(&self, comment: Option<&str>) {
         let environment = self.session.environment();
-        let Rendered { lines, variables } = outputs((self.account, self.ended), comment.unwrap_or_default());
+        let Rendered { lines, variables } = outputs((self.told, self.account, self.ended), comment.unwrap_or_default());
         let given = if is_runner(environment) { append(environment, "GITHUB_OUTPUT", &lines) } else { Ok(()) };
-        let files = self.told.dotenv.iter().map(|file| write_file(file, &variables));
+        let files = self.told.files(ReportArg::Dotenv).map(|file| write_file(file, &variables));
         for refusal in files.chain([given]).filter_map(Result::err) {
             say_error(&refusal, self.session.error_color());
         }
@@ -237,7 +242,8 @@ pub(super) fn usage(environment: &Environment) {
     if is_runner(environment) {
         let ended = Err(Refusal::new(Exit::Usage, ""));
         // What is wrong with the command line has been said; who cannot be told of it is nobody to complain to.
-        let _ = append(environment, "GITHUB_OUTPUT", &outputs((&Account::default(), &ended), "").lines);
+        let _ =
+            append(environment, "GITHUB_OUTPUT", &outputs((&Told::default(), &Account::default(), &ended), "").lines);
     }
 }
 
@@ -268,93 +274,12 @@ pub(super) fn annotation(problem: &Problem) -> Annotation {
 }
 
 /// Appends to the file that a variable names, where it names one.
-fn append(environment: &Environment, variable: &str, text: &str) -> Result<(), Refusal> {
+pub(super) fn append(environment: &Environment, variable: &str, text: &str) -> Result<(), Refusal> {
     let Some(file) = environment.get(variable) else { return Ok(()) };
     let opened = OpenOptions::new().append(true).create(true).open(file);
     opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
         Refusal::new(Exit::Failed, format!("could not write to {variable} ({file}): {}", in_words(&error)))
     })
-}
-
-/// The outputs, in both of their forms. Lines are for the steps of this job, whose paths start elsewhere than those of a run
-/// in a directory of its own: they name files in full. Variables are for other jobs, whose checkout is elsewhere.
-struct Rendered {
-    lines: String,
-    variables: String,
-}
-
-fn outputs((account, ended): (&Account, &Result<Exit, Refusal>), comment_url: &str) -> Rendered {
-    let exit = ended.as_ref().map_or_else(|refusal| refusal.exit, |exit| *exit);
-    let text =
-        |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-    let in_full =
-        |path: &Option<PathBuf>| text(&path.as_ref().map(|path| absolute(path).unwrap_or_else(|_| path.clone())));
-    let (plan_file, result_file) = (&account.plan_file, &account.result_file);
-    let failure_reason = failure_reason(account, exit, ended.is_err());
-    let outputs = Outputs {
-        verdict: Verdict { result: result(account, exit), failure_reason, exit_code: exit as u8 },
-        plan: account.plan.as_ref(),
-        outcomes: account.outcomes.as_deref(),
-        plan_file: &text(plan_file),
-        result_file: &text(result_file),
-        comment_url,
-        version: env!("CARGO_PKG_VERSION"),
-    };
-    let lines = Outputs { plan_file: &in_full(plan_file), result_file: &in_full(result_file), ..outputs }.render();
-    Rendered { lines, variables: outputs.dotenv() }
-}
-
-fn result(account: &Account, exit: Exit) -> &'static str {
-    let has_changes = account.plan.as_ref().is_some_and(Plan::has_changes);
-    match exit {
-        // That nothing is left to do cannot be said where not all could be read.
-        Exit::Done | Exit::Changes if account.excuse.is_some() => "partial",
-        Exit::Done | Exit::Changes if !has_changes => "no-changes",
-        Exit::Done | Exit::Changes if account.outcomes.is_some() => "applied",
-        Exit::Done | Exit::Changes => "changes",
-        Exit::Partial => "partial",
-        Exit::Blocked => "blocked",
-        _ => "failed",
-    }
-}
-
-/// Why a run has failed, in one word; empty where it has not.
-fn failure_reason(account: &Account, exit: Exit, refused: bool) -> &'static str {
-    match exit {
-        Exit::Done => "",
-        Exit::Changes => "drift",
-        Exit::Failed | Exit::Partial if account.is_overdue => "deadline",
-        Exit::Partial => "partial-apply",
-        Exit::Stale if refused => "plan-changed",
-        Exit::Stale => "plan-stale",
-        Exit::Blocked if refused => "risk-blocked",
-        Exit::Blocked => "policy-blocked",
-        Exit::Usage => "usage",
-        Exit::Invalid => "config-invalid",
-        Exit::Interrupted | Exit::Terminated => "interrupted",
-        Exit::Failed => cause(account),
-    }
-}
-
-/// What all failures have in common, where they have.
-fn cause(account: &Account) -> &'static str {
-    let errors = account.plan.iter().flat_map(|plan| &plan.steps).filter(|step| step.action() == Action::Error);
-    let planned = errors.filter(|step| !account.is_excused(step)).filter_map(|step| step.reason.failure());
-    let ended = account.outcomes.iter().flatten().filter_map(|outcome| match &outcome.ending {
-        Ending::Failed(failure) => Some(failure),
-        _ => None,
-    });
-    let codes: Vec<Code> = planned.chain(ended).map(|failure| failure.code).collect();
-    let all = |wanted: &[Code]| !codes.is_empty() && codes.iter().all(|code| wanted.contains(code));
-    if all(&[Code::Auth, Code::Denied, Code::NoCredentials]) {
-        "auth"
-    } else if all(&[Code::RateLimited]) {
-        "rate-limited"
-    } else if account.plan.as_ref().is_some_and(|plan| !plan.is_complete()) {
-        "incomplete"
-    } else {
-        "failed"
-    }
 }
 
 /// Whether GitHub's runner, or one like it, runs this.

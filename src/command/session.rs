@@ -334,7 +334,7 @@ pub(super) fn format_of_file(format: ReportArg) -> Option<report::Format> {
         ReportArg::Markdown => report::Format::Markdown,
         ReportArg::Junit => report::Format::Junit,
         ReportArg::Gitlab => report::Format::Gitlab,
-        ReportArg::Dotenv => return None,
+        ReportArg::Dotenv | ReportArg::Subjects => return None,
     })
 }
 

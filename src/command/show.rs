@@ -17,6 +17,9 @@ pub(super) fn run(args: &ShowArgs, session: &Session) -> Result<Exit, Refusal> {
     if args.output.reports().any(|(format, _)| format == ReportArg::Dotenv) {
         return Err(Refusal::new(Exit::Usage, "dotenv tells how a run of plan or apply ends; show has none"));
     }
+    if args.output.reports().any(|(format, _)| format == ReportArg::Subjects) {
+        return Err(Refusal::new(Exit::Usage, "subjects lists what a run of apply has written; show writes nothing"));
+    }
     let text = read_text(&args.file)?;
     let invalid = |error: FileError| Refusal::new(Exit::Invalid, format!("{}: {error}", args.file.display()));
     match plan::document(&text) {

@@ -86,6 +86,8 @@ impl Run {
             outcomes: Some(&self.outcomes),
             plan_file: &self.bad,
             result_file: &self.bad,
+            summary_file: &self.bad,
+            subjects_file: &self.bad,
             comment_url: &self.bad,
             version: &self.bad,
         }

@@ -1,6 +1,7 @@
 //! GitHub Actions: what a run leaves in the files of the runner, and on its log, however it ends.
 
 mod comment;
+mod files;
 mod fork;
 mod golden;
 mod trust;
@@ -46,7 +47,7 @@ fn outputs(regsync: &Regsync) -> BTreeMap<String, String> {
     std::fs::remove_file(regsync.path("output")).unwrap();
     let pairs = text.lines().map(|line| line.split_once('=').expect("name=value"));
     let outputs: BTreeMap<String, String> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    assert_eq!(outputs.len(), 13, "{text}");
+    assert_eq!(outputs.len(), 15, "{text}");
     outputs
 }
 

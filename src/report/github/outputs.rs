@@ -30,6 +30,10 @@ pub struct Outputs<'a> {
     pub plan_file: &'a str,
     /// Where the result is saved as JSON.
     pub result_file: &'a str,
+    /// Where the plan or the result is saved as Markdown.
+    pub summary_file: &'a str,
+    /// Where it is listed what was written.
+    pub subjects_file: &'a str,
     /// The address of the comment.
     pub comment_url: &'a str,
     /// The version of the tool.
@@ -52,7 +56,7 @@ impl Outputs<'_> {
         lines.concat()
     }
 
-    fn rows(&self) -> [(&'static str, String); 13] {
+    fn rows(&self) -> [(&'static str, String); 15] {
         let Verdict { result, failure_reason, exit_code } = self.verdict;
         let yes = |is: bool| is.to_string();
         let of_plan = |value: fn(&Plan) -> String| self.plan.map(value).unwrap_or_default();
@@ -75,6 +79,8 @@ impl Outputs<'_> {
             ("plan-id", of_plan(|plan| plan.id().to_string())),
             ("shards", self.plan.map_or_else(|| "[]".to_owned(), |plan| serde_json::json!(plan.shards()).to_string())),
             ("result-file", self.result_file.to_owned()),
+            ("summary-file", self.summary_file.to_owned()),
+            ("subjects-file", self.subjects_file.to_owned()),
             ("comment-url", self.comment_url.to_owned()),
             ("failure-reason", failure_reason.to_owned()),
             ("exit-code", exit_code.to_string()),
@@ -95,8 +101,17 @@ mod tests {
     const FAILED: Verdict<'_> = Verdict { result: "failed", failure_reason: "incomplete", exit_code: 1 };
 
     fn outputs<'a>() -> Outputs<'a> {
-        let (plan_file, result_file, comment_url) = ("", "", "");
-        Outputs { verdict: FAILED, plan: None, outcomes: None, plan_file, result_file, comment_url, version: "1.2.3" }
+        Outputs {
+            verdict: FAILED,
+            plan: None,
+            outcomes: None,
+            plan_file: "",
+            result_file: "",
+            summary_file: "",
+            subjects_file: "",
+            comment_url: "",
+            version: "1.2.3",
+        }
     }
 
     #[test]
