@@ -1,4 +1,5 @@
-//! The HTTP clients of one registry: one for the registry itself, one for every other origin it sends us to.
+//! The HTTP clients of one registry: one for the registry itself, one for the origins that the environment binds to it, and one
+//! for every other that it sends us to.
 //!
 //! Owns the choice between them, so that a client certificate is shown to the registry alone, and which names are resolved
 //! by which rule.
@@ -21,10 +22,11 @@ use crate::store::limits::WIDTH_MOST;
 pub(super) struct Clients {
     pub(super) boundary: Boundary,
     home: reqwest::Client,
+    bound: Abroad,
     abroad: Abroad,
 }
 
-/// Most registries send us nowhere, or soon: it is made when it is needed.
+/// Most registries send us nowhere, or soon: such a client is made when it is needed.
 type Abroad = LazyLock<Result<reqwest::Client, Error>, Box<dyn FnOnce() -> Result<reqwest::Client, Error> + Send>>;
 
 impl Clients {
@@ -43,17 +45,23 @@ impl Clients {
         let guard = |rule, network: &Network| Arc::new(Guard::new(&network.names, rule, network.proxies.hosts()));
         let home = tls::builder(network, (settings.ca.as_deref(), trust), settings.client.as_ref(), transfers)?;
         let home = tls::build(home.dns_resolver(guard(Rule::Home(Arc::clone(&nearness)), network)))?;
-        let bound = boundary.bound_names();
-        let (network, ca) = (network.clone(), settings.ca.clone());
-        let abroad = move || {
-            let builder = tls::builder(&network, (ca.as_deref(), Trust::Roots), None, transfers)?;
-            tls::build(builder.dns_resolver(guard(Rule::Abroad(nearness, bound), &network)))
+        let away = |rule| {
+            let (network, ca) = (network.clone(), settings.ca.clone());
+            let client = move || {
+                let builder = tls::builder(&network, (ca.as_deref(), Trust::Roots), None, transfers)?;
+                tls::build(builder.dns_resolver(guard(rule, &network)))
+            };
+            Abroad::new(Box::new(client))
         };
-        Ok(Self { boundary, home, abroad: Abroad::new(Box::new(abroad)) })
+        Ok(Self { boundary, home, bound: away(Rule::Bound), abroad: away(Rule::Abroad(nearness)) })
     }
 
     /// The client for `url`.
     pub(super) fn of(&self, url: &Url) -> Result<&reqwest::Client, Error> {
-        if self.boundary.is_home(url) { Ok(&self.home) } else { self.abroad.as_ref().map_err(Error::clone) }
+        if self.boundary.is_home(url) {
+            return Ok(&self.home);
+        }
+        let client = if self.boundary.is_bound(url) { &self.bound } else { &self.abroad };
+        client.as_ref().map_err(Error::clone)
     }
 }

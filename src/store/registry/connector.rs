@@ -27,19 +27,21 @@ pub fn connector(user_agent: &str, proxies: Proxies, roots: Roots) -> Connect {
 
 fn client(network: &Network, way: Way) -> Result<reqwest::Client, Error> {
     match way {
-        Way::Open => {
-            let guard = Guard::new(&network.names, Rule::Service, network.proxies.hosts());
-            let builder = tls::builder(network, (None, Trust::Roots), None, 1)?;
-            tls::build(builder.dns_resolver(Arc::new(guard)))
-        }
+        Way::Open => guarded(network, Rule::Service),
         Way::Local | Way::Metadata => {
             let mut network = Network { proxies: Proxies::default(), ..network.clone() };
             if way == Way::Metadata {
                 network.limits = Limits { connect: METADATA_CONNECT, ..network.limits };
             }
-            tls::client(&network, (None, Trust::Roots), None, 1)
+            guarded(&network, Rule::Anywhere)
         }
     }
+}
+
+fn guarded(network: &Network, rule: Rule) -> Result<reqwest::Client, Error> {
+    let guard = Guard::new(&network.names, rule, network.proxies.hosts());
+    let builder = tls::builder(network, (None, Trust::Roots), None, 1)?;
+    tls::build(builder.dns_resolver(Arc::new(guard)))
 }
 
 #[cfg(test)]
@@ -70,6 +72,18 @@ mod tests {
             // The proxy itself may be anywhere.
             let unreachable = asked(&network, Way::Open, "https://sts.example:1/").await;
             assert!(!unreachable.contains("Inside"), "{proxies}: {unreachable}");
+        }
+    }
+    #[tokio::test]
+    async fn a_name_of_this_machine_that_leads_elsewhere_is_not_asked() {
+        let nobody = Arc::new(Keychain::fixed([].into()));
+        let names = Names::listed(&[("far.localhost", "203.0.113.7"), ("near.localhost", "127.0.0.1")]);
+        let network = Network { names, ..Network::new("regsync-test", nobody, Arc::new(Silent)) };
+        for way in [Way::Local, Way::Metadata] {
+            let refused = asked(&network, way, "http://far.localhost:1/").await;
+            assert!(refused.contains("Outside"), "{refused}");
+            let unreachable = asked(&network, way, "http://near.localhost:1/").await;
+            assert!(!unreachable.contains("Outside"), "{unreachable}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::error::Error as _;
 
 use serde::Deserialize;
 
-use super::guard::Inside;
+use super::guard::Astray;
 use crate::auth::Redactor;
 use crate::image::Code;
 use crate::store::Error;
@@ -168,9 +168,9 @@ pub(super) fn refused(request: &str, who: &str, status: u16, said: &Said) -> Err
 /// A connection that could not be made or kept. The client's own text names URLs, so only what lies below is told.
 pub(super) fn disconnected(request: &str, who: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
-    if let Some(inside) = chain(&error).find_map(|cause| cause.downcast_ref::<Inside>()) {
-        let refused = Error::new(Code::Boundary, request, format!("{who} was not connected to: {inside}"));
-        return Error { hint: inside.hint().map(str::to_owned), ..refused };
+    if let Some(astray) = chain(&error).find_map(|cause| cause.downcast_ref::<Astray>()) {
+        let refused = Error::new(Code::Boundary, request, format!("{who} was not connected to: {astray}"));
+        return Error { hint: astray.hint().map(str::to_owned), ..refused };
     }
     if let Some(tls) = tls_cause(&error) {
         return Error::new(Code::Tls, request, format!("the TLS connection to {who} failed: {tls}"))

@@ -1,7 +1,8 @@
 //! Names, resolved with care.
 //!
 //! Owns the check of the very addresses that are connected to, behind every name but those of proxies: a registry may be
-//! anywhere but where metadata services are, and leads no nearer than it is itself. Refuses to judge names by their spelling.
+//! anywhere but where metadata services are, and leads no nearer than it is itself. Refuses to judge names by their spelling,
+//! but for those that mean this machine: they are trusted for it, and must lead here.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::reach::{Reach, reach_of};
+use super::reach::{Reach, is_this_machine, reach_of};
 use crate::store::mutex::lock;
 
 /// How names are looked up.
@@ -70,39 +71,56 @@ impl Nearness {
 pub(super) enum Rule {
     /// A registry's own, which stands in the configuration, as its address could: it may be anywhere but nowhere.
     Home(Arc<Nearness>),
-    /// Those that a registry hands out, its own at another port among them: no nearer than it has shown itself to be. Those
-    /// that are bound to it by the environment may be anywhere but nowhere.
-    Abroad(Arc<Nearness>, BTreeSet<String>),
+    /// Those that a registry hands out, its own at another port among them: no nearer than it has shown itself to be.
+    Abroad(Arc<Nearness>),
+    /// Those that the environment binds to a registry: they may be anywhere but nowhere.
+    Bound,
     /// Those of token services: in private networks clouds have endpoints of their own.
     Service,
+    /// Those of this machine and of metadata services, which no stranger names.
+    Anywhere,
 }
 
 impl Rule {
     /// The nearest that is let through.
-    fn limit(&self, name: &str) -> Reach {
+    fn limit(&self) -> Reach {
         match self {
-            Self::Home(_) => Reach::Loopback,
-            Self::Abroad(_, bound) if bound.contains(name) => Reach::Loopback,
-            Self::Abroad(nearness, _) => nearness.get().min(Reach::Loopback),
+            Self::Home(_) | Self::Bound => Reach::Loopback,
+            Self::Abroad(nearness) => nearness.get().min(Reach::Loopback),
             Self::Service => Reach::Private,
+            Self::Anywhere => Reach::Nowhere,
         }
     }
 
     /// What may be connected to of what was found. A name that leads to this machine or a metadata service, where it must
     /// not, is refused whatever else it leads to.
-    fn judge(&self, name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Inside> {
-        let limit = self.limit(name);
+    fn judge(&self, name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Astray> {
+        let (limit, found) = (self.limit(), as_spelled(name, found)?);
         let (near, far): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| reach_of(address.ip()) > limit);
         let deceives = |address: &&SocketAddr| reach_of(address.ip()) >= Reach::Loopback;
         // A host of the own network has link-local addresses beside its others (RFC 6762).
         let deceiver = near.iter().find(deceives).filter(|_| !matches!(self, Self::Home(_)));
         if let Some(inside) = deceiver.or(near.first().filter(|_| far.is_empty())) {
-            return Err(Inside(*inside));
+            return Err(Astray::Inside(*inside));
         }
         if let (Self::Home(nearness), Some(seen)) = (self, far.iter().map(|address| reach_of(address.ip())).min()) {
             nearness.note(seen);
         }
         Ok(far)
+    }
+}
+
+/// What is this machine of what was found for a name that means it by its spelling: such a name gets credentials in the clear.
+/// All of it for others.
+fn as_spelled(name: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Astray> {
+    if !is_this_machine(name) {
+        return Ok(found);
+    }
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|address| reach_of(address.ip()) == Reach::Loopback);
+    match elsewhere.first().filter(|_| here.is_empty()) {
+        Some(outside) => Err(Astray::Outside(*outside)),
+        None => Ok(here),
     }
 }
 
@@ -142,30 +160,47 @@ impl Resolve for Guard {
 
 /// A name resolved to an address that it may not lead to.
 #[derive(Debug)]
-pub(super) struct Inside(SocketAddr);
+pub(super) enum Astray {
+    /// Nearer than it may.
+    Inside(SocketAddr),
+    /// Not to this machine, which it means by its spelling.
+    Outside(SocketAddr),
+}
 
-impl Inside {
+impl Astray {
     /// What may be done about it, where something may.
     pub(super) fn hint(&self) -> Option<&'static str> {
-        (reach_of(self.0.ip()) == Reach::Private).then_some(
-            "a registry leads no nearer than it is itself; one in this network that is reached through a proxy must be \
-             named in NO_PROXY to be known as such",
-        )
+        match self {
+            Self::Inside(address) => (reach_of(address.ip()) == Reach::Private).then_some(
+                "a registry leads no nearer than it is itself; one in this network that is reached through a proxy must \
+                 be named in NO_PROXY to be known as such",
+            ),
+            Self::Outside(_) => Some(
+                "names at `.localhost` are trusted as this machine: give another machine another name, and a registry \
+                 without encryption `plain-http: true`",
+            ),
+        }
     }
 }
 
-impl fmt::Display for Inside {
+impl fmt::Display for Astray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match reach_of(self.0.ip()) {
-            Reach::Public | Reach::Private => "an address inside this network",
-            Reach::Loopback => "an address of this machine",
-            Reach::Nowhere => "an address of a metadata service, or of no host at all",
+        let (address, what) = match self {
+            Self::Outside(address) => (address, "no address of this machine, which it is a name of"),
+            Self::Inside(address) => (
+                address,
+                match reach_of(address.ip()) {
+                    Reach::Public | Reach::Private => "an address inside this network",
+                    Reach::Loopback => "an address of this machine",
+                    Reach::Nowhere => "an address of a metadata service, or of no host at all",
+                },
+            ),
         };
-        write!(f, "its name resolves to {}, {what}", self.0.ip())
+        write!(f, "its name resolves to {}, {what}", address.ip())
     }
 }
 
-impl std::error::Error for Inside {}
+impl std::error::Error for Astray {}
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -208,7 +243,7 @@ pub(super) mod tests {
     async fn through(guard: &Guard, name: &str) -> Result<usize, String> {
         match guard.resolve(name.parse().unwrap()).await {
             Ok(found) => Ok(found.count()),
-            Err(error) => Err(error.downcast_ref::<Inside>().expect("refused, not failed").to_string()),
+            Err(error) => Err(error.downcast_ref::<Astray>().expect("refused, not failed").to_string()),
         }
     }
 
@@ -217,7 +252,7 @@ pub(super) mod tests {
     }
 
     fn abroad(reach: Reach) -> Rule {
-        Rule::Abroad(Arc::new(Nearness::spelled(reach)), BTreeSet::new())
+        Rule::Abroad(Arc::new(Nearness::spelled(reach)))
     }
 
     #[tokio::test]
@@ -231,7 +266,10 @@ pub(super) mod tests {
         let nowhere =
             ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "fd00:ec2::254", "0.0.0.0", "100.100.100.200"];
         for address in nowhere {
-            for rule in [Reach::Public, Reach::Private, Reach::Loopback].map(abroad).into_iter().chain([Rule::Service])
+            for rule in [Reach::Public, Reach::Private, Reach::Loopback]
+                .map(abroad)
+                .into_iter()
+                .chain([Rule::Service, Rule::Bound])
             {
                 for answer in [&[address][..], &["203.0.113.7", address], &[address, "2001:db8::7"]] {
                     let refused = answered(rule.clone(), answer).await.unwrap_err();
@@ -253,6 +291,8 @@ pub(super) mod tests {
             (abroad(Reach::Loopback), [true, true, true]),
             (Rule::Service, [true, true, false]),
             (Rule::Home(Arc::default()), [true, true, true]),
+            (Rule::Bound, [true, true, true]),
+            (Rule::Anywhere, [true, true, true]),
         ];
         for (index, (rule, allowed)) in table.into_iter().enumerate() {
             for (address, allowed) in ["203.0.113.7", "10.0.0.7", "127.0.0.1"].into_iter().zip(allowed) {
@@ -294,21 +334,40 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_bound_to_a_registry_and_proxies_are_known_by_their_names() {
+    async fn proxies_are_known_by_their_names() {
         let names = saying(&[&["10.0.0.7"]]);
-        let bound = Rule::Abroad(Arc::default(), BTreeSet::from(["auth.example".to_owned()]));
-        let guard = Guard::new(&names, bound, BTreeSet::from(["proxy.example".to_owned()]));
-        for (name, allowed) in [
-            ("auth.example", true),
-            ("AUTH.example.", true),
-            ("other.example", false),
-            ("proxy.example", true),
-            ("x.proxy.example", false),
-        ] {
+        let guard = Guard::new(&names, abroad(Reach::Public), BTreeSet::from(["proxy.example".to_owned()]));
+        for (name, allowed) in
+            [("other.example", false), ("proxy.example", true), ("PROXY.example.", true), ("x.proxy.example", false)]
+        {
             assert_eq!(through(&guard, name).await.is_ok(), allowed, "{name}");
         }
-        let metadata = saying(&[&["169.254.169.254"]]);
-        let bound = Rule::Abroad(Arc::default(), BTreeSet::from(["auth.example".to_owned()]));
-        assert!(through(&Guard::new(&metadata, bound, BTreeSet::new()), "auth.example").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_means_this_machine_leads_here_or_nowhere() {
+        let rules = || [Rule::Home(Arc::default()), abroad(Reach::Loopback), Rule::Bound, Rule::Anywhere];
+        for name in ["localhost", "registry.localhost", "Registry.LocalHost."] {
+            for rule in rules() {
+                for (answer, allowed) in [
+                    (&["127.0.0.1"][..], Ok(1)),
+                    (&["::1", "127.0.0.53"], Ok(2)),
+                    (&["203.0.113.7", "127.0.0.1", "10.0.0.7"], Ok(1)),
+                    (&["203.0.113.7"], Err("203.0.113.7, no address of this machine")),
+                    (&["10.0.0.7", "192.168.1.5"], Err("10.0.0.7, no address of this machine")),
+                    (&["169.254.169.254"], Err("169.254.169.254, no address of this machine")),
+                ] {
+                    let guard = Guard::new(&saying(&[answer]), rule.clone(), BTreeSet::new());
+                    match (through(&guard, name).await, allowed) {
+                        (Ok(count), allowed) => assert_eq!(Ok(count), allowed, "{name} {answer:?}"),
+                        (Err(said), allowed) => assert!(said.contains(allowed.unwrap_err()), "{name}: {said}"),
+                    }
+                }
+            }
+        }
+        for name in ["localhost.example", "notlocalhost"] {
+            let guard = Guard::new(&saying(&[&["203.0.113.7"]]), Rule::Home(Arc::default()), BTreeSet::new());
+            assert_eq!(through(&guard, name).await, Ok(1), "{name}");
+        }
     }
 }

@@ -85,13 +85,9 @@ impl Boundary {
         realm::is_its_own(&self.base, url) || self.is_bound(url)
     }
 
-    fn is_bound(&self, url: &Url) -> bool {
+    /// Whether the environment binds the host and port of `url` to the registry.
+    pub(super) fn is_bound(&self, url: &Url) -> bool {
         self.words.trusted_realms.iter().any(|host| names(host, url))
-    }
-
-    /// The names of the hosts that the environment binds to the registry.
-    pub(super) fn bound_names(&self) -> BTreeSet<String> {
-        self.words.trusted_realms.iter().map(|host| plain_name(host.host())).collect()
     }
 
     /// The next hop of a redirect from `from`.

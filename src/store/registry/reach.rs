@@ -19,7 +19,7 @@ pub(super) enum Reach {
 /// How far the host of a URL reaches, by its spelling.
 pub(super) fn reach(url: &Url) -> Reach {
     let host = url.host_str().unwrap_or_default().trim_end_matches('.');
-    if host == "localhost" || host.ends_with(".localhost") {
+    if is_this_machine(host) {
         return Reach::Loopback;
     }
     if matches!(host, "metadata.google.internal" | "metadata") {
@@ -27,6 +27,11 @@ pub(super) fn reach(url: &Url) -> Reach {
     }
     // The URL parser has already turned decimal, octal and hexadecimal spellings into plain addresses.
     host.trim_start_matches('[').trim_end_matches(']').parse().map_or(Reach::Public, reach_of)
+}
+
+/// Whether a plain name means this machine by its spelling (RFC 6761 section 6.3).
+pub(super) fn is_this_machine(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// How far an address reaches.

@@ -40,20 +40,10 @@ impl Roots {
     }
 }
 
-/// An HTTP client that trusts whom `trust` says (a `ca` in PEM, and others), and shows `identity` where a server asks for it.
+/// The making of an HTTP client that trusts whom `trust` says (a `ca` in PEM, and others), and shows `identity` where a server asks for it.
 ///
 /// It follows no redirect, sends no `Referer`, keeps no cookies, retries nothing and decodes nothing: all of that is decided
 /// here, or must not happen.
-pub(super) fn client(
-    network: &Network,
-    trust: (Option<&[u8]>, Trust),
-    identity: Option<&ClientIdentity>,
-    transfers: usize,
-) -> Result<reqwest::Client, Error> {
-    build(builder(network, trust, identity, transfers)?)
-}
-
-/// What [`client`] builds, for those who add to it.
 pub(super) fn builder(
     network: &Network,
     trust: (Option<&[u8]>, Trust),
@@ -171,7 +161,7 @@ mod tests {
         let (chain, key) = pair();
         let identity = ClientIdentity { chain: chain.clone().into_bytes(), key: Secret::new(key) };
         let network = network();
-        assert!(client(&network, (Some(chain.as_bytes()), Trust::Roots), Some(&identity), 1).is_ok());
+        assert!(builder(&network, (Some(chain.as_bytes()), Trust::Roots), Some(&identity), 1).is_ok());
         let config = config(&network, (None, Trust::Nobody), None).unwrap();
         assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
     }
@@ -192,10 +182,10 @@ mod tests {
     fn what_is_not_pem_is_named() {
         let (chain, _) = pair();
         let network = network();
-        let error = client(&network, (Some(b"nothing"), Trust::Nobody), None, 1).expect_err("no certificate");
+        let error = builder(&network, (Some(b"nothing"), Trust::Nobody), None, 1).expect_err("no certificate");
         assert!(error.to_string().contains("tls.ca"), "{error}");
         let identity = ClientIdentity { chain: chain.into_bytes(), key: Secret::new("hunter2") };
-        let error = client(&network, (None, Trust::Nobody), Some(&identity), 1).expect_err("no key");
+        let error = builder(&network, (None, Trust::Nobody), Some(&identity), 1).expect_err("no key");
         assert!(error.to_string().contains("tls.key") && !error.to_string().contains("hunter2"), "{error}");
     }
 

@@ -87,6 +87,33 @@ async fn a_registrys_own_name_may_be_anywhere_but_nowhere() {
     }
 }
 
+/// Another port of a host that is bound may be another's, as it is for credentials.
+#[tokio::test]
+async fn what_is_bound_to_a_registry_is_bound_with_its_port() {
+    let (bound, neighbour) = (Server::start(|_| reply(200, &[], "")), Server::start(|_| reply(200, &[], "")));
+    let url = |server: &Server| format!("http://auth.example:{}/token", server.address.port());
+    let trusted = format!("auth.example:{}", bound.address.port()).parse().unwrap();
+    let words = Words { trusted_realms: [trusted].into(), ..Words::default() };
+    let network = Network::new("regsync-test", Arc::new(Keychain::fixed([].into())), Arc::new(Silent));
+    let network = Network { names: Names::listed(&[("auth.example", "127.0.0.1")]), ..network };
+    let boundary = Boundary::new("http://r.example/".parse().unwrap(), words);
+    let clients = Clients::new(boundary, &Settings::default(), &network).unwrap();
+    assert_eq!(asked(&clients, &url(&bound)).await, Ok(200));
+    assert_eq!(asked(&clients, &url(&neighbour)).await, Err(Code::Boundary));
+    assert!(neighbour.log().is_empty());
+}
+
+/// Such a name speaks plain http and is shown credentials there.
+#[tokio::test]
+async fn a_registry_that_is_spelled_as_this_machine_is_on_it() {
+    let server = Server::start(|_| reply(200, &[], ""));
+    for (address, ended) in [("127.0.0.1", Ok(200)), ("203.0.113.7", Err(Code::Boundary))] {
+        let base = format!("http://registry.localhost:{}/", server.address.port());
+        let clients = clients(&base, &[], &[("registry.localhost", address)]);
+        assert_eq!(asked(&clients, &base).await, ended, "{address}");
+    }
+}
+
 /// Who answers for a name may say one thing at first and another thing later.
 #[tokio::test]
 async fn another_port_of_the_registrys_own_host_is_no_nearer_than_the_registry() {
