@@ -14,6 +14,7 @@ mod docker_hub;
 mod exchange;
 mod gcp;
 mod gcp_machine;
+mod headers;
 mod identity;
 mod jfrog;
 mod jobs;
