@@ -119,7 +119,8 @@ impl Keychain {
         }
     }
 
-    /// Makes `repository` at its cloud, as whom the configuration names or, without, as whom the environment is.
+    /// Makes `repository` at its cloud, as whom the credential is for: as whom the configuration names or, without, as
+    /// whom the environment is. Nobody makes one where the credential is somebody else's.
     pub async fn create(&self, repository: &Repository, creation: &Creation) -> Result<(), Error> {
         match &self.0 {
             #[cfg(test)]
@@ -241,13 +242,24 @@ impl Machine {
     }
 
     async fn create(&self, repository: &Repository, creation: &Creation) -> Result<(), Error> {
-        let aws = match self.rule(repository) {
-            Some(Rule::Provider(Provider::Aws(aws))) => aws.clone(),
-            _ => Aws::default(),
+        let found = self.search(repository, None, &mut Vec::new()).await?;
+        let origin = found.map_or(Origin::Anonymous, |found| found.origin);
+        let made = match self.asker(repository, &origin) {
+            Some(aws) => self.aws.make((&aws, &self.exchange), repository, creation).await,
+            None => Err(somebody_else(&origin)),
         };
-        let made = self.aws.make((&aws, &self.exchange), repository, creation).await;
         let (provider, registry) = ("aws", repository.registry().clone());
         made.map_err(|problem| Error::Provider { provider, ambient: None, registry, problem: Box::new(problem) })
+    }
+
+    /// Who asks AWS's API about `repository`, where its credential is AWS's and from `origin`.
+    fn asker(&self, repository: &Repository, origin: &Origin) -> Option<Aws> {
+        let provider = match (origin, self.rule(repository)) {
+            (Origin::Provider(_), Some(Rule::Provider(provider))) => Some(provider.clone()),
+            (Origin::Ambient(_), _) => Ambient::of(repository.registry(), &self.environment)?.provider,
+            _ => None,
+        };
+        if let Some(Provider::Aws(aws)) = provider { Some(aws) } else { None }
     }
 
     async fn read(&self, repository: &Repository, tags: &[Tag]) -> Option<Reading> {
@@ -255,13 +267,7 @@ impl Machine {
             return None;
         }
         let found = self.search(repository, None, &mut Vec::new()).await.ok()??;
-        let ambient = || Ambient::of(repository.registry(), &self.environment)?.provider;
-        let provider = match (found.origin, self.rule(repository)) {
-            (Origin::Provider(_), Some(Rule::Provider(provider))) => Some(provider.clone()),
-            (Origin::Ambient(_), _) => ambient(),
-            _ => None,
-        };
-        let Some(Provider::Aws(aws)) = provider else { return None };
+        let aws = self.asker(repository, &found.origin)?;
         self.aws.read((&aws, &self.exchange), repository, tags).await
     }
 
@@ -328,6 +334,13 @@ fn nobody(repository: &Repository) -> Error {
     let hint = "repositories are made by jobs for commits of the repository's own".to_owned();
     let problem = Box::new(ProviderError::Absent { missing, hint });
     Error::Provider { provider: "aws", ambient: None, registry: repository.registry().clone(), problem }
+}
+
+/// The credential is none of AWS's own, and nobody else is taken in its place.
+fn somebody_else(origin: &Origin) -> ProviderError {
+    let missing = format!("the credential for the registry is from elsewhere ({origin}), and makes no repository");
+    let hint = "write `auth: { aws: { role: … } }` for the registry, or make the repository yourself".to_owned();
+    ProviderError::Absent { missing, hint }
 }
 
 /// Notes that `found` is what is used.

@@ -8,8 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::testing::{install, path_variable};
-use super::{Consulted, Credential, Environment, Error, Found, Keychain, Origin, Rule, Secret, Trouble, Verdict};
-use crate::image::{Registry, Repository};
+use super::{
+    Consulted, Credential, Environment, Error, Found, Keychain, Origin, Rule, Secret, Sent, Trouble, Verdict, watch,
+};
+use crate::image::{Creation, Registry, Repository};
 
 /// A home directory, a `PATH`, and variables.
 struct Machine {
@@ -337,4 +339,30 @@ async fn no_secret_is_ever_told() {
     }
     check(&log.text());
     assert!(found >= 12 && broken >= 30, "{found} found, {broken} broken");
+}
+
+/// Keys of the machine make repositories only where they are who we are there.
+#[test]
+fn nobody_makes_a_repository_as_somebody_else() {
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    let machine = || {
+        let keys = [("AWS_ACCESS_KEY_ID", "ASIAENVIRONMENTEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "key")];
+        keys.into_iter().fold(Machine::new(), |machine, (name, value)| machine.set(name, value))
+    };
+    let name = "REGSYNC_AUTH_123456789012_DKR_ECR_EU__WEST__1_AMAZONAWS_COM";
+    for (machine, makes) in [
+        (machine(), true),
+        (machine().anonymous(host, None), false),
+        (machine().set(name, "AWS:password"), false),
+        (machine().docker(&auths(host, "AWS")), false),
+    ] {
+        let (keychain, app) = (machine.keychain(), repository(&format!("{host}/app")));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let password = STANDARD.encode("AWS:password");
+        let reply = move |_: &Sent| format!(r#"{{"authorizationData": [{{"authorizationToken": "{password}"}}]}}"#);
+        let creation = Creation::default();
+        let (made, sent) = watch(reply, || runtime.block_on(keychain.create(&app, &creation)));
+        assert_eq!(made.is_ok(), makes, "{made:?}");
+        assert_eq!(sent.iter().any(|sent| sent.text.contains("CreateRepository")), makes, "{made:?}");
+    }
 }

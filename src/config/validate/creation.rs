@@ -4,7 +4,7 @@ use super::Reading;
 use super::provider::binding;
 use crate::config::ProviderKind;
 use crate::config::problem::{ProblemCode, shown};
-use crate::config::schema::{CreateRepositories, EncryptionKind, Field};
+use crate::config::schema::{Auth, CreateRepositories, EncryptionKind, Registry as Entry};
 use crate::config::text::At;
 use crate::image::{Creation, Encryption, Registry};
 
@@ -35,9 +35,14 @@ pub(super) fn read(written: &At<CreateRepositories>, reading: &mut Reading<'_, '
     }
 }
 
-/// Reports registries that make repositories by themselves, or not by our means.
-pub(super) fn check(registry: &Registry, written: &Field<CreateRepositories>, reading: &mut Reading<'_, '_, '_>) {
-    let Some(written) = written.given() else { return };
+/// Reports registries that make repositories by themselves, or not by our means, and those where we are nobody.
+pub(super) fn check(registry: &Registry, entry: &Entry, reading: &mut Reading<'_, '_, '_>) {
+    let Some(written) = entry.create_repositories.given() else { return };
+    if let Some(Auth::Anonymous) = entry.auth.given().map(|auth| &auth.value) {
+        let message = "`create-repositories` means nothing with `auth: anonymous`";
+        let problem = reading.diagnosis.problem(ProblemCode::Exclusive, written.span, message);
+        reading.diagnosis.report(problem.with_help("say who makes them: `auth: { aws: { role: … } }`"));
+    }
     let is_public = matches!(registry.as_str(), "public.ecr.aws" | "ecr-public.aws.com");
     let is_bound = binding("PROVIDER", registry, reading) == Some(ProviderKind::Aws.name());
     if !is_public && (ProviderKind::Aws.is_at(registry) || is_bound) {

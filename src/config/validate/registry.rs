@@ -24,7 +24,7 @@ impl Entries {
         if let Some(WrittenAuth::Provider(written)) = entry.auth.given().map(|auth| &auth.value) {
             provider::check(&parsed.registry, written, reading);
         }
-        creation::check(&parsed.registry, &entry.create_repositories, reading);
+        creation::check(&parsed.registry, entry, reading);
         let Some((first, span)) = self.0.get(&parsed) else {
             self.0.insert(parsed, (rules, key.span));
             return;
