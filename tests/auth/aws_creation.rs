@@ -95,6 +95,24 @@ fn a_repository_that_somebody_else_made_meanwhile_is_fine() {
     assert_eq!(scene.cloud.created().len(), 0);
 }
 
+/// A session may end before its keys are old: others are got, once.
+#[test]
+fn a_session_that_has_ended_is_replaced() {
+    for code in ["ExpiredTokenException", "ExpiredToken"] {
+        let scene = Scene::new();
+        let ended = ecr_error(400, code, "The security token included in the request is expired");
+        scene.cloud.fault(Match::new("POST", "/").nth(3), Fault::Reply(ended));
+        scene.regsync("create-repositories: {}").run(["apply"]).assert_status(0);
+        assert_eq!(scene.cloud.created().len(), 1, "{code}");
+        assert_eq!(scene.cloud.count("POST", "/"), 5, "session, password, no, session, repository");
+    }
+    let scene = Scene::new();
+    let ended = ecr_error(400, "ExpiredTokenException", "The security token included in the request is expired");
+    scene.cloud.fault(Match::new("POST", "/").from(3), Fault::Reply(ended));
+    scene.regsync("create-repositories: {}").run(["apply"]).assert_status(1);
+    assert_eq!(scene.cloud.created().len(), 0);
+}
+
 #[test]
 fn who_may_make_none_is_told_so_once() {
     let scene = Scene::new();

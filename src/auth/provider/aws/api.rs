@@ -17,11 +17,18 @@ use crate::auth::ProviderError;
 use crate::auth::exchange::Exchange;
 use crate::image::Registry;
 
-/// How long keys are used again: the shortest session lives for a quarter of an hour.
+/// How long keys are used again, at most: the shortest session lives for a quarter of an hour. One that was begun by
+/// somebody else may end sooner.
 const KEPT: Duration = Duration::from_secs(10 * 60);
+/// How long before their end keys are used no more.
+const RESERVE: Duration = Duration::from_secs(60);
 
 /// Who asks, and of which registry.
 pub(super) type Asker = (Aws, Registry);
+
+fn kept(principal: &Principal) -> Duration {
+    principal.lifetime.map_or(KEPT, |lifetime| KEPT.min(lifetime.saturating_sub(RESERVE)))
+}
 
 /// Asks the API, as whoever is named.
 #[derive(Default)]
@@ -44,7 +51,7 @@ impl Api {
     ) -> Result<Arc<Principal>, ProviderError> {
         let mut known = self.principals.lock().await;
         if let Some((principal, since)) = known.get(asker)
-            && since.elapsed() <= KEPT
+            && since.elapsed() <= kept(principal)
         {
             return Ok(Arc::clone(principal));
         }

@@ -16,7 +16,7 @@ use crate::image::{Creation, Encryption, Repository};
 
 impl Api {
     /// Makes `repository`, as `aws`. One after the other: ECR takes few of these requests in a second. That somebody else
-    /// was faster is no error.
+    /// was faster is no error. Where the session of the keys has ended, others are got, once.
     pub(in crate::auth) async fn make(
         &self,
         (aws, exchange): (&Aws, &Exchange),
@@ -29,10 +29,36 @@ impl Api {
         let _turn = self.making.lock().await;
         let principal = self.principal(exchange, &asker, &place).await?;
         let made = make(exchange, (&place, &principal), repository, creation).await;
-        if made.is_err() {
-            self.forget(&asker).await;
+        if made.is_ok() {
+            return Ok(());
         }
-        made
+        self.forget(&asker).await;
+        match made {
+            Err(Unmade::Expired(_)) => {
+                let principal = self.principal(exchange, &asker, &place).await?;
+                let made = make(exchange, (&place, &principal), repository, creation).await;
+                if made.is_err() {
+                    self.forget(&asker).await;
+                }
+                made.map_err(Unmade::problem)
+            }
+            made => made.map_err(Unmade::problem),
+        }
+    }
+}
+
+/// Why a repository was not made.
+enum Unmade {
+    /// The session of the keys has ended.
+    Expired(ProviderError),
+    Refused(ProviderError),
+}
+
+impl Unmade {
+    fn problem(self) -> ProviderError {
+        match self {
+            Self::Expired(problem) | Self::Refused(problem) => problem,
+        }
     }
 }
 
@@ -41,22 +67,23 @@ async fn make(
     (place, principal): (&Place, &Principal),
     repository: &Repository,
     creation: &Creation,
-) -> Result<(), ProviderError> {
+) -> Result<(), Unmade> {
     let body = body(place, repository, creation).to_string();
     let call = Call {
         what: "the repository",
-        endpoint: place.ecr(exchange)?,
+        endpoint: place.ecr(exchange).map_err(Unmade::Refused)?,
         signer: Signer { keys: &principal.keys, region: &place.region, service: "ecr" },
         kind: ecr::KIND,
         target: Some("AmazonEC2ContainerRegistry_V20150921.CreateRepository"),
         body: &body,
         limit: None,
     };
-    let answer = request::send(exchange, &call).await?;
+    let answer = request::send(exchange, &call).await.map_err(Unmade::Refused)?;
     if answer.is_success() || request::code(&answer) == "RepositoryAlreadyExistsException" {
         return Ok(());
     }
-    Err(refusal::of_creation(exchange, &answer, (repository, creation), principal))
+    let problem = refusal::of_creation(exchange, &answer, (repository, creation), principal);
+    Err(if request::is_expired(&answer) { Unmade::Expired(problem) } else { Unmade::Refused(problem) })
 }
 
 fn body(place: &Place, repository: &Repository, creation: &Creation) -> Value {

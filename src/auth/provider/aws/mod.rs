@@ -30,6 +30,8 @@ use place::Place;
 pub use read::Reading;
 use sts::Bearer;
 
+use std::time::Duration;
+
 use super::Issued;
 use super::ambient::is_bound;
 use crate::auth::exchange::Exchange;
@@ -54,6 +56,8 @@ struct Principal {
     name: String,
     /// What the ID token that they were got with says of itself.
     claims: Option<Claims>,
+    /// How long they live from the time that they were got, where that is said.
+    lifetime: Option<Duration>,
 }
 
 /// A role to act as.

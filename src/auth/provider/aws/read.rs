@@ -27,12 +27,13 @@ const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// All that ECR keeps, so that nothing is converted: the documentation names fewer. An image of another type would be said
 /// not to be there.
-const ACCEPTED: [&str; 5] = [
+const ACCEPTED: [&str; 6] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 
 /// What a cloud says of some tags of one of its repositories.
@@ -64,6 +65,8 @@ struct Failed {
     problem: ProviderError,
     /// Whether the next one fares no better.
     lasts: bool,
+    /// Whether the session of the keys has ended.
+    expired: bool,
 }
 
 impl Api {
@@ -97,7 +100,7 @@ impl Api {
                 *known = if *known == Standing::Refused { Standing::Refused } else { Standing::Served };
                 Some(reading)
             }
-            Err(Failed { problem, lasts }) => {
+            Err(Failed { problem, lasts, .. }) => {
                 tracing::debug!(%repository, %problem, lasts, "its tags are read one by one");
                 if lasts {
                     *known = Standing::Refused;
@@ -108,14 +111,25 @@ impl Api {
         }
     }
 
-    async fn ask(
+    /// Where the session of the keys has ended, others are got, once.
+    async fn ask(&self, exchange: &Exchange, asker: &Asker, wanted: (&Repository, &[Tag])) -> Result<Reading, Failed> {
+        match self.once(exchange, asker, wanted).await {
+            Err(Failed { expired: true, .. }) => {
+                self.forget(asker).await;
+                self.once(exchange, asker, wanted).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn once(
         &self,
         exchange: &Exchange,
         asker: &Asker,
         (repository, tags): (&Repository, &[Tag]),
     ) -> Result<Reading, Failed> {
         let (aws, registry) = asker;
-        let lasting = |problem| Failed { problem, lasts: true };
+        let lasting = |problem| Failed { problem, lasts: true, expired: false };
         let place = aws.place(exchange, registry).map_err(lasting)?;
         let principal = self.principal(exchange, asker, &place).await.map_err(lasting)?;
         let body = json!({
@@ -138,7 +152,7 @@ impl Api {
             return refused(exchange, &answer, &principal);
         }
         // What is too large may be so because of these images.
-        let wire: Wire = answer.json().map_err(|problem| Failed { problem, lasts: false })?;
+        let wire: Wire = answer.json().map_err(|problem| Failed { problem, lasts: false, expired: false })?;
         Ok(Reading::Tags(wire.known(tags, &(place.account, repository.name()))))
     }
 }
@@ -153,7 +167,8 @@ fn refused(exchange: &Exchange, answer: &Answer, principal: &Principal) -> Resul
     }
     // What is too much for it stays so after all repetitions: the registry's own pace is kept for the rest of the run.
     let lasts = !PASSING.contains(&code.as_str());
-    Err(Failed { problem: refusal::of_reading(exchange, answer, principal), lasts })
+    let problem = refusal::of_reading(exchange, answer, principal);
+    Err(Failed { problem, lasts, expired: request::is_expired(answer) })
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,8 @@
 //! Owns the one thing that is done about a clock that is wrong: a request that is refused for its time is signed once more
 //! with the time that AWS says it is.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderName};
@@ -94,6 +96,19 @@ pub(super) fn is_accident(answer: &Answer) -> bool {
         "IDPCommunicationError" | "ServerException" | "RequestLimitExceeded" | "TooManyRequestsException" => true,
         code => code.starts_with("Throttl"),
     }
+}
+
+/// Whether the session of the keys has ended: other keys may serve.
+pub(super) fn is_expired(answer: &Answer) -> bool {
+    code(answer).starts_with("ExpiredToken")
+}
+
+/// How long something lives from now on that ends at `end`, by the clock of the one who says so, where he tells the time.
+pub(super) fn lifetime(exchange: &Exchange, answer: &Answer, end: &str) -> Option<Duration> {
+    let end: Timestamp = end.trim().parse().ok()?;
+    let now = date_of(answer).unwrap_or_else(|| exchange.now());
+    let left = end.as_second().saturating_sub(now.as_second());
+    Some(Duration::from_secs(u64::try_from(left).unwrap_or_default()))
 }
 
 /// The name of the error that an answer is, without its namespace; empty where it says none.

@@ -11,6 +11,8 @@
 //! Refuses profiles and what they can run: whoever has one can export its keys. Refuses to act as the machine where the
 //! environment names somebody else.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 use serde::Deserialize;
@@ -18,7 +20,7 @@ use serde::Deserialize;
 use super::keys::Keys;
 use super::place::Place;
 use super::sts::Bearer;
-use super::{Assumed, Principal, check_partition, sts};
+use super::{Assumed, Principal, check_partition, request, sts};
 use crate::auth::exchange::{Answer, Ask, Endpoint, Exchange};
 use crate::auth::{ProviderError, Secret, identity};
 use crate::image::Registry;
@@ -72,7 +74,8 @@ fn variables(exchange: &Exchange) -> Result<Option<Principal>, ProviderError> {
     let token = text("AWS_SESSION_TOKEN")?.map(str::trim);
     let keys = Keys::new(keys.0, keys.1, token).ok_or_else(|| flawed(id, "and its like do not hold keys of AWS"))?;
     keys.mask(exchange);
-    Ok(Some(Principal { keys, name: format!("`{id}`"), claims: None }))
+    // When a session of a variable ends is not asked: there is no other to be had.
+    Ok(Some(Principal { keys, name: format!("`{id}`"), claims: None, lifetime: None }))
 }
 
 /// The role that the environment names. Without an ID token for it nobody is taken in its place: the machine is somebody else.
@@ -115,8 +118,8 @@ async fn container(exchange: &Exchange) -> Result<Option<Principal>, ProviderErr
         ask = ask.secret(&token).header(AUTHORIZATION, token.expose());
     }
     let answer = exchange.send(ask).await?;
-    let keys = answer.json::<Wire>()?.keys(exchange, &answer)?;
-    Ok(Some(Principal { keys, name: format!("`{name}`"), claims: None }))
+    let (keys, lifetime) = answer.json::<Wire>()?.keys(exchange, &answer)?;
+    Ok(Some(Principal { keys, name: format!("`{name}`"), claims: None, lifetime }))
 }
 
 /// An agent's URL: https, this machine, or one of the addresses that are agents'. Names are not trusted in the clear.
@@ -173,8 +176,8 @@ async fn instance(exchange: &Exchange) -> Result<Option<Principal>, ProviderErro
         return Err(roles.nonsense("sent something else than the name of a role"));
     }
     let answer = get(&format!("{METADATA_PATH}{name}")).await?;
-    let keys = answer.json::<Wire>()?.keys(exchange, &answer)?;
-    Ok(Some(Principal { keys, name: format!("the role {name} of this machine"), claims: None }))
+    let (keys, lifetime) = answer.json::<Wire>()?.keys(exchange, &answer)?;
+    Ok(Some(Principal { keys, name: format!("the role {name} of this machine"), claims: None, lifetime }))
 }
 
 fn metadata_service(exchange: &Exchange) -> Result<Option<Endpoint>, ProviderError> {
@@ -199,14 +202,18 @@ struct Wire {
     access_key_id: Secret,
     secret_access_key: Secret,
     token: Option<Secret>,
+    /// When they end: they are a session's that was begun before we asked.
+    expiration: Option<String>,
 }
 
 impl Wire {
-    fn keys(&self, exchange: &Exchange, answer: &Answer) -> Result<Keys, ProviderError> {
+    /// The keys, and how long they live where that is said.
+    fn keys(&self, exchange: &Exchange, answer: &Answer) -> Result<(Keys, Option<Duration>), ProviderError> {
         let token = self.token.as_ref().map(Secret::expose);
         let keys = Keys::new(self.access_key_id.expose(), self.secret_access_key.expose(), token);
         let keys = keys.ok_or_else(|| answer.nonsense("sent something else than keys"))?;
         keys.mask(exchange);
-        Ok(keys)
+        let end = self.expiration.as_deref();
+        Ok((keys, end.and_then(|end| request::lifetime(exchange, answer, end))))
     }
 }

@@ -1,6 +1,8 @@
 //! The keys of a role's session, for an ID token or for other keys.
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
 
+use std::time::Duration;
+
 use reqwest::header::ACCEPT;
 
 use super::keys::Keys;
@@ -58,8 +60,8 @@ pub(super) async fn with_id_token(
     if !answer.is_success() {
         return Err(refusal::of_id_token(&answer, assumed, &token.claims));
     }
-    let keys = session(exchange, &answer)?;
-    Ok(Principal { keys, name: assumed.role.to_owned(), claims: Some(token.claims) })
+    let (keys, lifetime) = session(exchange, &answer)?;
+    Ok(Principal { keys, name: assumed.role.to_owned(), claims: Some(token.claims), lifetime })
 }
 
 fn ask_with_id_token(exchange: &Exchange, assumed: &Assumed<'_>, token: &IdToken) -> Result<Ask, ProviderError> {
@@ -97,11 +99,12 @@ pub(super) async fn with_keys(
     if !answer.is_success() {
         return Err(refusal::of_keys(exchange, &answer, assumed, base));
     }
-    Ok(Principal { keys: session(exchange, &answer)?, name: assumed.role.to_owned(), claims: None })
+    let (keys, lifetime) = session(exchange, &answer)?;
+    Ok(Principal { keys, name: assumed.role.to_owned(), claims: None, lifetime })
 }
 
-/// The keys in an answer.
-fn session(exchange: &Exchange, answer: &Answer) -> Result<Keys, ProviderError> {
+/// The keys in an answer, and how long they live where it says that.
+fn session(exchange: &Exchange, answer: &Answer) -> Result<(Keys, Option<Duration>), ProviderError> {
     let nonsense = || answer.nonsense("sent something else than the keys expected");
     let (_, credentials) = answer.text().split_once("<Credentials>").ok_or_else(nonsense)?;
     let (credentials, _) = credentials.split_once("</Credentials>").ok_or_else(nonsense)?;
@@ -109,5 +112,6 @@ fn session(exchange: &Exchange, answer: &Answer) -> Result<Keys, ProviderError> 
     let (id, secret, token) = (text("AccessKeyId")?, text("SecretAccessKey")?, text("SessionToken")?);
     let keys = Keys::new(id.expose(), secret.expose(), Some(token.expose())).ok_or_else(nonsense)?;
     keys.mask(exchange);
-    Ok(keys)
+    let end = element(credentials, "Expiration");
+    Ok((keys, end.and_then(|end| request::lifetime(exchange, answer, end.expose()))))
 }
