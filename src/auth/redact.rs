@@ -95,8 +95,29 @@ impl Redactor {
                 text = text.replace(secret, PLACE);
             }
         }
+        // There may be thousands, so that their other forms are not kept; a text shorter than a token holds none of them.
+        let room = text.len();
+        for token in tokens.iter().filter(|token| token.expose().len() <= room) {
+            for form in token_forms(token.expose()) {
+                if form.len() >= shortest && text.contains(&form) {
+                    text = text.replace(&form, PLACE);
+                }
+            }
+        }
         text
     }
+}
+
+/// A token as it may come back, beside as it is; the longest form first. Letters and digits are the same in most of them.
+fn token_forms(plain: &str) -> Vec<String> {
+    let mut forms = base64_forms(plain);
+    if plain.bytes().any(|b| !b.is_ascii_alphanumeric() && !b"-_.".contains(&b)) {
+        forms.extend(percent_forms(plain));
+        forms.extend(json_forms(plain));
+    }
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.dedup();
+    forms
 }
 
 /// A secret as it may come back, the longest form first.
@@ -313,6 +334,29 @@ mod tests {
         assert_eq!(redactor.clean("cm9ib3Q6aHVudGVyMiI= robot:hunter2\\\" hunter2\""), "*** *** ***");
         redactor.token(&Secret::new("t.o.k"), &Credential::Anonymous);
         assert_eq!((redactor.clean("no t.o.k here"), redactor.sweep("t.o.k")), ("no *** here".into(), "t.o.k".into()));
+    }
+
+    /// What a registry's own service gave may be repeated by whoever it is shown to, and written as they like.
+    #[test]
+    fn a_token_is_found_in_the_forms_that_it_may_travel_in() {
+        let redactor = Redactor::default();
+        redactor.token(&Secret::new("v1:tok/en+42\\x=="), &Credential::Anonymous);
+        for form in [
+            "v1:tok/en+42\\x==",
+            "v1%3Atok%2Fen%2B42%5Cx%3D%3D",
+            "v1%3atok%2fen%2b42%5cx%3d%3d",
+            "v1:tok/en+42\\\\x==",
+            "v1:tok\\/en+42\\\\x==",
+            "djE6dG9rL2VuKzQyXHg9PQ==",
+            "djE6dG9rL2VuKzQyXHg9PQ",
+        ] {
+            assert_eq!(redactor.clean(&format!("<{form}>")), "<***>", "{form}");
+        }
+        // `token:` and `Bearer ` before it, in base64.
+        for form in ["dG9rZW46djE6dG9rL2VuKzQyXHg9PQ==", "QmVhcmVyIHYxOnRvay9lbis0Mlx4PT0="] {
+            let cleaned = redactor.clean(form);
+            assert!(cleaned.contains("***") && cleaned.len() < 20, "{cleaned}");
+        }
     }
 
     #[test]
