@@ -132,7 +132,7 @@ fn a_variable_holds_one_value_a_line() {
 fn a_flag_does_not_split_its_value() {
     let regsync = Regsync::new();
     fs::create_dir(regsync.path("a\nb")).unwrap();
-    let yaml = "version: 1\nmirrors:\n  - {source: \"oci:x:1\", target: \"oci:y\"}\n";
+    let yaml = "version: 1\nmirrors:\n  - {source: \"r.example/x:1\", target: \"oci:y\"}\n";
     regsync.write("a\nb/regsync.yaml", yaml);
     regsync.run(["validate", "-c", "a\nb/regsync.yaml"]).assert_status(0);
 }
