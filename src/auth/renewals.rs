@@ -178,7 +178,7 @@ mod tests {
                 url: "https://registry.example.com/token".to_owned(),
                 send: Send::Form,
                 id_token_field: None,
-                fields: Default::default(),
+                fields: std::collections::BTreeMap::new(),
                 response_field: "access_token".to_owned(),
                 username: None,
             });
