@@ -8,7 +8,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use services::{Viewer, is_for, may_see, reply};
+use services::{Viewer, id_token, is_for, may_see, reply};
 
 use super::providers::{Purpose, rules};
 use crate::auth::{Claims, Credential, Environment, Error, Keychain, Sent, watch};
@@ -49,6 +49,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("HOME", "/nonexistent"),
     ("XDG_RUNTIME_DIR", "/nonexistent"),
 ];
+/// Whom the token is made for that a job has which cannot ask for others: nobody that is here.
+const FOREIGN: &str = "https://vault.example";
 /// The providers that whoever runs this has bound to hosts.
 const BOUND: &[(&str, &str)] = &[
     ("registry.example.com", "exchange"),
@@ -64,6 +66,26 @@ const ENDPOINT: (&str, &str) = ("elsewhere.example.com", "https://tokens.example
 /// No accepted configuration makes a secret leave for anybody but whose it is.
 pub(crate) fn credentials(bytes: &[u8]) {
     drop(followed(bytes));
+    drop(followed_in(bytes, Job::WithToken));
+}
+
+/// What the job has of identities.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Job {
+    /// A runner that makes ID tokens for whom it is told.
+    WithRunner,
+    /// One ID token, made for somebody else.
+    WithToken,
+}
+
+impl Job {
+    fn environment(self) -> Environment {
+        let is_runners = |name: &str| name.starts_with("ACTIONS_ID_TOKEN_REQUEST_");
+        let known = VARIABLES.iter().filter(|(name, _)| self == Self::WithRunner || !is_runners(name));
+        let token = (self == Self::WithToken).then(|| ("REGSYNC_ID_TOKEN".to_owned(), id_token(FOREIGN)));
+        let known = known.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        known.chain(token).chain(bindings()).collect()
+    }
 }
 
 /// What came of a configuration.
@@ -79,6 +101,10 @@ struct Followed {
 }
 
 fn followed(bytes: &[u8]) -> Followed {
+    followed_in(bytes, Job::WithRunner)
+}
+
+fn followed_in(bytes: &[u8], job: Job) -> Followed {
     let mut followed = Followed::default();
     // A configuration that has such words itself may send them.
     if bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes()) {
@@ -89,8 +115,7 @@ fn followed(bytes: &[u8]) -> Followed {
         return followed;
     };
     assert!(!format!("{desired:?}").contains(CANARY), "the configuration has read the environment");
-    let variables = VARIABLES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let environment: Environment = variables.chain(bindings()).collect();
+    let environment = job.environment();
     for purpose in [Purpose::Plan, Purpose::Apply] {
         let keychain = Keychain::new(environment.clone(), rules(&desired.registries, purpose));
         for repository in repositories(&desired) {

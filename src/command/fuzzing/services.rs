@@ -8,7 +8,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::{CANARY, ENDPOINT, ID_TOKEN, RUNNER, provider_of};
+use super::{CANARY, ENDPOINT, FOREIGN, ID_TOKEN, RUNNER, provider_of};
 use crate::auth::Sent;
 use crate::image::Registry;
 
@@ -121,6 +121,11 @@ pub(super) fn is_for(audience: &str, host: &str, registry: &Registry) -> bool {
         "https://identity.docker.com" => fixed("docker-hub", "identity.docker.com"),
         "https://issuer.enforce.dev" => fixed("chainguard", "issuer.enforce.dev"),
         "https://api.cloudsmith.io" => fixed("cloudsmith", "api.cloudsmith.io"),
+        // The clouds are known by name, and look themselves whom a token is for.
+        FOREIGN => {
+            let entra = is_of("azure", registry) && audience_of_entra(host).is_some();
+            is_of("aws", registry) && is_aws(STS, host, registry) || fixed("gcp", "sts.googleapis.com") || entra
+        }
         _ if audience.starts_with("https://iam.googleapis.com/projects/") => fixed("gcp", "sts.googleapis.com"),
         _ if audience.starts_with("api://") => is_of("azure", registry) && audience_of_entra(host) == Some(audience),
         _ if audience == ENDPOINT.1 => registry.as_str() == ENDPOINT.0 && audience.split('/').nth(2) == Some(host),
@@ -147,7 +152,7 @@ pub(super) fn reply(sent: &Sent, registry: &Registry) -> String {
     let given = format!("{CANARY}{issuer}-for-{}", word(registry));
     let password = || BASE64_STANDARD.encode(format!("AWS:{given}"));
     match issuer {
-        "runner" => json!({"value": id_token(&sent.url)}),
+        "runner" => json!({"value": id_token(&audience_in(&sent.url))}),
         "aws-session" => {
             let keys = "<AccessKeyId>ASIAEXAMPLEEXAMPLE</AccessKeyId><SecretAccessKey>CANARY-aws-session-key</SecretAccessKey>";
             return format!("<R><Credentials>{keys}<SessionToken>{given}</SessionToken></Credentials></R>");
@@ -185,8 +190,16 @@ fn issuer(url: &Url, registry: &Registry) -> &'static str {
     }
 }
 
-fn id_token(url: &Url) -> String {
-    let audience = url.query_pairs().find(|(name, _)| name == "audience").map(|(_, audience)| audience.into_owned());
+/// Whom the runner is asked for a token for.
+fn audience_in(url: &Url) -> String {
+    url.query_pairs()
+        .find(|(name, _)| name == "audience")
+        .map(|(_, audience)| audience.into_owned())
+        .unwrap_or_default()
+}
+
+/// A token for this audience.
+pub(super) fn id_token(audience: &str) -> String {
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.{ID_TOKEN}", part(&json!({})), part(&json!({"aud": audience})))
 }

@@ -45,6 +45,19 @@ fn the_seeds_ask_every_service() {
     }
 }
 
+/// Only clouds that are known by their names, and that look at it themselves, are shown it.
+#[test]
+fn a_token_for_somebody_else_goes_to_no_service_that_might_use_it() {
+    let hosts: BTreeSet<String> =
+        [OWN, BOUND_HOSTS].into_iter().flat_map(|seed| followed_in(seed, Job::WithToken).hosts).collect();
+    for host in ["sts.eu-west-1.amazonaws.com", "sts.googleapis.com", "login.microsoftonline.com"] {
+        assert!(hosts.contains(host), "{host} is not among {hosts:?}");
+    }
+    for host in [RUNNER, "tokens.example", "registry.example.com", "quay.io", "acme.jfrog.io", "identity.docker.com"] {
+        assert!(!hosts.contains(host), "{host} was asked");
+    }
+}
+
 /// Each chain gives what its last service gave, and no other.
 #[test]
 fn the_seeds_go_to_the_end_of_every_chain() {
