@@ -56,6 +56,7 @@ fn assert_golden(name: &str, form: &str, text: &str) {
     settings.add_filter(r#""seconds": [0-9.e-]+"#, r#""seconds": "[time]""#);
     settings.add_filter(r#""(sha256|tool_version)": "[0-9a-f.]+""#, r#""$1": "[$1]""#);
     settings.add_filter(r"(?m)^version=.*$", "version=[version]");
+    settings.add_filter(r"\[DIR\]/work\b", "[WORKSPACE]");
     settings.add_filter("\u{1b}", "\\e");
     settings.bind(|| insta::assert_snapshot!(format!("{name}.{form}"), text));
 }
