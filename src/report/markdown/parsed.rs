@@ -11,7 +11,7 @@ use pulldown_cmark::{BlockQuoteKind, Event, HeadingLevel, Options, Parser, Tag, 
 use super::inert::tests::live_reference;
 
 /// The HTML that we write, by itself within a line or as a block.
-const HTML: [&str; 10] = [
+pub(super) const HTML: [&str; 10] = [
     "<details>",
     "</details>",
     "<summary>",
